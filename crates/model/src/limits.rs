@@ -1,0 +1,58 @@
+//! Every limit of the product that input can reach, with its reason. Past one, the input gets an
+//! error that names the limit; nothing else is lost with it.
+
+/// Bytes of one record as it came, in bytes. Larger texts belong in an artifact store.
+pub const RECORD_BYTES_MAX: usize = 1 << 20;
+/// Bytes of one batch after decompression: bounds the memory of one request.
+pub const BATCH_BYTES_MAX: usize = 64 << 20;
+/// Decompressed bytes per compressed byte, above [`DECOMPRESSION_RATIO_FLOOR_BYTES`]: real logs
+/// stay below 100, a bomb is above 1,000.
+pub const DECOMPRESSION_RATIO_MAX: usize = 400;
+/// Decompressed bytes up to which the ratio is not looked at: small bodies of blanks are harmless.
+pub const DECOMPRESSION_RATIO_FLOOR_BYTES: usize = 1 << 20;
+/// Levels of nesting of a record, itself included.
+pub const NESTING_DEPTH_MAX: usize = 32;
+/// Bytes of a flattened field name.
+pub const FIELD_NAME_BYTES_MAX: usize = 256;
+/// Attribute columns of a stream and day; what is beyond is kept in [`crate::field::OVERFLOW`].
+pub const FIELDS_PER_STREAM_DAY_MAX: usize = 1_000;
+/// How far ahead of receipt a timestamp may be before the receive time replaces it, in seconds.
+pub const TIMESTAMP_AHEAD_MAX_S: i64 = 3_600;
+/// Bytes of an `Idempotency-Key`: a UUID or hash with a prefix fits, a payload does not.
+pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
+/// How long an idempotency key is remembered, in seconds (24 h).
+pub const IDEMPOTENCY_KEPT_S: i64 = 86_400;
+/// How many idempotency keys are remembered at most; the oldest goes first.
+pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
+/// Bytes of a query text: longer ones are programs, not questions.
+pub const QUERY_BYTES_MAX: usize = 16 << 10;
+/// Nodes of a parsed query: bounds the work for each row.
+pub const QUERY_NODES_MAX: usize = 512;
+/// Nesting of a query's groups: bounds the parser's stack.
+pub const QUERY_DEPTH_MAX: usize = 64;
+/// Memory of one compiled regex, in bytes.
+pub const REGEX_BYTES_MAX: usize = 2 << 20;
+/// Records in one page of an answer.
+pub const PAGE_RECORDS_MAX: usize = 10_000;
+/// Bytes of one page's records: bounds the memory of an answer.
+pub const PAGE_BYTES_MAX: usize = 64 << 20;
+/// How long one read may run, in milliseconds.
+pub const QUERY_DURATION_MS_MAX: u64 = 60_000;
+/// Buckets of one histogram: more than a screen has pixels.
+pub const HISTOGRAM_BUCKETS_MAX: usize = 5_000;
+/// Values that one facet returns.
+pub const FACET_VALUES_MAX: usize = 1_000;
+/// Distinct values that one facet counts exactly; beyond it the answer says `is_estimate`.
+pub const FACET_DISTINCT_MAX: usize = 100_000;
+/// Records that a live tail keeps for a client that does not read.
+pub const TAIL_BUFFER_RECORDS_MAX: usize = 10_000;
+/// Bytes that a live tail keeps for a client that does not read.
+pub const TAIL_BUFFER_BYTES_MAX: usize = 1 << 20;
+/// Rows in one partition's tail before it becomes a segment.
+pub const TAIL_ROWS_MAX: usize = 131_072;
+/// Bytes of all tails together (default; configurable).
+pub const TAILS_BYTES_MAX: usize = 96 << 20;
+/// Rows of one block of a segment.
+pub const BLOCK_ROWS: usize = 1_024;
+/// Rows of one segment section at the most.
+pub const SEGMENT_ROWS_MAX: usize = 524_288;
