@@ -1,1 +1,5 @@
-//! Being built.
+//! The log store: write-ahead log, tails, segments, manifest, recovery, retention.
+
+pub mod read;
+pub mod snapshot;
+pub mod tail;

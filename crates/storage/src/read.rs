@@ -1,0 +1,114 @@
+//! What a scan sees of storage: sources of rows, cut into blocks. A tail chunk and a section of a
+//! segment are read through the same trait, so that there is one executor.
+use std::{borrow::Cow, sync::Arc};
+use taffrail_model::{
+    column::{Column, FieldName},
+    position::Position,
+    time::Timestamp,
+};
+
+/// What is known of some rows without reading them.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Extent {
+    /// Number of rows.
+    pub rows: u32,
+    /// Earliest timestamp.
+    pub time_min: Timestamp,
+    /// Latest timestamp.
+    pub time_max: Timestamp,
+    /// Lowest position.
+    pub position_min: Position,
+    /// Highest position.
+    pub position_max: Position,
+}
+
+/// What is known of one column in one block without reading it.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct ColumnStats {
+    /// Rows that have a value.
+    pub values: u32,
+    /// Least and greatest number, if every value is a number (kind integer or float, or a string
+    /// that parses as a finite number) and at least one is there.
+    pub numbers: Option<(f64, f64)>,
+}
+
+/// Why rows could not be read. The names say which file, so that an answer can say what is missing.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum ReadError {
+    /// Checksum, tag or structure of a file is wrong: the file is quarantined.
+    #[error("{file} is damaged at byte {offset}: {detail}")]
+    Damaged {
+        /// File name within the data directory.
+        file: String,
+        /// Offset in the file.
+        offset: u64,
+        /// What is wrong.
+        detail: String,
+    },
+    /// A listed file is not there.
+    #[error("{file} is missing")]
+    Missing {
+        /// File name within the data directory.
+        file: String,
+    },
+    /// The operating system failed.
+    #[error("cannot read {file}")]
+    Io {
+        /// File name within the data directory.
+        file: String,
+        /// Cause.
+        #[source]
+        source: Arc<std::io::Error>,
+    },
+}
+
+impl ReadError {
+    /// The file that the fault names.
+    #[must_use]
+    pub fn file(&self) -> &str {
+        match self {
+            ReadError::Damaged { file, .. }
+            | ReadError::Missing { file }
+            | ReadError::Io { file, .. } => file,
+        }
+    }
+}
+
+/// Rows of one partition: one chunk of its tail or one section of a segment.
+///
+/// Rows of a block are numbered from 0. In a segment rows ascend by (timestamp, position), in a
+/// tail by position.
+pub trait RowSource: Send + Sync {
+    /// Name for reports (`tail`, or the segment's file and section).
+    fn name(&self) -> String;
+    /// All rows together, known without reading.
+    fn extent(&self) -> Extent;
+    /// Names of the columns that have a value in some row.
+    fn column_names(&self) -> Result<Vec<FieldName>, ReadError>;
+    /// The blocks, in order.
+    fn blocks(&self) -> Result<Cow<'_, [Extent]>, ReadError>;
+    /// Timestamps of a block's rows.
+    fn timestamps(&self, block: usize) -> Result<Cow<'_, [i64]>, ReadError>;
+    /// Positions of a block's rows.
+    fn positions(&self, block: usize) -> Result<Cow<'_, [u64]>, ReadError>;
+    /// The values of a column in a block; `None` if no row of the block has one.
+    fn column(&self, block: usize, name: &str) -> Result<Option<Arc<Column>>, ReadError>;
+    /// Statistics of a column in a block; `None` if there are none (then nothing can be pruned).
+    fn stats(&self, block: usize, name: &str) -> Result<Option<ColumnStats>, ReadError>;
+    /// Whether a value of the column in the block may contain the folded token with this
+    /// [`token_hash`]; `true` where that is not known.
+    fn may_contain(&self, block: usize, name: &str, token_hash: u64) -> Result<bool, ReadError>;
+}
+
+/// Hash of a folded token for block filters (64-bit FNV-1a with a final mix): part of the segment
+/// format, never to change.
+#[must_use]
+pub fn token_hash(folded: &str) -> u64 {
+    let mut hash = 0xcbf2_9ce4_8422_2325u64;
+    for byte in folded.as_bytes() {
+        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    }
+    hash ^= hash >> 32;
+    hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    hash ^ (hash >> 29)
+}

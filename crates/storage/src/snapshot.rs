@@ -1,0 +1,80 @@
+//! What a read sees: an immutable state of the log.
+use crate::read::RowSource;
+use std::sync::Arc;
+use taffrail_model::position::{PartitionKey, Position};
+
+/// One partition's rows at a moment.
+#[derive(Clone)]
+pub struct PartitionView {
+    /// Which partition.
+    pub key: PartitionKey,
+    /// Sections of segments and chunks of the tail; together they hold each row once.
+    pub sources: Vec<Arc<dyn RowSource>>,
+}
+
+/// Something that cannot be read, and that an answer must name.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fault {
+    /// Partition that lacks rows, if it is known.
+    pub partition: Option<PartitionKey>,
+    /// File name within the data directory.
+    pub file: String,
+    /// What is wrong.
+    pub detail: String,
+}
+
+/// An immutable state of the log. Files that it lists stay until it is dropped.
+#[derive(Clone, Default)]
+pub struct Snapshot {
+    watermark: Position,
+    epoch: u16,
+    partitions: imbl::OrdMap<PartitionKey, Arc<PartitionView>>,
+    faults: Arc<Vec<Fault>>,
+}
+
+impl Snapshot {
+    /// A snapshot of these parts.
+    #[must_use]
+    pub fn new(
+        watermark: Position,
+        epoch: u16,
+        partitions: imbl::OrdMap<PartitionKey, Arc<PartitionView>>,
+        faults: Arc<Vec<Fault>>,
+    ) -> Snapshot {
+        Snapshot {
+            watermark,
+            epoch,
+            partitions,
+            faults,
+        }
+    }
+
+    /// Every acknowledged record has a position up to this one.
+    #[must_use]
+    pub fn watermark(&self) -> Position {
+        self.watermark
+    }
+
+    /// Epoch for record ids.
+    #[must_use]
+    pub fn epoch(&self) -> u16 {
+        self.epoch
+    }
+
+    /// The partitions, by key (tenant, stream, day).
+    pub fn partitions(&self) -> impl DoubleEndedIterator<Item = &Arc<PartitionView>> + '_ {
+        self.partitions.values()
+    }
+
+    /// One partition.
+    #[must_use]
+    pub fn partition(&self, key: &PartitionKey) -> Option<&Arc<PartitionView>> {
+        self.partitions.get(key)
+    }
+
+    /// What is known to be unreadable.
+    #[must_use]
+    pub fn faults(&self) -> &[Fault] {
+        &self.faults
+    }
+}

@@ -1,0 +1,121 @@
+//! Tails: acknowledged rows that are not in a segment yet, as plain columns.
+//!
+//! A tail is a list of immutable chunks. A commit adds one; small neighbours are merged so that
+//! their number stays logarithmic in the rows.
+use crate::read::{ColumnStats, Extent, ReadError, RowSource};
+use std::{borrow::Cow, sync::Arc};
+use taffrail_model::{
+    column::{Column, ColumnSet, FieldName},
+    position::Position,
+    time::Timestamp,
+};
+
+/// Some rows of a tail, in order of position. Immutable. One block.
+#[derive(Debug)]
+pub struct TailChunk {
+    extent: Extent,
+    timestamps: Vec<i64>,
+    positions: Vec<u64>,
+    names: Vec<FieldName>,
+    columns: Vec<Arc<Column>>,
+    memory_bytes: usize,
+}
+
+impl TailChunk {
+    /// A chunk of at least one row; positions ascend strictly.
+    ///
+    /// # Panics
+    /// If the lengths differ or there is no row.
+    #[must_use]
+    pub fn new(timestamps: Vec<i64>, positions: Vec<u64>, columns: ColumnSet) -> TailChunk {
+        assert!(
+            !timestamps.is_empty()
+                && timestamps.len() == positions.len()
+                && timestamps.len() == columns.rows() as usize,
+            "a chunk has as many timestamps as positions and rows"
+        );
+        let extent = Extent {
+            rows: columns.rows(),
+            time_min: Timestamp(timestamps.iter().copied().min().unwrap_or_default()),
+            time_max: Timestamp(timestamps.iter().copied().max().unwrap_or_default()),
+            position_min: Position(positions[0]),
+            position_max: Position(positions[positions.len() - 1]),
+        };
+        let memory_bytes = columns.memory_bytes() + timestamps.len() * 16 + 256;
+        let (names, columns) = columns
+            .iter()
+            .filter(|(_, column)| !column.is_empty())
+            .map(|(name, column)| (name.clone(), Arc::new(column.clone())))
+            .unzip();
+        TailChunk {
+            extent,
+            timestamps,
+            positions,
+            names,
+            columns,
+            memory_bytes,
+        }
+    }
+
+    /// Bytes in memory.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    /// Timestamps of all rows.
+    #[must_use]
+    pub fn all_timestamps(&self) -> &[i64] {
+        &self.timestamps
+    }
+
+    /// Positions of all rows.
+    #[must_use]
+    pub fn all_positions(&self) -> &[u64] {
+        &self.positions
+    }
+
+    /// All (name, column).
+    pub fn columns(&self) -> impl Iterator<Item = (&FieldName, &Arc<Column>)> + '_ {
+        self.names.iter().zip(&self.columns)
+    }
+}
+
+impl RowSource for TailChunk {
+    fn name(&self) -> String {
+        "tail".into()
+    }
+
+    fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    fn column_names(&self) -> Result<Vec<FieldName>, ReadError> {
+        Ok(self.names.clone())
+    }
+
+    fn blocks(&self) -> Result<Cow<'_, [Extent]>, ReadError> {
+        Ok(Cow::Borrowed(std::slice::from_ref(&self.extent)))
+    }
+
+    fn timestamps(&self, _block: usize) -> Result<Cow<'_, [i64]>, ReadError> {
+        Ok(Cow::Borrowed(&self.timestamps))
+    }
+
+    fn positions(&self, _block: usize) -> Result<Cow<'_, [u64]>, ReadError> {
+        Ok(Cow::Borrowed(&self.positions))
+    }
+
+    fn column(&self, _block: usize, name: &str) -> Result<Option<Arc<Column>>, ReadError> {
+        let at = self.names.iter().position(|have| &**have == name);
+        Ok(at.map(|at| self.columns[at].clone()))
+    }
+
+    fn stats(&self, _block: usize, _name: &str) -> Result<Option<ColumnStats>, ReadError> {
+        Ok(None)
+    }
+
+    fn may_contain(&self, _: usize, _: &str, _: u64) -> Result<bool, ReadError> {
+        Ok(true)
+    }
+}
