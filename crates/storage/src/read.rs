@@ -74,6 +74,19 @@ impl ReadError {
     }
 }
 
+/// Bytes that are read by range: a section's plain bytes inside its sealed container, which decrypts
+/// only the chunks that a range needs.
+#[allow(clippy::len_without_is_empty)] // No caller asks whether a file is empty.
+pub trait ReadAt: Send + Sync {
+    /// Number of bytes.
+    fn len(&self) -> u64;
+    /// Exactly `bytes` bytes from `offset` on; a range past the end is an error, and so is every
+    /// byte that fails its authentication.
+    fn read(&self, offset: u64, bytes: usize) -> Result<Vec<u8>, ReadError>;
+    /// Name for faults (file within the data directory, and section).
+    fn name(&self) -> String;
+}
+
 /// Rows of one partition: one chunk of its tail or one section of a segment.
 ///
 /// Rows of a block are numbered from 0. In a segment rows ascend by (timestamp, position), in a
