@@ -199,10 +199,9 @@ impl MediumNames {
     fn with_earlier(&self, mut chosen: Vec<bool>) -> Vec<bool> {
         for late in (0..chosen.len()).rev().filter(|at| *at > 0) {
             if chosen[late] {
-                for early in 0..late {
-                    chosen[early] |= self.pending[early]
-                        .change
-                        .shares_a_name(&self.pending[late].change);
+                let change = &self.pending[late].change;
+                for (early, is_chosen) in chosen.iter_mut().enumerate().take(late) {
+                    *is_chosen |= self.pending[early].change.shares_a_name(change);
                 }
             }
         }
