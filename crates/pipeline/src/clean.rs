@@ -3,6 +3,7 @@
 //! Invariants
 //! - The only constructor is private to this crate and called after redaction.
 //! - Columns have canonical names; `timestamp`, `stream`, `tenant` and `id` are no columns.
+use std::{collections::BTreeMap, sync::Arc};
 use taffrail_model::{
     batch::Reject, column::ColumnSet, stream::StreamNumber, tenant::TenantNumber, time::Day,
 };
@@ -63,12 +64,30 @@ impl CleanPart {
     }
 }
 
+/// What the pipeline did to a batch, for `/metrics`.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct BatchCounts {
+    /// Masked values, by rule.
+    pub redactions: BTreeMap<Arc<str>, u64>,
+    /// Values that went to [`taffrail_model::field::OVERFLOW`].
+    pub values_overflowed: u64,
+}
+
+impl BatchCounts {
+    /// Masked values of all rules.
+    #[must_use]
+    pub fn redactions_total(&self) -> u64 {
+        self.redactions.values().sum()
+    }
+}
+
 /// One request's records, ready to be committed as a whole.
 #[derive(Clone, Debug, PartialEq)]
 pub struct CleanBatch {
     tenant: TenantNumber,
     parts: Vec<CleanPart>,
     rejects: Vec<Reject>,
+    counts: BatchCounts,
 }
 
 impl CleanBatch {
@@ -76,11 +95,13 @@ impl CleanBatch {
         tenant: TenantNumber,
         parts: Vec<CleanPart>,
         rejects: Vec<Reject>,
+        counts: BatchCounts,
     ) -> CleanBatch {
         CleanBatch {
             tenant,
             parts,
             rejects,
+            counts,
         }
     }
 
@@ -106,6 +127,12 @@ impl CleanBatch {
     #[must_use]
     pub fn rows(&self) -> usize {
         self.parts.iter().map(|part| part.timestamps.len()).sum()
+    }
+
+    /// What the pipeline did to the batch.
+    #[must_use]
+    pub fn counts(&self) -> &BatchCounts {
+        &self.counts
     }
 
     /// What decoder and pipeline did not take, by index.

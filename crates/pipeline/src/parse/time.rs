@@ -1,0 +1,93 @@
+//! Timestamps: every form that a record may carry becomes nanoseconds since 1970.
+//!
+//! The common form, `2026-01-04T15:30:45.123456Z`, is read without a branch for each digit, and
+//! the date of the row before is remembered, since neighbours share it.
+use taffrail_model::{
+    column::{Kind, Value},
+    time::{NS_PER_DAY, NS_PER_S, Timestamp, days_from_civil, parse_epoch, parse_rfc3339},
+};
+
+/// Reads timestamps of one batch.
+#[derive(Debug, Default)]
+pub(crate) struct TimeReader {
+    date: [u8; 10],
+    day_start_ns: i64,
+}
+
+impl TimeReader {
+    /// The time that a value means: RFC 3339 with a zone, or an epoch number (as number or text).
+    pub(crate) fn read(&mut self, value: Value<'_>) -> Option<Timestamp> {
+        match value.kind {
+            Kind::String => self.read_fixed_width(value.text.as_bytes()).or_else(|| {
+                let text = value.text.trim();
+                parse_rfc3339(text).or_else(|| parse_epoch(text))
+            }),
+            Kind::Integer | Kind::Float => parse_epoch(value.text),
+            Kind::Bool | Kind::Json => None,
+        }
+    }
+
+    /// `YYYY-MM-DDThh:mm:ss[.d{1,9}]Z` alone.
+    fn read_fixed_width(&mut self, bytes: &[u8]) -> Option<Timestamp> {
+        let (head, rest) = bytes.split_first_chunk::<19>()?;
+        let mut faults = u8::from(head[10] != b'T') | (head[13] ^ b':') | (head[16] ^ b':');
+        let mut two = |at: usize| {
+            let (a, b) = (head[at].wrapping_sub(b'0'), head[at + 1].wrapping_sub(b'0'));
+            faults |= u8::from(a > 9) | u8::from(b > 9);
+            i64::from(a) * 10 + i64::from(b)
+        };
+        let (hour, minute, second) = (two(11), two(14), two(17));
+        faults |= u8::from(hour > 23) | u8::from(minute > 59) | u8::from(second > 60);
+        let decimals = match rest {
+            [b'Z'] => &[],
+            [b'.', decimals @ .., b'Z'] if (1..=9).contains(&decimals.len()) => decimals,
+            _ => return None,
+        };
+        let mut ns = 0i64;
+        for digit in decimals.iter().map(|b| b.wrapping_sub(b'0')) {
+            faults |= u8::from(digit > 9);
+            ns = ns * 10 + i64::from(digit);
+        }
+        if faults != 0 {
+            return None;
+        }
+        const SCALE: [i64; 10] = [
+            1_000_000_000,
+            100_000_000,
+            10_000_000,
+            1_000_000,
+            100_000,
+            10_000,
+            1_000,
+            100,
+            10,
+            1,
+        ];
+        ns *= SCALE[decimals.len()];
+        if head[..10] != self.date {
+            self.remember_date(head)?;
+        }
+        let seconds = hour * 3_600 + minute * 60 + second;
+        // No overflow: the day lies within the years 0-9999 that fit into i64 of ns only partly,
+        // so the sum is checked.
+        self.day_start_ns
+            .checked_add(seconds * NS_PER_S + ns)
+            .map(Timestamp)
+    }
+
+    fn remember_date(&mut self, head: &[u8; 19]) -> Option<()> {
+        if head[4] != b'-' || head[7] != b'-' {
+            return None;
+        }
+        let number = |range: std::ops::Range<usize>| {
+            head[range].iter().try_fold(0i64, |sum, byte| {
+                byte.is_ascii_digit()
+                    .then(|| sum * 10 + i64::from(byte - b'0'))
+            })
+        };
+        let days = days_from_civil(number(0..4)?, number(5..7)?, number(8..10)?)?;
+        self.day_start_ns = days.checked_mul(NS_PER_DAY)?;
+        self.date.copy_from_slice(&head[..10]);
+        Some(())
+    }
+}
