@@ -16,6 +16,12 @@ pub const NESTING_DEPTH_MAX: usize = 32;
 pub const FIELD_NAME_BYTES_MAX: usize = 256;
 /// Attribute columns of a stream and day; what is beyond is kept in [`crate::field::OVERFLOW`].
 pub const FIELDS_PER_STREAM_DAY_MAX: usize = 1_000;
+/// Columns of one batch as it is decoded: bounds memory where every record has names of its own;
+/// eight times what one stream and day keeps. What is beyond goes to [`crate::field::OVERFLOW`].
+pub const COLUMNS_PER_BATCH_MAX: usize = 8_192;
+/// Records of one batch that may be rejected one by one: bounds the answer. Past it the whole
+/// batch is refused, since it is not what its sender thinks it is.
+pub const REJECTS_PER_BATCH_MAX: usize = 100_000;
 /// How far ahead of receipt a timestamp may be before the receive time replaces it, in seconds.
 pub const TIMESTAMP_AHEAD_MAX_S: i64 = 3_600;
 /// Bytes of an `Idempotency-Key`: a UUID or hash with a prefix fits, a payload does not.
@@ -38,12 +44,19 @@ pub const PAGE_RECORDS_MAX: usize = 10_000;
 pub const PAGE_BYTES_MAX: usize = 64 << 20;
 /// How long one read may run, in milliseconds.
 pub const QUERY_DURATION_MS_MAX: u64 = 60_000;
+/// Records that an offset may pass over: their keys are held in memory (40 MB); deeper pages
+/// follow the cursor.
+pub const OFFSET_RECORDS_MAX: usize = 1_000_000;
 /// Buckets of one histogram: more than a screen has pixels.
 pub const HISTOGRAM_BUCKETS_MAX: usize = 5_000;
+/// Series of one histogram: more cannot be told apart; the rest is counted together.
+pub const HISTOGRAM_SERIES_MAX: usize = 100;
 /// Values that one facet returns.
 pub const FACET_VALUES_MAX: usize = 1_000;
 /// Distinct values that one facet counts exactly; beyond it the answer says `is_estimate`.
 pub const FACET_DISTINCT_MAX: usize = 100_000;
+/// Bytes of the distinct values of one facet in memory; past it the facet is an estimate too.
+pub const FACET_BYTES_MAX: usize = 32 << 20;
 /// Records that a live tail keeps for a client that does not read.
 pub const TAIL_BUFFER_RECORDS_MAX: usize = 10_000;
 /// Bytes that a live tail keeps for a client that does not read.

@@ -1,1 +1,25 @@
-//! Being built.
+//! Search and scan: from a query text to records.
+//!
+//! - [`search`]: the search language: text → tree, and back.
+//! - [`request`]: what every read is; it cannot be built without a row policy.
+//! - [`scan`]: the one executor, over tails and segments alike.
+//! - [`result`]: what comes out; [`cursor`]: how pages continue.
+
+pub mod cursor;
+mod number;
+pub mod request;
+pub mod result;
+pub mod scan;
+pub mod search;
+
+pub use cursor::{Cursor, CursorError, RowKey};
+pub use request::{Order, Output, RowsOutput, ScanRequest, StreamSelection};
+pub use result::{
+    Completeness, Context, Facet, FacetValue, FieldSummary, Histogram, OwnedValue, Page, Row,
+    ScanError, ScanOutput, ScanResult, Series, SeriesKey,
+};
+pub use scan::{context, execute};
+pub use search::{
+    ParseError, literal_words, parse,
+    tree::{Expr, Query, Test},
+};

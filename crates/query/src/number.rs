@@ -1,0 +1,66 @@
+//! Numbers as they stand in records and queries: exact where both are whole, else as `f64`.
+use std::cmp::Ordering;
+
+/// A finite number.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Number {
+    /// Without fraction and exponent, and not past 128 bits.
+    Whole(i128),
+    /// Any other.
+    Float(f64),
+}
+
+impl Number {
+    /// Reads decimal text with optional sign, fraction and exponent; `None` for anything else,
+    /// infinities and text with blanks included.
+    pub(crate) fn parse(text: &str) -> Option<Number> {
+        let first = text.bytes().find(|b| !matches!(b, b'+' | b'-'))?;
+        if !(first.is_ascii_digit() || first == b'.') {
+            return None;
+        }
+        if let Ok(whole) = text.parse::<i128>() {
+            return Some(Number::Whole(whole));
+        }
+        let float: f64 = text.parse().ok()?;
+        float.is_finite().then_some(Number::Float(float))
+    }
+
+    /// As `f64`, rounded.
+    pub(crate) fn as_f64(self) -> f64 {
+        match self {
+            Number::Whole(whole) => whole as f64,
+            Number::Float(float) => float,
+        }
+    }
+
+    /// Compares; exact between whole numbers.
+    pub(crate) fn compare(self, other: Number) -> Ordering {
+        match (self, other) {
+            (Number::Whole(a), Number::Whole(b)) => a.cmp(&b),
+            // Both are finite, so there is always an order.
+            (a, b) => a
+                .as_f64()
+                .partial_cmp(&b.as_f64())
+                .unwrap_or(Ordering::Equal),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whole_numbers_compare_exactly_and_floats_by_value() {
+        let number = |text| Number::parse(text).unwrap();
+        let check = |a, b, expected| assert_eq!(number(a).compare(number(b)), expected, "{a} {b}");
+        check("200", "200.0", Ordering::Equal);
+        check("2e2", "200", Ordering::Equal);
+        check("9007199254740993", "9007199254740992", Ordering::Greater);
+        check("-1", "1", Ordering::Less);
+        check(".5", "0.5", Ordering::Equal);
+        for bad in ["", "-", "x", "inf", "NaN", "1e400", " 1", "1_0", "0x1"] {
+            assert_eq!(Number::parse(bad), None, "{bad}");
+        }
+    }
+}
