@@ -1,1 +1,38 @@
-fn main() {}
+//! Tasks of the repository: `cargo xtask check` is the gate, `cargo xtask test` the gate and every
+//! test. Both print what they are doing, do all of it even after a fault, and end with a summary.
+mod check;
+mod steps;
+mod test;
+mod workspace;
+
+use anyhow::{Result, bail};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask check | test";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    match run(&arguments) {
+        Ok(true) => ExitCode::SUCCESS,
+        Ok(false) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// Whether everything passed.
+fn run(arguments: &[String]) -> Result<bool> {
+    let steps = match arguments {
+        [task] if task == "check" => check::steps(),
+        [task] if task == "test" => {
+            let mut steps = check::steps();
+            steps.push(test::step());
+            steps
+        }
+        _ => bail!(USAGE),
+    };
+    let workspace = workspace::Workspace::load()?;
+    Ok(steps::run_all(&steps, &workspace))
+}

@@ -1,0 +1,44 @@
+#!/usr/bin/env bash
+# Installs what is missing to build Taffrail (`setup.sh run`) or to test it (`setup.sh test`) and
+# says what it does. Does nothing, in well under a second, when everything is there.
+set -euo pipefail
+
+purpose="${1:-run}"
+# The version whose answers the settings in deny.toml were written for.
+cargo_deny_version="0.20.2"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+stop() { say "$*"; exit 1; }
+
+# Rust itself is not installed behind the user's back.
+command -v cargo >/dev/null 2>&1 ||
+    stop "cargo is missing: install Rust from https://rustup.rs and try again"
+
+# ring, zstd and SQLite are compiled from C.
+if ! command -v cc >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        say "no C compiler: installing gcc with apt-get"
+        apt-get update --quiet
+        DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends gcc libc6-dev
+    else
+        stop "no C compiler: install gcc or clang with your package manager and try again"
+    fi
+fi
+
+[ "$purpose" = test ] || exit 0
+
+for component in rustfmt clippy; do
+    name="cargo-${component/rustfmt/fmt}"
+    if ! "$name" --version >/dev/null 2>&1; then
+        command -v rustup >/dev/null 2>&1 || stop "$component is missing and there is no rustup to add it"
+        say "adding the Rust component $component"
+        rustup component add "$component"
+    fi
+done
+
+if ! cargo deny --version >/dev/null 2>&1; then
+    say "installing cargo-deny $cargo_deny_version (one to three minutes, once)"
+    # Unoptimised: it is built once and runs for a second. Its build must not fill our target
+    # directory, so it has a temporary one.
+    env -u CARGO_TARGET_DIR cargo install cargo-deny --locked --version "$cargo_deny_version" --debug
+fi
