@@ -1,0 +1,235 @@
+//! The way in: a decoded batch goes through the pipeline and is committed.
+use crate::{
+    Engine,
+    admission::{Permit, Refused},
+};
+use std::{collections::BTreeMap, sync::Arc};
+use taffrail_model::{
+    access::Principal,
+    batch::{RawBatch, Reject},
+    limits::IDEMPOTENCY_KEY_BYTES_MAX,
+    position::Position,
+    stream::StreamDefinition,
+};
+use taffrail_pipeline::{Arrival, clean::CleanBatch};
+use taffrail_storage::store::{CommitError, CommitRequest, Idempotency, Recall};
+use tokio::sync::oneshot;
+
+/// What a sender is told.
+#[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
+pub struct IngestAnswer {
+    /// Records that are durable.
+    pub accepted: u32,
+    /// Records that were not taken, and why.
+    pub rejected: Vec<Reject>,
+    /// Records that were left out on purpose, by reason.
+    pub dropped: BTreeMap<String, u32>,
+}
+
+/// An `Idempotency-Key` and what it stands for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdempotencyKey {
+    /// The key as the sender gave it.
+    pub key: String,
+    /// SHA-256 of the request (stream and body as it came).
+    pub body_hash: [u8; 32],
+}
+
+/// A batch that has been through the pipeline and waits for its commit.
+#[derive(Debug)]
+pub struct Prepared {
+    batch: CleanBatch,
+}
+
+/// Why a batch was not committed.
+#[derive(Debug, thiserror::Error)]
+pub enum IngestError {
+    /// No such stream, or none that the sender may know of.
+    #[error("no stream is named {name:?}; the nearest names are {}", nearest.join(", "))]
+    UnknownStream {
+        /// The name.
+        name: String,
+        /// Names that are near.
+        nearest: Vec<String>,
+    },
+    /// The credential may not write to the stream.
+    #[error("this credential may not write to stream {0:?}")]
+    NotAllowed(String),
+    /// The idempotency key is malformed.
+    #[error("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes")]
+    KeyLength,
+    /// The idempotency key stood for another body.
+    #[error("this idempotency key was used for another request within the last 24 hours")]
+    KeyReused,
+    /// Too much in flight.
+    #[error(transparent)]
+    Refused(#[from] Refused),
+    /// The store did not take it.
+    #[error(transparent)]
+    Commit(#[from] CommitError),
+}
+
+/// What a repeat of a request finds.
+enum Reserved {
+    /// The first of its key: the key is held until commit or [`Engine::forget`].
+    First,
+    Repeat(IngestAnswer),
+}
+
+impl Engine {
+    /// Lets the bytes of a request in; the permit is kept until the request is answered.
+    ///
+    /// # Errors
+    /// [`Refused`] if too much is in flight.
+    pub fn admit(&self, principal: &Principal, bytes: usize) -> Result<Permit, Refused> {
+        let tenant = principal
+            .write_tenant()
+            .unwrap_or(taffrail_model::tenant::DEFAULT_TENANT);
+        self.inner.admission.admit(tenant, bytes)
+    }
+
+    /// The stream of a name, if the principal may write to it.
+    ///
+    /// # Errors
+    /// [`IngestError::UnknownStream`] with the nearest names, [`IngestError::NotAllowed`].
+    pub fn writable_stream(
+        &self,
+        principal: &Principal,
+        name: &str,
+    ) -> Result<Arc<StreamDefinition>, IngestError> {
+        let catalogue = self.catalogue();
+        let Some(stream) = catalogue.by_name(name) else {
+            let nearest = catalogue
+                .nearest(name)
+                .into_iter()
+                .filter(|near| {
+                    catalogue
+                        .by_name(near)
+                        .is_some_and(|stream| principal.may_write(stream))
+                })
+                .map(|near| near.to_string())
+                .collect();
+            return Err(IngestError::UnknownStream {
+                name: name.to_owned(),
+                nearest,
+            });
+        };
+        if !principal.may_write(stream) {
+            return Err(IngestError::NotAllowed(name.to_owned()));
+        }
+        Ok(stream.clone())
+    }
+
+    /// Runs the pipeline over a decoded batch. Works on the CPU for milliseconds: call it from a
+    /// thread that may block.
+    ///
+    /// # Errors
+    /// As [`Engine::writable_stream`].
+    pub fn prepare(
+        &self,
+        principal: &Principal,
+        stream: &str,
+        raw: RawBatch,
+    ) -> Result<Prepared, IngestError> {
+        let definition = self.writable_stream(principal, stream)?;
+        let tenant = principal
+            .write_tenant()
+            .ok_or_else(|| IngestError::NotAllowed(stream.to_owned()))?;
+        let catalogue = self.catalogue();
+        let arrival = Arrival {
+            tenant,
+            stream: &definition,
+            received: self.now(),
+            catalogue: &catalogue,
+            may_write: &|stream| principal.may_write(stream),
+        };
+        Ok(Prepared {
+            batch: self.inner.pipeline.process(raw, &arrival),
+        })
+    }
+
+    /// Commits a prepared batch: returns after the write-ahead log was synced. A repeat of an
+    /// idempotency key stores nothing and returns the first answer.
+    ///
+    /// # Errors
+    /// [`IngestError`]; nothing of the batch is stored then.
+    pub async fn commit(
+        &self,
+        principal: &Principal,
+        prepared: Prepared,
+        key: Option<IdempotencyKey>,
+    ) -> Result<IngestAnswer, IngestError> {
+        let batch = prepared.batch;
+        let answer = IngestAnswer {
+            accepted: u32::try_from(batch.rows()).unwrap_or(u32::MAX),
+            rejected: batch.rejects().to_vec(),
+            dropped: BTreeMap::new(),
+        };
+        let idempotency = match key {
+            None => None,
+            Some(key) => {
+                if let Reserved::Repeat(answer) = self.reserve(principal, &key).await? {
+                    return Ok(answer);
+                }
+                Some(Idempotency {
+                    scope: principal.credential.clone(),
+                    key: key.key,
+                    body_hash: key.body_hash,
+                    answer: serde_json::to_vec(&answer).unwrap_or_default(),
+                })
+            }
+        };
+        if batch.rows() == 0 && idempotency.is_none() {
+            return Ok(answer);
+        }
+        self.commit_to_store(CommitRequest { batch, idempotency })
+            .await?;
+        Ok(answer)
+    }
+
+    async fn reserve(
+        &self,
+        principal: &Principal,
+        key: &IdempotencyKey,
+    ) -> Result<Reserved, IngestError> {
+        if key.key.is_empty() || key.key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
+            return Err(IngestError::KeyLength);
+        }
+        loop {
+            match self
+                .inner
+                .store
+                .recall(&principal.credential, &key.key, &key.body_hash)
+            {
+                Recall::New => return Ok(Reserved::First),
+                Recall::Conflict => return Err(IngestError::KeyReused),
+                Recall::Answer(bytes) => {
+                    let answer = serde_json::from_slice(&bytes).unwrap_or(IngestAnswer {
+                        accepted: 0,
+                        rejected: Vec::new(),
+                        dropped: BTreeMap::new(),
+                    });
+                    return Ok(Reserved::Repeat(answer));
+                }
+                // The first of the two is being committed: its outcome decides.
+                Recall::InFlight(waiter) => {
+                    let (done_in, done) = oneshot::channel();
+                    waiter.on_done(Box::new(move || drop(done_in.send(()))));
+                    drop(done.await);
+                }
+            }
+        }
+    }
+
+    async fn commit_to_store(&self, request: CommitRequest) -> Result<Position, CommitError> {
+        let (reply_in, reply) = oneshot::channel();
+        self.inner.store.commit(
+            request,
+            Box::new(move |outcome| drop(reply_in.send(outcome))),
+        );
+        match reply.await {
+            Ok(outcome) => outcome.map(|committed| committed.last),
+            Err(_) => Err(CommitError::Closed),
+        }
+    }
+}

@@ -1,0 +1,235 @@
+//! How an engine is opened.
+use crate::{Engine, Inner, admission::Admission, events, maintenance};
+use parking_lot::RwLock;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use taffrail_meta::{AnyMeta, Meta, MetaError, SqliteMeta};
+use taffrail_model::{
+    clock::{Clock, SystemClock},
+    stream::{AccessClass, StreamCatalogue, StreamDefinition, StreamError, StreamNumber},
+};
+use taffrail_pipeline::{ConfigError, Pipeline, PipelineConfig};
+use taffrail_storage::{
+    keys::{KeyError, KeyFile},
+    local_files::LocalFiles,
+    store::{OpenError as StoreOpenError, Store, StoreOptions},
+};
+use tokio::sync::watch;
+
+/// A stream that the configuration adds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CustomStream {
+    /// Its name.
+    pub name: String,
+    /// Days that a record is kept; `None`: for ever.
+    pub retention_days: Option<u32>,
+    /// Who owns its records.
+    pub access: AccessClass,
+}
+
+/// What an engine needs to know to be opened.
+#[derive(Clone)]
+pub struct EngineOptions {
+    /// Data directory.
+    pub directory: PathBuf,
+    /// File of the key-encryption key; `None`: `~/.taffrail/keys/<data directory id>.key`.
+    pub key_file: Option<PathBuf>,
+    /// Whether records are encrypted at rest.
+    pub is_encrypted: bool,
+    /// Bytes of all tails together.
+    pub tails_bytes_max: usize,
+    /// Streams beside the built-in ones.
+    pub streams: Vec<CustomStream>,
+    /// Redaction, routing and enrichment.
+    pub pipeline: PipelineConfig,
+}
+
+impl EngineOptions {
+    /// The defaults for a data directory.
+    #[must_use]
+    pub fn new(directory: PathBuf) -> EngineOptions {
+        EngineOptions {
+            directory,
+            key_file: None,
+            is_encrypted: true,
+            tails_bytes_max: taffrail_model::limits::TAILS_BYTES_MAX,
+            streams: Vec::new(),
+            pipeline: PipelineConfig::default(),
+        }
+    }
+}
+
+/// Why an engine could not be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// The data directory cannot be made.
+    #[error("cannot make the data directory {directory}")]
+    Directory {
+        /// Which.
+        directory: PathBuf,
+        /// Cause.
+        #[source]
+        source: std::io::Error,
+    },
+    /// The metadata database.
+    #[error("cannot open the metadata database")]
+    Meta(#[source] MetaError),
+    /// The key-encryption key.
+    #[error("cannot use the key file")]
+    Key(#[source] KeyError),
+    /// The log store.
+    #[error("cannot open the log store")]
+    Store(#[source] StoreOpenError),
+    /// A stream of the configuration.
+    #[error("stream of the configuration")]
+    Stream(#[source] StreamError),
+    /// The pipeline's configuration.
+    #[error("pipeline configuration")]
+    Pipeline(#[source] ConfigError),
+    /// The opening thread ended.
+    #[error("opening the log store was interrupted")]
+    Interrupted,
+}
+
+impl Engine {
+    /// Opens the engine: metadata, keys, log store with recovery, background tasks.
+    ///
+    /// # Errors
+    /// [`OpenError`] says which part could not be opened.
+    pub async fn open(options: EngineOptions) -> Result<Engine, OpenError> {
+        Engine::open_with_clock(options, Arc::new(SystemClock)).await
+    }
+
+    /// Opens the engine with another clock.
+    ///
+    /// # Errors
+    /// As [`Engine::open`].
+    pub async fn open_with_clock(
+        options: EngineOptions,
+        clock: Arc<dyn Clock>,
+    ) -> Result<Engine, OpenError> {
+        std::fs::create_dir_all(&options.directory).map_err(|source| OpenError::Directory {
+            directory: options.directory.clone(),
+            source,
+        })?;
+        let key_file = key_file(&options)?;
+        let row_key_file = key_file.with_extension("rows.key");
+        let meta: AnyMeta = SqliteMeta::open(
+            &options.directory.join("meta.db"),
+            &row_key_file,
+            clock.clone(),
+        )
+        .await
+        .map_err(OpenError::Meta)?
+        .into();
+        let catalogue = Arc::new(catalogue(&options, &meta).await?);
+        let pipeline = Pipeline::new(options.pipeline.clone()).map_err(OpenError::Pipeline)?;
+        let (store, recovery) =
+            open_store(&options, key_file, catalogue.clone(), clock.clone()).await?;
+        let (watermark_in, watermark) = watch::channel(store.snapshot().watermark().0);
+        store.subscribe(Box::new(move |position| {
+            watermark_in.send_if_modified(|have| {
+                let is_newer = position.0 > *have;
+                *have = (*have).max(position.0);
+                is_newer
+            });
+        }));
+        let (own_events, event_queue) = events::channel();
+        let (stopping, _) = watch::channel(false);
+        let engine = Engine {
+            inner: Arc::new(Inner {
+                options,
+                store,
+                meta: Arc::new(meta),
+                pipeline,
+                catalogue: RwLock::new(catalogue),
+                clock,
+                admission: Admission::default(),
+                own_events,
+                watermark,
+                recovery,
+                stopping,
+            }),
+        };
+        events::spawn(&engine, event_queue);
+        maintenance::spawn(&engine);
+        Ok(engine)
+    }
+}
+
+async fn catalogue(options: &EngineOptions, meta: &AnyMeta) -> Result<StreamCatalogue, OpenError> {
+    let mut catalogue = StreamCatalogue::built_in();
+    for stream in &options.streams {
+        let number: StreamNumber = meta
+            .stream_number(&stream.name)
+            .await
+            .map_err(OpenError::Meta)?;
+        catalogue
+            .add(StreamDefinition {
+                number,
+                name: stream.name.as_str().into(),
+                retention_days: stream.retention_days,
+                debug_retention_days: None,
+                compress_after_days: Some(7),
+                is_archived: false,
+                is_sealed: false,
+                is_policy: false,
+                is_strict: false,
+                is_own_events: false,
+                access: stream.access,
+            })
+            .map_err(OpenError::Stream)?;
+    }
+    Ok(catalogue)
+}
+
+/// The key file: where the options say, or in the home directory under the data directory's id.
+fn key_file(options: &EngineOptions) -> Result<PathBuf, OpenError> {
+    match &options.key_file {
+        Some(path) => Ok(path.clone()),
+        None => default_key_file(&options.directory),
+    }
+}
+
+/// `~/.taffrail/keys/<data directory id>.key`; the id is made at the first start.
+///
+/// # Errors
+/// [`OpenError::Directory`] if the id can neither be read nor made.
+pub fn default_key_file(directory: &Path) -> Result<PathBuf, OpenError> {
+    let fault = |source| OpenError::Directory {
+        directory: directory.to_owned(),
+        source,
+    };
+    let id_path = directory.join("directory-id");
+    let id = match std::fs::read_to_string(&id_path) {
+        Ok(id) => uuid::Uuid::parse_str(id.trim()).map_err(|source| {
+            fault(std::io::Error::new(std::io::ErrorKind::InvalidData, source))
+        })?,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let id = uuid::Uuid::new_v4();
+            write_durably(directory, "directory-id", &format!("{id}\n")).map_err(fault)?;
+            id
+        }
+        Err(error) => return Err(fault(error)),
+    };
+    let home = std::env::var_os("HOME")
+        .filter(|home| !home.is_empty())
+        .ok_or_else(|| {
+            fault(std::io::Error::other(
+                "HOME is not set: name the key file with --key-file",
+            ))
+        })?;
+    Ok(Path::new(&home)
+        .join(".taffrail/keys")
+        .join(format!("{id}.key")))
+}
+
+fn write_durably(directory: &Path, name: &str, text: &str) -> std::io::Result<()> {
+    let temporary = directory.join(format!("{name}.new"));
+    std::fs::write(&temporary, text)?;
+    std::fs::File::open(&temporary)?.sync_all()?;
+    std::fs::rename(&temporary, directory.join(name))?;
+    std::fs::File::open(directory)?.sync_all()
+}

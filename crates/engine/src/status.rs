@@ -1,0 +1,26 @@
+//! What health and metrics show.
+use crate::Engine;
+use taffrail_storage::store::StoreStatus;
+
+/// State of the engine at a moment.
+#[derive(Clone, Debug)]
+pub struct EngineStatus {
+    /// State of the log store.
+    pub store: StoreStatus,
+    /// Bytes of requests in flight.
+    pub bytes_in_flight: usize,
+    /// The product's own events that were lost since the start.
+    pub own_events_lost: u64,
+}
+
+impl Engine {
+    /// State at this moment.
+    #[must_use]
+    pub fn status(&self) -> EngineStatus {
+        EngineStatus {
+            store: self.inner.store.status(),
+            bytes_in_flight: self.inner.admission.bytes_in_flight(),
+            own_events_lost: self.own_events_lost(),
+        }
+    }
+}
