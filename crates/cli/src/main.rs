@@ -1,1 +1,75 @@
-fn main() {}
+//! The program `taffrail`: one file a subcommand. The only crate that knows the terminal.
+//!
+//! Data goes to stdout and everything else to stderr. Exit codes: 0, 1 failure, 2 usage, 3 server
+//! unreachable, 4 not allowed, 5 partial result, 130 interrupted ([`failure`]).
+mod client;
+mod completions;
+mod failure;
+mod logs;
+mod output;
+mod record;
+mod shown;
+
+use anyhow::{Context, Result};
+use clap::{CommandFactory, Parser, Subcommand};
+use std::process::ExitCode;
+use tokio::runtime::Builder;
+
+const EXAMPLES: &str = "\
+Examples:
+  taffrail demo                                   see it work on the logs of this machine
+  taffrail serve --data-dir /var/lib/taffrail     run a server
+  taffrail logs search 'level:error' --since 24h
+  taffrail logs tail 'level>=warn'
+  taffrail ship --stream app.backend /var/log/app/*.log
+";
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 success, 1 failure, 2 wrong usage, 3 server unreachable, 4 not allowed,
+5 partial result, 130 interrupted.";
+
+/// A log platform for AI agents and MCP servers
+#[derive(Parser, Debug)]
+#[command(name = "taffrail", version, before_help = EXAMPLES, after_help = EXIT_CODES)]
+#[command(subcommand_required = true, arg_required_else_help = true)]
+struct CommandLine {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand, Debug)]
+enum Command {
+    /// Search and follow logs
+    #[command(subcommand)]
+    Logs(logs::LogsCommand),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArguments),
+}
+
+fn main() -> ExitCode {
+    let command_line = CommandLine::parse();
+    failure::report(run(command_line.command))
+}
+
+fn run(command: Command) -> Result<()> {
+    match command {
+        Command::Logs(command) => client_runtime()?.block_on(logs::run(command)),
+        Command::Completions(arguments) => completions::run(&arguments, CommandLine::command()),
+    }
+}
+
+/// One thread is enough for a client.
+fn client_runtime() -> Result<tokio::runtime::Runtime> {
+    let mut builder = Builder::new_current_thread();
+    builder.enable_all().build().context("starting the runtime")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        CommandLine::command().debug_assert();
+    }
+}
