@@ -5,10 +5,14 @@
 mod client;
 mod completions;
 mod failure;
+mod keys;
 mod logs;
 mod output;
+mod password;
 mod record;
 mod shown;
+mod table;
+mod users;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
@@ -42,6 +46,10 @@ enum Command {
     /// Search and follow logs
     #[command(subcommand)]
     Logs(logs::LogsCommand),
+    /// List, add and change accounts
+    Users(users::UsersArguments),
+    /// List, create and revoke API keys
+    Keys(keys::KeysArguments),
     /// Print completions for a shell
     Completions(completions::CompletionsArguments),
 }
@@ -54,6 +62,8 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Logs(command) => client_runtime()?.block_on(logs::run(command)),
+        Command::Users(arguments) => client_runtime()?.block_on(users::run(arguments)),
+        Command::Keys(arguments) => client_runtime()?.block_on(keys::run(arguments)),
         Command::Completions(arguments) => completions::run(&arguments, CommandLine::command()),
     }
 }

@@ -36,13 +36,6 @@ impl Record {
         Some(value_text(value))
     }
 
-    /// The JSON text of a field.
-    #[must_use]
-    pub fn get_json(&self, name: &str) -> Option<&str> {
-        let (_, value) = self.fields.iter().find(|(have, _)| have == name)?;
-        Some(value.get())
-    }
-
     /// Names and JSON texts in order.
     pub fn fields_json(&self) -> impl Iterator<Item = (&str, &str)> {
         self.fields
@@ -104,7 +97,7 @@ mod tests {
         assert_eq!(record.json(), json);
         assert_eq!(record.get("message").unwrap(), "a\x1bb");
         assert_eq!(record.get("n").unwrap(), "1.50");
-        assert_eq!(record.get_json("big").unwrap(), "12345678901234567890123");
+        assert_eq!(record.get("big").unwrap(), "12345678901234567890123");
         assert_eq!(record.get("j").unwrap(), "[1, 2]");
         assert_eq!(record.get("none"), None);
         let names: Vec<&str> = record.fields_json().map(|(name, _)| name).collect();

@@ -70,6 +70,7 @@ impl TextForm {
             line.push_str(&self.painted("1", "> "));
         }
         let level = one_line(record, "level");
+        let source = source(record);
         line.push_str(&self.painted("2", &self.time(record)));
         line.push(' ');
         line.push_str(&self.painted(level_color(&level), &format!("{:<5}", short(&level))));
@@ -79,13 +80,14 @@ impl TextForm {
             &one_line(record, "stream"),
             self.stream_characters,
         );
-        self.push_column(&mut line, "36", &source(record), self.source_characters);
+        self.push_column(&mut line, "36", &source, self.source_characters);
         let message = record.get("message").unwrap_or(Cow::Borrowed(""));
         let mut lines = message.split('\n').map(|part| part.trim_end_matches('\r'));
         line.push(' ');
         line.push_str(&shown(lines.next().unwrap_or("")));
         for (name, value) in record.fields() {
-            if !PLACED.contains(&name) && !(name == "logger" && value == source(record)) {
+            let is_placed = PLACED.contains(&name) || (name == "logger" && value == source);
+            if !is_placed {
                 let pair = format!(" {}={}", shown(name), quoted(&value));
                 line.push_str(&self.painted("2", &pair));
             }
