@@ -19,12 +19,18 @@ pub struct ServerOptions {
     #[arg(
         long,
         env = "TAFFRAIL_URL",
+        hide_env_values = true,
         value_name = "URL",
         default_value = "http://127.0.0.1:4600"
     )]
     pub server: String,
     /// File with the API key; else the key is taken from TAFFRAIL_TOKEN
-    #[arg(long, env = "TAFFRAIL_TOKEN_FILE", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "TAFFRAIL_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
     pub token_file: Option<PathBuf>,
 }
 

@@ -44,8 +44,7 @@ struct CommandLine {
 #[derive(Subcommand, Debug)]
 enum Command {
     /// Search and follow logs
-    #[command(subcommand)]
-    Logs(logs::LogsCommand),
+    Logs(logs::LogsArguments),
     /// List, add and change accounts
     Users(users::UsersArguments),
     /// List, create and revoke API keys
@@ -61,7 +60,7 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
-        Command::Logs(command) => client_runtime()?.block_on(logs::run(command)),
+        Command::Logs(arguments) => client_runtime()?.block_on(logs::run(arguments)),
         Command::Users(arguments) => client_runtime()?.block_on(users::run(arguments)),
         Command::Keys(arguments) => client_runtime()?.block_on(keys::run(arguments)),
         Command::Completions(arguments) => completions::run(&arguments, CommandLine::command()),
@@ -81,5 +80,35 @@ mod tests {
     #[test]
     fn the_command_line_is_consistent() {
         CommandLine::command().debug_assert();
+    }
+
+    /// The help of every command, as on a terminal of 100 columns.
+    #[test]
+    fn help() {
+        let mut root = CommandLine::command().term_width(100);
+        root.build();
+        check_help(&mut root, "taffrail", false);
+    }
+
+    fn check_help(command: &mut clap::Command, path: &str, has_examples: bool) {
+        let help = command.render_long_help().to_string();
+        insta::assert_snapshot!(path.replace(' ', "_"), help);
+        // Those of a small command are with its parent's.
+        let has_examples = has_examples || help.starts_with("Examples:");
+        assert!(has_examples, "{path}: examples come first");
+        let names: Vec<String> = command
+            .get_subcommands()
+            .map(|sub| sub.get_name().to_string())
+            .filter(|name| name != "help")
+            .collect();
+        for name in names {
+            if let Some(sub) = command.find_subcommand_mut(&name) {
+                check_help(
+                    sub,
+                    &format!("{path} {name}"),
+                    has_examples && path != "taffrail",
+                );
+            }
+        }
     }
 }

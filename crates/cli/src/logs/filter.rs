@@ -19,7 +19,7 @@ const DEFAULT_RANGE_NS: i64 = 3_600 * NS_PER_S;
 #[command(next_help_heading = "What")]
 pub struct MatchOptions {
     /// Words, "phrases", fields (level>=warn source:figma); several arguments are joined
-    #[arg(value_name = "QUERY")]
+    #[arg(value_name = "QUERY", help_heading = "Arguments")]
     pub query: Vec<String>,
     /// Only this level; several with commas
     #[arg(long, value_name = "LEVEL", value_delimiter = ',')]

@@ -95,7 +95,7 @@ pub async fn run(arguments: TailArguments) -> Result<()> {
     let url = tail_url(&client, &query, &arguments)?;
     let mut printer = Printer::open(&arguments.form, false)?;
     let followed = tokio::select! {
-        followed = follow(&client, &query, url, &mut printer) => followed,
+        followed = follow(&client, &query, url, &mut printer, RETRY_FIRST) => followed,
         _ = tokio::signal::ctrl_c() => Err(Failure::Interrupted.into()),
     };
     match followed {
@@ -127,9 +127,15 @@ fn tail_url(client: &Client, query: &SentQuery, arguments: &TailArguments) -> Re
 }
 
 /// Connects again and again; ends with an error that trying again would not mend.
-async fn follow(client: &Client, query: &SentQuery, url: Url, printer: &mut Printer) -> Result<()> {
+async fn follow(
+    client: &Client,
+    query: &SentQuery,
+    url: Url,
+    printer: &mut Printer,
+    retry_first: Duration,
+) -> Result<()> {
     let mut follower = Follower::default();
-    let mut pause = RETRY_FIRST;
+    let mut pause = retry_first;
     let mut was_connected = false;
     loop {
         match connect(client, query, &follower.resumed(&url)).await {
@@ -138,7 +144,7 @@ async fn follow(client: &Client, query: &SentQuery, url: Url, printer: &mut Prin
                     eprintln!("taffrail: connected again");
                 }
                 was_connected = true;
-                pause = RETRY_FIRST;
+                pause = retry_first;
                 let reason = read(socket, &mut follower, printer).await?;
                 eprintln!(
                     "taffrail: connection to {} lost: {}",
@@ -284,9 +290,128 @@ impl Follower {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use futures_util::SinkExt;
+    use tokio::{
+        io::{AsyncReadExt, AsyncWriteExt},
+        net::TcpListener,
+    };
+    use tokio_tungstenite::{
+        accept_hdr_async,
+        tungstenite::handshake::server::{Request, Response},
+    };
 
     fn entry(id: &str) -> String {
         format!(r#"{{"type":"log_entry","data":{{"id":"{id}","message":"m"}}}}"#)
+    }
+
+    /// A server that accepts one connection after the other: each sends its messages and ends
+    /// abruptly. After the last one it refuses. Returns the addresses asked for.
+    async fn serve(listener: TcpListener, connections: Vec<Vec<String>>) -> Vec<String> {
+        let mut asked = Vec::new();
+        for messages in connections {
+            let (stream, _) = listener.accept().await.unwrap();
+            let note = |request: &Request, response: Response| {
+                asked.push(request.uri().to_string());
+                assert_eq!(request.headers()["authorization"], "Bearer secret");
+                Ok(response)
+            };
+            let mut socket = accept_hdr_async(stream, note).await.unwrap();
+            for text in messages {
+                socket.send(Message::text(text)).await.unwrap();
+            }
+        }
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let body = r#"{"status":403,"detail":"no longer"}"#;
+        let refusal = format!(
+            "HTTP/1.1 403 Forbidden\r\ncontent-length: {}\r\n\r\n{body}",
+            body.len()
+        );
+        let mut request = [0; 4_096];
+        let _ = stream.read(&mut request).await.unwrap();
+        stream.write_all(refusal.as_bytes()).await.unwrap();
+        asked
+    }
+
+    #[tokio::test]
+    async fn a_broken_connection_goes_on_where_it_was() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let token_file = folder.path().join("token");
+        std::fs::write(&token_file, "secret\n").unwrap();
+        let server = ServerOptions {
+            server: format!("http://{}", listener.local_addr().unwrap()),
+            token_file: Some(token_file),
+        };
+        let cursor = r#"{"type":"cursor","cursor":"c1"}"#.to_string();
+        let first = vec![entry("1"), cursor, entry("2")];
+        let second = vec![entry("2"), entry("3")];
+        let serving = tokio::spawn(serve(listener, vec![first, second]));
+        let path = folder.path().join("out");
+        let arguments = TailArguments {
+            what: MatchOptions {
+                query: vec!["a b".into()],
+                stream: vec!["app.*".into()],
+                ..MatchOptions::default()
+            },
+            backlog: 5,
+            form: FormatOptions {
+                format: crate::logs::format::Format::Ndjson,
+                output: Some(path.clone()),
+                color: crate::output::Color::Never,
+                ids: false,
+            },
+            server,
+        };
+        let client = Client::new(&arguments.server).unwrap();
+        let query = arguments.what.query().unwrap();
+        let url = tail_url(&client, &query, &arguments).unwrap();
+        let mut printer = Printer::open(&arguments.form, false).unwrap();
+        let pause = Duration::from_millis(1);
+        let error = follow(&client, &query, url, &mut printer, pause).await;
+        let error = error.unwrap_err();
+        assert!(
+            matches!(error.downcast_ref(), Some(Failure::NotAllowed(_))),
+            "{error:#}"
+        );
+        printer.finish().unwrap();
+        let printed = std::fs::read_to_string(path).unwrap();
+        let ids: Vec<serde_json::Value> = printed
+            .lines()
+            .map(|line| serde_json::from_str::<serde_json::Value>(line).unwrap()["id"].clone())
+            .collect();
+        assert_eq!(ids, ["1", "2", "3"]);
+        assert_eq!(
+            serving.await.unwrap(),
+            [
+                "/ws/logs?backlog=5&query=a+b&streams=app.*",
+                "/ws/logs?query=a+b&streams=app.*&cursor=c1",
+            ]
+        );
+    }
+
+    #[tokio::test]
+    async fn nobody_there_is_unreachable() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        drop(listener);
+        let server = ServerOptions {
+            server: format!("http://{address}"),
+            token_file: None,
+        };
+        let client = Client::new(&server).unwrap();
+        let url = Url::parse(&format!("ws://{address}/ws/logs")).unwrap();
+        let query = MatchOptions::default().query().unwrap();
+        let error = connect(&client, &query, &url).await.unwrap_err();
+        assert!(matches!(
+            error.downcast_ref(),
+            Some(Failure::Unreachable { .. })
+        ));
+        let get: Result<serde_json::Value> = client.get("/healthz", &[]).await;
+        let error = get.unwrap_err();
+        assert!(matches!(
+            error.downcast_ref(),
+            Some(Failure::Unreachable { .. })
+        ));
     }
 
     #[test]
