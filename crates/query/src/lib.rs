@@ -7,16 +7,18 @@
 
 pub mod cursor;
 mod number;
+mod regex;
 pub mod request;
 pub mod result;
 pub mod scan;
 pub mod search;
+mod words;
 
 pub use cursor::{Cursor, CursorError, RowKey};
 pub use request::{Order, Output, RowsOutput, ScanRequest, StreamSelection};
 pub use result::{
-    Completeness, Context, Facet, FacetValue, FieldSummary, Histogram, OwnedValue, Page, Row,
-    ScanError, ScanOutput, ScanResult, Series, SeriesKey,
+    Completeness, Context, ContextResult, Facet, FacetValue, FieldSummary, Histogram, OwnedValue,
+    Page, Row, ScanError, ScanOutput, ScanResult, ScanWork, Series, SeriesKey,
 };
 pub use scan::{context, execute};
 pub use search::{

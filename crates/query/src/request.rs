@@ -16,6 +16,7 @@ use taffrail_model::{
     column::FieldName,
     position::Position,
     stream::{StreamCatalogue, StreamNumber},
+    tenant::TenantNumber,
     time::{TimeRange, Timestamp},
 };
 
@@ -230,6 +231,13 @@ impl ScanRequest {
     #[must_use]
     pub fn with_cancel(mut self, cancelled: Arc<AtomicBool>) -> ScanRequest {
         self.control.cancelled = Some(cancelled);
+        self
+    }
+
+    /// Reads one tenant only, if the policy has it.
+    #[must_use]
+    pub fn narrowed_to(mut self, tenant: TenantNumber) -> ScanRequest {
+        self.policy = self.policy.narrowed_to(tenant);
         self
     }
 

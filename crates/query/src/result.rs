@@ -212,6 +212,15 @@ pub struct Context {
     pub after: Vec<Row>,
 }
 
+/// The answer to a question for a record and its neighbours.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct ContextResult {
+    /// The record; `None` if there is none that may be seen.
+    pub context: Option<Context>,
+    /// Whether something could not be read.
+    pub completeness: Completeness,
+}
+
 /// Why a read gave no answer.
 #[derive(Clone, Debug, PartialEq, thiserror::Error)]
 pub enum ScanError {

@@ -1,0 +1,652 @@
+//! Which blocks a read looks at, in which order, on how many threads.
+//!
+//! Partitions are pruned by tenant, stream, day and policy, sources and blocks by time and
+//! position. What is left goes through one queue, the block that can hold the first rows of the
+//! order first, so that a page of the latest rows ends after a few blocks; a source is opened only
+//! when its turn comes. A block that cannot be read is named in the answer, and the rest served.
+use super::{
+    block::{BlockFault, BlockView},
+    plan::{Plan, SourceColumns, SourceScope},
+    selection::Selection,
+};
+use crate::{
+    cursor::RowKey,
+    request::{Control, Order, ScanRequest, StreamSelection},
+    result::{Completeness, ScanError, ScanWork},
+    search::tree::{Expr, Leaf, Test},
+};
+use parking_lot::Mutex;
+use std::{
+    collections::{BTreeSet, BinaryHeap},
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering::Relaxed},
+    },
+    time::{Duration, Instant},
+};
+use taffrail_model::{
+    access::RowFilter,
+    column::{FieldName, Kind},
+    field,
+    id::RecordId,
+    limits::QUERY_DURATION_MS_MAX,
+    position::{PartitionKey, Position},
+    stream::StreamDefinition,
+    time::{NS_PER_DAY, TimeRange, Timestamp},
+};
+use taffrail_storage::{
+    read::{Extent, ReadError, RowSource},
+    snapshot::{Fault, Snapshot},
+};
+
+/// Blocks that one thread looks at before a second one helps: a page of the latest rows is ready
+/// sooner than a thread starts.
+const ALONE_BLOCKS: u64 = 4;
+/// Rows left for which a second thread is worth its start.
+const SECOND_THREAD_ROWS_MIN: u64 = 32_768;
+
+/// Place of a row in an order, smaller is earlier in the answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct OrderKey(i64, u64);
+
+impl OrderKey {
+    /// Before every row.
+    pub(super) const FIRST: OrderKey = OrderKey(i64::MIN, 0);
+
+    pub(super) fn new(order: Order, key: RowKey) -> OrderKey {
+        let (time, position) = (key.timestamp.0, key.position.0);
+        match order {
+            Order::Ascending => OrderKey(time, position),
+            // The complement reverses the order of integers.
+            Order::Descending => OrderKey(!time, !position),
+            Order::Arrival => OrderKey(0, position),
+        }
+    }
+
+    /// No row of the extent is before this.
+    pub(super) fn first_of(order: Order, extent: &Extent) -> OrderKey {
+        let key = |timestamp, position| {
+            OrderKey::new(
+                order,
+                RowKey {
+                    timestamp,
+                    position,
+                },
+            )
+        };
+        match order {
+            Order::Descending => key(extent.time_max, extent.position_max),
+            Order::Ascending | Order::Arrival => key(extent.time_min, extent.position_min),
+        }
+    }
+
+    /// No row of the extent is after this.
+    pub(super) fn last_of(order: Order, extent: &Extent) -> OrderKey {
+        let key = |timestamp, position| {
+            OrderKey::new(
+                order,
+                RowKey {
+                    timestamp,
+                    position,
+                },
+            )
+        };
+        match order {
+            Order::Descending => key(extent.time_min, extent.position_min),
+            Order::Ascending | Order::Arrival => key(extent.time_max, extent.position_max),
+        }
+    }
+}
+
+/// What ends a read early: the client, the deadline, or a fault that another thread met.
+pub(super) struct Interrupt {
+    control: Control,
+    deadline: Instant,
+    is_stopped: AtomicBool,
+}
+
+impl Interrupt {
+    fn new(control: &Control) -> Interrupt {
+        let longest = Duration::from_millis(QUERY_DURATION_MS_MAX);
+        Interrupt {
+            control: control.clone(),
+            deadline: control
+                .deadline()
+                .unwrap_or_else(|| Instant::now() + longest),
+            is_stopped: AtomicBool::new(false),
+        }
+    }
+
+    pub(super) fn check(&self) -> Result<(), ScanError> {
+        if self.control.is_cancelled() || self.is_stopped.load(Relaxed) {
+            return Err(ScanError::Cancelled);
+        }
+        if Instant::now() >= self.deadline {
+            return Err(ScanError::DeadlineExceeded);
+        }
+        Ok(())
+    }
+}
+
+/// A read, ready to run.
+pub(super) struct Scan<'a> {
+    request: &'a ScanRequest,
+    snapshot: &'a Snapshot,
+    plan: Plan,
+    range: TimeRange,
+    after: Position,
+    upto: Position,
+    pub(super) interrupt: Interrupt,
+    faults: Mutex<Vec<Fault>>,
+    work: Mutex<ScanWork>,
+}
+
+/// A partition of which something may be seen.
+pub(super) struct PartitionScope {
+    pub(super) key: PartitionKey,
+    pub(super) stream: Arc<StreamDefinition>,
+    /// Whose rows may be seen; `None`: all.
+    owners: Option<Arc<BTreeSet<String>>>,
+    hides_debug: bool,
+}
+
+/// A source whose directory was read.
+pub(super) struct OpenSource<'a> {
+    pub(super) partition: Arc<PartitionScope>,
+    pub(super) source: &'a dyn RowSource,
+    pub(super) columns: SourceColumns,
+    plan: Plan,
+}
+
+/// A block of an open source.
+#[derive(Clone)]
+pub(super) struct OpenBlock<'a> {
+    pub(super) open: Arc<OpenSource<'a>>,
+    pub(super) block: usize,
+    pub(super) extent: Extent,
+}
+
+/// Takes what matches. Each thread has its own; they are merged at the end.
+pub(super) trait Collector<'a>: Send + Sized {
+    /// An empty one with the same settings.
+    fn fork(&self) -> Self;
+    /// Takes over what the other has collected.
+    fn merge(&mut self, other: Self);
+    /// The order in which blocks are best looked at.
+    fn order(&self) -> Order {
+        Order::Ascending
+    }
+    /// Whether no row at or behind this key can change the result any more.
+    fn is_done(&self, _first: OrderKey) -> bool {
+        false
+    }
+    /// Whether rows of this extent can change the result.
+    fn wants(&self, _extent: &Extent) -> bool {
+        true
+    }
+    /// Takes an extent of which every row matches, if its rows need not be read for that.
+    fn take_whole(&mut self, _extent: &Extent) -> bool {
+        false
+    }
+    /// Drops rows that cannot change the result before they are looked at.
+    fn narrow(&self, _: &mut BlockView<'_>, _: &mut Selection) -> Result<(), BlockFault> {
+        Ok(())
+    }
+    /// Takes the matching rows of a block: all of them, or none if it fails.
+    fn take(
+        &mut self,
+        block: &OpenBlock<'a>,
+        view: &mut BlockView<'_>,
+        selection: &Selection,
+    ) -> Result<(), BlockFault>;
+}
+
+enum Task<'a> {
+    Source(Arc<PartitionScope>, &'a dyn RowSource),
+    Block(OpenBlock<'a>),
+}
+
+struct Queued<'a> {
+    first: OrderKey,
+    rows: u32,
+    task: Task<'a>,
+}
+
+impl PartialEq for Queued<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.first == other.first
+    }
+}
+impl Eq for Queued<'_> {}
+impl PartialOrd for Queued<'_> {
+    fn partial_cmp(&self, other: &Self) -> Option<std::cmp::Ordering> {
+        Some(self.cmp(other))
+    }
+}
+impl Ord for Queued<'_> {
+    /// Reversed: the heap gives the greatest, the scan wants the first.
+    fn cmp(&self, other: &Self) -> std::cmp::Ordering {
+        other.first.cmp(&self.first)
+    }
+}
+
+struct Queue<'a> {
+    order: Order,
+    heap: BinaryHeap<Queued<'a>>,
+    rows_left: u64,
+}
+
+impl<'a> Queue<'a> {
+    fn push(&mut self, extent: &Extent, task: Task<'a>) {
+        self.rows_left += u64::from(extent.rows);
+        self.heap.push(Queued {
+            first: OrderKey::first_of(self.order, extent),
+            rows: extent.rows,
+            task,
+        });
+    }
+
+    fn pop(&mut self) -> Option<Queued<'a>> {
+        let next = self.heap.pop()?;
+        self.rows_left -= u64::from(next.rows);
+        Some(next)
+    }
+}
+
+impl<'a> Scan<'a> {
+    /// Prepares a read of the positions up to `upto` at the most.
+    pub(super) fn new(
+        request: &'a ScanRequest,
+        snapshot: &'a Snapshot,
+        upto: Position,
+    ) -> Result<Scan<'a>, ScanError> {
+        let (mut after, requested) = request.positions();
+        let mut upto = requested.min(snapshot.watermark()).min(upto);
+        if let Some(id) = required_id(request.predicate()) {
+            after = after.max(Position(id.position.0.saturating_sub(1)));
+            upto = upto.min(id.position);
+        }
+        Ok(Scan {
+            request,
+            snapshot,
+            plan: Plan::new(request.predicate(), request.now())?,
+            range: request.range(),
+            after,
+            upto,
+            interrupt: Interrupt::new(request.control()),
+            faults: Mutex::default(),
+            work: Mutex::default(),
+        })
+    }
+
+    /// What could not be read so far, what storage knows to be unreadable included.
+    pub(super) fn completeness(&self) -> Completeness {
+        let known = self.snapshot.faults().iter().filter(|fault| {
+            fault
+                .partition
+                .is_none_or(|key| self.partition(&key).is_some())
+        });
+        let mut faults: Vec<Fault> = known.cloned().collect();
+        for fault in self.faults.lock().iter() {
+            if !faults.contains(fault) {
+                faults.push(fault.clone());
+            }
+        }
+        Completeness {
+            partial: !faults.is_empty(),
+            faults,
+        }
+    }
+
+    pub(super) fn work(&self) -> ScanWork {
+        *self.work.lock()
+    }
+
+    pub(super) fn request(&self) -> &'a ScanRequest {
+        self.request
+    }
+
+    pub(super) fn epoch(&self) -> u16 {
+        self.snapshot.epoch()
+    }
+
+    /// Notes what could not be read.
+    pub(super) fn note(&self, key: PartitionKey, error: &ReadError) {
+        let fault = Fault {
+            partition: Some(key),
+            file: error.file().to_owned(),
+            detail: error.to_string(),
+        };
+        let mut faults = self.faults.lock();
+        if !faults.contains(&fault) {
+            faults.push(fault);
+        }
+    }
+
+    /// A view of a block for reading its rows.
+    pub(super) fn view<'v>(&'v self, block: &OpenBlock<'v>) -> BlockView<'v> {
+        BlockView::new(
+            block.open.source,
+            block.block,
+            block.extent,
+            &self.interrupt,
+        )
+    }
+
+    /// Gives every matching row to the collector.
+    pub(super) fn run<C: Collector<'a>>(&self, mut collector: C) -> Result<C, ScanError> {
+        let mut queue = Queue {
+            order: collector.order(),
+            heap: BinaryHeap::new(),
+            rows_left: 0,
+        };
+        for view in self.snapshot.partitions() {
+            let Some(partition) = self.partition(&view.key) else {
+                continue;
+            };
+            let partition = Arc::new(partition);
+            for source in &view.sources {
+                let extent = source.extent();
+                if self.overlaps(&extent) {
+                    queue.push(&extent, Task::Source(partition.clone(), source.as_ref()));
+                }
+            }
+        }
+        let queue = Mutex::new(queue);
+        self.work_off(&queue, &mut collector, ALONE_BLOCKS)?;
+        if queue.lock().rows_left < SECOND_THREAD_ROWS_MIN {
+            self.work_off(&queue, &mut collector, u64::MAX)?;
+            return Ok(collector);
+        }
+        let mut helper = collector.fork();
+        let (mine, other) = std::thread::scope(|scope| {
+            let other = scope.spawn(|| self.work_off(&queue, &mut helper, u64::MAX));
+            let mine = self.work_off(&queue, &mut collector, u64::MAX);
+            (mine, other.join())
+        });
+        let other = other.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+        match (mine, other) {
+            // A thread that was stopped by the other's error says no more than that.
+            (Err(ScanError::Cancelled), Err(error)) | (Err(error), _) | (_, Err(error)) => {
+                return Err(error);
+            }
+            (Ok(()), Ok(())) => collector.merge(helper),
+        }
+        Ok(collector)
+    }
+
+    /// What may be seen of a partition that the request asks for.
+    fn partition(&self, key: &PartitionKey) -> Option<PartitionScope> {
+        let owners = match self.request.policy().filter(key.tenant, key.stream)? {
+            RowFilter::All => None,
+            RowFilter::OwnedBy(own) => Some(own.clone()),
+        };
+        let stream = self.request.catalogue().by_number(key.stream)?;
+        let is_selected = match self.request.streams() {
+            StreamSelection::Only(streams) => streams.contains(&key.stream),
+            StreamSelection::Default => {
+                !stream.is_own_events || names_stream(self.request.predicate(), &stream.name)
+            }
+        };
+        let (day, today) = (
+            i64::from(key.day.0),
+            self.request.now().0.div_euclid(NS_PER_DAY),
+        );
+        let is_expired = stream
+            .oldest_day_kept(today)
+            .is_some_and(|oldest| day < oldest);
+        let has_id = required_id(self.request.predicate())
+            .is_none_or(|id| id.stream == key.stream && id.day == key.day);
+        let is_wanted = is_selected
+            && !is_expired
+            && has_id
+            && self.range.overlaps(key.day.start(), key.day.end());
+        is_wanted.then(|| PartitionScope {
+            key: *key,
+            stream: stream.clone(),
+            owners,
+            hides_debug: stream
+                .debug_retention_days
+                .is_some_and(|days| day < today - i64::from(days)),
+        })
+    }
+
+    fn overlaps(&self, extent: &Extent) -> bool {
+        self.range.overlaps(extent.time_min, extent.time_max)
+            && self.after < extent.position_max
+            && extent.position_min <= self.upto
+    }
+
+    /// Whether every row of the extent is within the times and positions asked for.
+    fn covers(&self, extent: &Extent) -> bool {
+        self.range.contains(extent.time_min)
+            && self.range.contains(extent.time_max)
+            && self.after < extent.position_min
+            && extent.position_max <= self.upto
+    }
+
+    /// Takes tasks from the queue until it is empty, the result is complete, or `blocks_max`
+    /// blocks were looked at.
+    fn work_off<C: Collector<'a>>(
+        &self,
+        queue: &Mutex<Queue<'a>>,
+        collector: &mut C,
+        blocks_max: u64,
+    ) -> Result<(), ScanError> {
+        let mut work = ScanWork::default();
+        let mut outcome = Ok(());
+        while work.blocks < blocks_max {
+            outcome = self.interrupt.check();
+            if outcome.is_err() {
+                break;
+            }
+            let Some(block) = self.next_block(&mut queue.lock(), collector) else {
+                break;
+            };
+            work.blocks += 1;
+            work.rows += u64::from(block.extent.rows);
+            match self.evaluate(&block, collector) {
+                Ok(()) => {}
+                Err(BlockFault::Read(error)) => self.note(block.open.partition.key, &error),
+                Err(BlockFault::Stop(error)) => {
+                    self.interrupt.is_stopped.store(true, Relaxed);
+                    outcome = Err(error);
+                    break;
+                }
+            }
+        }
+        let mut all = self.work.lock();
+        all.blocks += work.blocks;
+        all.rows += work.rows;
+        outcome
+    }
+
+    /// The next block that has to be read; opens sources on the way.
+    fn next_block<C: Collector<'a>>(
+        &self,
+        queue: &mut Queue<'a>,
+        collector: &mut C,
+    ) -> Option<OpenBlock<'a>> {
+        while let Some(next) = queue.pop() {
+            match next.task {
+                Task::Source(partition, source) => {
+                    let extent = source.extent();
+                    let plan = self.plan_for(&partition, extent, None);
+                    let is_whole = plan.is(true)
+                        && partition.owners.is_none()
+                        && self.covers(&extent)
+                        && collector.take_whole(&extent);
+                    let is_done = is_whole
+                        || plan.is(false)
+                        || collector.is_done(next.first)
+                        || !collector.wants(&extent);
+                    if is_done {
+                        continue;
+                    }
+                    if let Err(error) = self.open(queue, &partition, source) {
+                        self.note(partition.key, &error);
+                    }
+                }
+                Task::Block(block) => {
+                    let is_whole = block.open.plan.is(true)
+                        && block.open.partition.owners.is_none()
+                        && self.covers(&block.extent)
+                        && collector.take_whole(&block.extent);
+                    let is_done = is_whole
+                        || collector.is_done(next.first)
+                        || !collector.wants(&block.extent);
+                    if !is_done {
+                        return Some(block);
+                    }
+                }
+            }
+        }
+        None
+    }
+
+    fn plan_for(
+        &self,
+        partition: &PartitionScope,
+        extent: Extent,
+        names: Option<&[FieldName]>,
+    ) -> Plan {
+        let scope = SourceScope {
+            key: partition.key,
+            stream_name: &partition.stream.name,
+            node: self.request.node(),
+            epoch: self.snapshot.epoch(),
+            extent,
+            names,
+        };
+        match partition.hides_debug {
+            true => self.plan.clone().without_debug().for_source(&scope),
+            false => self.plan.for_source(&scope),
+        }
+    }
+
+    /// Reads a source's directory and queues its blocks.
+    fn open(
+        &self,
+        queue: &mut Queue<'a>,
+        partition: &Arc<PartitionScope>,
+        source: &'a dyn RowSource,
+    ) -> Result<(), ReadError> {
+        let columns = SourceColumns::new(source.column_names()?);
+        let plan = self.plan_for(partition, source.extent(), Some(&columns.names));
+        if plan.is(false) {
+            return Ok(());
+        }
+        let open = Arc::new(OpenSource {
+            partition: partition.clone(),
+            source,
+            columns,
+            plan,
+        });
+        for (block, extent) in source.blocks()?.iter().enumerate() {
+            if self.overlaps(extent) {
+                queue.push(
+                    extent,
+                    Task::Block(OpenBlock {
+                        open: open.clone(),
+                        block,
+                        extent: *extent,
+                    }),
+                );
+            }
+        }
+        Ok(())
+    }
+
+    /// Gives the block's matching rows to the collector.
+    fn evaluate<C: Collector<'a>>(
+        &self,
+        block: &OpenBlock<'a>,
+        collector: &mut C,
+    ) -> Result<(), BlockFault> {
+        let mut view = self.view(block);
+        let mut selection = view.all();
+        self.narrow_to_request(&mut view, &mut selection)?;
+        if let Some(owners) = &block.open.partition.owners {
+            narrow_to_owners(&mut view, owners, &mut selection)?;
+        }
+        if !selection.is_empty() {
+            collector.narrow(&mut view, &mut selection)?;
+        }
+        if selection.is_empty() {
+            return Ok(());
+        }
+        let open = &block.open;
+        let matching = open.plan.evaluate(&mut view, &open.columns, &selection)?;
+        if matching.is_empty() {
+            return Ok(());
+        }
+        collector.take(block, &mut view, &matching)
+    }
+
+    /// Drops the rows outside of the times and positions asked for.
+    fn narrow_to_request(
+        &self,
+        view: &mut BlockView<'_>,
+        selection: &mut Selection,
+    ) -> Result<(), BlockFault> {
+        if self.covers(&view.extent) {
+            return Ok(());
+        }
+        let times = view.timestamps()?;
+        let positions = view.positions()?;
+        selection.retain(|row| {
+            let (time, position) = (
+                Timestamp(times[row as usize]),
+                Position(positions[row as usize]),
+            );
+            self.range.contains(time) && self.after < position && position <= self.upto
+        });
+        Ok(())
+    }
+}
+
+/// Drops the rows that belong to nobody of `owners`.
+fn narrow_to_owners(
+    view: &mut BlockView<'_>,
+    owners: &BTreeSet<String>,
+    selection: &mut Selection,
+) -> Result<(), BlockFault> {
+    let mut own = view.none();
+    if let Some(loaded) = view.column(&field::USER_ID.into())? {
+        for (row, value) in loaded.column.iter() {
+            if selection.has(row) && value.kind != Kind::Json && owners.contains(value.text) {
+                own.add(row);
+            }
+        }
+    }
+    *selection = own;
+    Ok(())
+}
+
+/// The id that every match must have.
+fn required_id(expr: &Expr) -> Option<RecordId> {
+    match expr {
+        Expr::Leaf(Leaf {
+            test: Test::Id(id), ..
+        }) => Some(*id),
+        Expr::And(children) => children.iter().find_map(required_id),
+        _ => None,
+    }
+}
+
+/// Whether the predicate asks for this stream by `stream:`.
+fn names_stream(expr: &Expr, name: &str) -> bool {
+    match expr {
+        Expr::Leaf(leaf) if leaf.field.as_deref() == Some(field::STREAM) => match &leaf.test {
+            Test::Whole(text) => text == name,
+            Test::WholePattern(pattern) => {
+                crate::words::glob_matches(&crate::words::glob_chars(pattern), name)
+            }
+            _ => false,
+        },
+        Expr::And(children) | Expr::Or(children) => {
+            children.iter().any(|child| names_stream(child, name))
+        }
+        Expr::All | Expr::Not(_) | Expr::Leaf(_) => false,
+    }
+}

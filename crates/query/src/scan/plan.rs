@@ -1,0 +1,474 @@
+//! From the predicate tree to tests that run over blocks.
+//!
+//! A plan is made once for a read and cut down for each source: what the stream's name, the
+//! source's columns and its times decide is decided there, so that blocks of which every row
+//! matches are counted unread, and sources where none can are not opened.
+use super::{
+    block::{BlockFault, BlockView},
+    overflow,
+    selection::Selection,
+    text::TextTest,
+};
+use crate::{
+    number::Number,
+    regex,
+    result::ScanError,
+    search::tree::{Expr, Leaf, Operator, Test},
+};
+use jiff::tz::TimeZone;
+use std::sync::Arc;
+use taffrail_model::{
+    column::{FieldName, Kind},
+    field,
+    id::RecordId,
+    level::Level,
+    position::{PartitionKey, Position},
+    time::{Timestamp, parse_epoch, parse_rfc3339, parse_time},
+};
+use taffrail_storage::read::Extent;
+
+/// A predicate that can run.
+#[derive(Clone, Debug)]
+pub(super) enum Plan {
+    Const(bool),
+    And(Vec<Plan>),
+    Or(Vec<Plan>),
+    Not(Box<Plan>),
+    Leaf(Arc<LeafPlan>),
+}
+
+#[derive(Debug)]
+pub(super) struct LeafPlan {
+    /// `None`: every text column.
+    field: Option<FieldName>,
+    ask: Ask,
+}
+
+/// What is asked of a value.
+#[derive(Debug)]
+enum Ask {
+    Text(TextTest),
+    Number(Operator, Number),
+    /// Against the record's time, or the time that a value says.
+    Time(Operator, Timestamp),
+    Level(LevelSet),
+    Id(RecordId),
+    Exists,
+}
+
+/// A set of levels.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct LevelSet(u8);
+
+impl LevelSet {
+    fn new(operator: Operator, bound: Level) -> LevelSet {
+        let levels = Level::ALL
+            .into_iter()
+            .filter(|level| operator.holds(level.cmp(&bound)));
+        LevelSet(levels.fold(0, |set, level| set | 1 << level as u8))
+    }
+
+    fn has_name(self, name: &str) -> bool {
+        Level::from_name(name).is_some_and(|level| self.0 >> level as u8 & 1 == 1)
+    }
+}
+
+/// What is known of a source before its blocks are read.
+pub(super) struct SourceScope<'a> {
+    pub(super) key: PartitionKey,
+    pub(super) stream_name: &'a str,
+    pub(super) node: u16,
+    pub(super) epoch: u16,
+    pub(super) extent: Extent,
+    /// Columns; `None` before the source is opened.
+    pub(super) names: Option<&'a [FieldName]>,
+}
+
+impl Plan {
+    pub(super) fn new(expr: &Expr, now: Timestamp) -> Result<Plan, ScanError> {
+        let many = |children: &[Expr]| -> Result<Vec<Plan>, ScanError> {
+            children.iter().map(|child| Plan::new(child, now)).collect()
+        };
+        Ok(match expr {
+            Expr::All => Plan::Const(true),
+            Expr::And(children) => {
+                let mut plans = many(children)?;
+                plans.sort_by_key(Plan::cost);
+                Plan::And(plans)
+            }
+            Expr::Or(children) => {
+                let mut plans = many(children)?;
+                plans.sort_by_key(Plan::cost);
+                Plan::Or(plans)
+            }
+            Expr::Not(child) => Plan::Not(Box::new(Plan::new(child, now)?)),
+            Expr::Leaf(leaf) => Plan::Leaf(Arc::new(LeafPlan::new(leaf, now)?)),
+        })
+    }
+
+    /// No debug and trace records.
+    pub(super) fn without_debug(self) -> Plan {
+        let hidden = LeafPlan {
+            field: Some(field::LEVEL.into()),
+            ask: Ask::Level(LevelSet::new(Operator::LessOrEqual, Level::Debug)),
+        };
+        Plan::And(vec![
+            Plan::Not(Box::new(Plan::Leaf(Arc::new(hidden)))),
+            self,
+        ])
+    }
+
+    /// Cheap tests run first: a rough order, not a measure.
+    fn cost(&self) -> u32 {
+        match self {
+            Plan::Const(_) => 0,
+            Plan::And(children) | Plan::Or(children) => {
+                children.iter().map(Plan::cost).max().unwrap_or_default() + 1
+            }
+            Plan::Not(child) => child.cost(),
+            Plan::Leaf(leaf) => match (&leaf.ask, &leaf.field) {
+                (Ask::Id(_) | Ask::Time(..), _) => 1,
+                (Ask::Level(_), _) => 2,
+                (Ask::Number(..) | Ask::Exists, _) => 3,
+                (Ask::Text(test), Some(_)) if !test.is_regex() => 10,
+                (Ask::Text(test), _) if !test.is_regex() => 100,
+                (Ask::Text(_), Some(_)) => 1_000,
+                (Ask::Text(_), None) => 10_000,
+            },
+        }
+    }
+
+    /// The plan for one source, with everything decided that can be.
+    pub(super) fn for_source(&self, scope: &SourceScope<'_>) -> Plan {
+        match self {
+            Plan::Const(value) => Plan::Const(*value),
+            Plan::And(children) => join(children, scope, false, Plan::And),
+            Plan::Or(children) => join(children, scope, true, Plan::Or),
+            Plan::Not(child) => match child.for_source(scope) {
+                Plan::Const(value) => Plan::Const(!value),
+                other => Plan::Not(Box::new(other)),
+            },
+            Plan::Leaf(leaf) => match leaf.decide(scope) {
+                Some(value) => Plan::Const(value),
+                None => self.clone(),
+            },
+        }
+    }
+
+    pub(super) fn is(&self, value: bool) -> bool {
+        matches!(self, Plan::Const(have) if *have == value)
+    }
+
+    /// The rows of `within` that match. `text_columns` are the source's columns of full text.
+    pub(super) fn evaluate(
+        &self,
+        view: &mut BlockView<'_>,
+        columns: &SourceColumns,
+        within: &Selection,
+    ) -> Result<Selection, BlockFault> {
+        match self {
+            Plan::Const(true) => Ok(within.clone()),
+            Plan::Const(false) => Ok(view.none()),
+            Plan::And(children) => {
+                let mut left = within.clone();
+                for child in children {
+                    if left.is_empty() {
+                        break;
+                    }
+                    left = child.evaluate(view, columns, &left)?;
+                }
+                Ok(left)
+            }
+            Plan::Or(children) => {
+                let mut left = within.clone();
+                let mut out = view.none();
+                for child in children {
+                    if left.is_empty() {
+                        break;
+                    }
+                    let found = child.evaluate(view, columns, &left)?;
+                    left.subtract(&found);
+                    out.unite(&found);
+                }
+                Ok(out)
+            }
+            Plan::Not(child) => {
+                let mut left = within.clone();
+                left.subtract(&child.evaluate(view, columns, within)?);
+                Ok(left)
+            }
+            Plan::Leaf(leaf) => leaf.evaluate(view, columns, within),
+        }
+    }
+}
+
+/// The columns of a source, as leaves need them.
+pub(super) struct SourceColumns {
+    pub(super) names: Vec<FieldName>,
+    /// Those that bare words look into.
+    pub(super) text: Vec<FieldName>,
+    /// The column of attributes past the limit, if there is one.
+    pub(super) overflow: Option<FieldName>,
+}
+
+impl SourceColumns {
+    pub(super) fn new(names: Vec<FieldName>) -> SourceColumns {
+        let mut text: Vec<_> = names
+            .iter()
+            .filter(|name| field::is_full_text(name))
+            .cloned()
+            .collect();
+        // Most words are in the message, and what matched there is not looked at again.
+        text.sort_by_key(|name| &**name != field::MESSAGE);
+        SourceColumns {
+            overflow: names
+                .iter()
+                .find(|name| &***name == field::OVERFLOW)
+                .cloned(),
+            text,
+            names,
+        }
+    }
+}
+
+/// `And` (absorbing value false) or `Or` (absorbing value true) of what is left of the children.
+fn join(
+    children: &[Plan],
+    scope: &SourceScope<'_>,
+    absorbing: bool,
+    make: fn(Vec<Plan>) -> Plan,
+) -> Plan {
+    let mut left = Vec::with_capacity(children.len());
+    for child in children {
+        match child.for_source(scope) {
+            Plan::Const(value) if value == absorbing => return Plan::Const(absorbing),
+            Plan::Const(_) => {}
+            other => left.push(other),
+        }
+    }
+    match left.len() {
+        0 => Plan::Const(!absorbing),
+        1 => left.swap_remove(0),
+        _ => make(left),
+    }
+}
+
+impl LeafPlan {
+    fn new(leaf: &Leaf, now: Timestamp) -> Result<LeafPlan, ScanError> {
+        let ask = match &leaf.test {
+            Test::Number(operator, text) => match Number::parse(text.text()) {
+                Some(number) => Ask::Number(*operator, number),
+                // `NumberText` holds numbers only.
+                None => return Ok(LeafPlan::never(leaf)),
+            },
+            Test::Time(operator, text) => {
+                Ask::Time(*operator, parse_time(text, now, &TimeZone::UTC)?)
+            }
+            Test::Level(operator, level) => Ask::Level(LevelSet::new(*operator, *level)),
+            Test::Id(id) => Ask::Id(*id),
+            Test::Exists => Ask::Exists,
+            Test::Regex(text) => {
+                let compiled = regex::compile(text).map_err(|fault| ScanError::Regex {
+                    pattern: text.pattern().to_owned(),
+                    detail: fault.detail,
+                })?;
+                match TextTest::new(&leaf.test, Some(compiled)) {
+                    Some(test) => Ask::Text(test),
+                    None => return Ok(LeafPlan::never(leaf)),
+                }
+            }
+            Test::Words(_)
+            | Test::WordPattern(_)
+            | Test::Substring(_)
+            | Test::Whole(_)
+            | Test::WholePattern(_) => match TextTest::new(&leaf.test, None) {
+                Some(test) => Ask::Text(test),
+                None => return Ok(LeafPlan::never(leaf)),
+            },
+        };
+        Ok(LeafPlan {
+            field: leaf.field.clone(),
+            ask,
+        })
+    }
+
+    /// A test that no value passes.
+    fn never(leaf: &Leaf) -> LeafPlan {
+        LeafPlan {
+            field: leaf.field.clone(),
+            ask: Ask::Level(LevelSet(0)),
+        }
+    }
+
+    /// Whether all rows of a source match, or none, if that is known.
+    fn decide(&self, scope: &SourceScope<'_>) -> Option<bool> {
+        let Some(name) = &self.field else {
+            let has_text = |names: &[FieldName]| names.iter().any(|name| field::is_full_text(name));
+            return match (&self.ask, scope.names) {
+                (Ask::Exists, _) => Some(true),
+                (_, Some(names)) if !has_text(names) => Some(false),
+                _ => None,
+            };
+        };
+        match (&**name, &self.ask) {
+            (_, Ask::Id(id)) => {
+                let is_here = id.stream == scope.key.stream
+                    && id.day == scope.key.day
+                    && id.node == scope.node
+                    && id.epoch == scope.epoch;
+                (!is_here).then_some(false)
+            }
+            (field::STREAM | field::ID | field::TIMESTAMP, Ask::Exists) => Some(true),
+            (field::STREAM, Ask::Text(test)) => Some(test.matches(Kind::String, scope.stream_name)),
+            (field::TIMESTAMP, Ask::Time(operator, bound)) => {
+                decide_by_time(*operator, *bound, &scope.extent)
+            }
+            (name, _) => {
+                let names = scope.names?;
+                let may_be_there = names
+                    .iter()
+                    .any(|have| &**have == name || &**have == field::OVERFLOW);
+                (!may_be_there).then_some(false)
+            }
+        }
+    }
+
+    fn evaluate(
+        &self,
+        view: &mut BlockView<'_>,
+        columns: &SourceColumns,
+        within: &Selection,
+    ) -> Result<Selection, BlockFault> {
+        let mut out = view.none();
+        let Some(name) = &self.field else {
+            if let Ask::Text(test) = &self.ask {
+                let mut left = within.clone();
+                for name in &columns.text {
+                    test.scan(view, name, true, &left, &mut out)?;
+                    left.subtract(&out);
+                    if left.is_empty() {
+                        break;
+                    }
+                }
+            }
+            return Ok(out);
+        };
+        match (&**name, &self.ask) {
+            (field::TIMESTAMP, Ask::Time(operator, bound)) => {
+                if let Some(value) = decide_by_time(*operator, *bound, &view.extent) {
+                    return Ok(if value { within.clone() } else { out });
+                }
+                let times = view.timestamps()?;
+                out = within.clone();
+                out.retain(|row| operator.holds(times[row as usize].cmp(&bound.0)));
+                return Ok(out);
+            }
+            (_, Ask::Id(id)) => {
+                let positions = view.positions()?;
+                out = within.clone();
+                out.retain(|row| Position(positions[row as usize]) == id.position);
+                return Ok(out);
+            }
+            _ => {}
+        }
+        match &self.ask {
+            Ask::Text(test) => test.scan(view, name, false, within, &mut out)?,
+            ask if ask.may_match(view, name)? => {
+                if let Some(loaded) = view.column(name)? {
+                    for (row, value) in loaded.column.iter() {
+                        if within.has(row) && ask.holds(value.kind, value.text) {
+                            out.add(row);
+                        }
+                    }
+                }
+            }
+            _ => {}
+        }
+        if let Some(overflow) = &columns.overflow
+            && overflow != name
+        {
+            let mut left = within.clone();
+            left.subtract(&out);
+            self.evaluate_overflow(view, name, overflow, &left, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    /// Rows whose value is among the attributes past the limit of columns.
+    fn evaluate_overflow(
+        &self,
+        view: &mut BlockView<'_>,
+        name: &FieldName,
+        overflow: &FieldName,
+        within: &Selection,
+        out: &mut Selection,
+    ) -> Result<(), BlockFault> {
+        let Some(loaded) = view.column(overflow)? else {
+            return Ok(());
+        };
+        for (row, value) in loaded.column.iter() {
+            if !within.has(row) {
+                continue;
+            }
+            let is_match = overflow::value(value.text, name)
+                .is_some_and(|(kind, text)| self.ask.holds(kind, &text));
+            if is_match {
+                out.add(row);
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ask {
+    /// Whether a value passes.
+    fn holds(&self, kind: Kind, text: &str) -> bool {
+        match self {
+            Ask::Text(test) => test.matches(kind, text),
+            Ask::Number(operator, bound) => {
+                matches!(kind, Kind::Integer | Kind::Float | Kind::String)
+                    && Number::parse(text)
+                        .is_some_and(|value| operator.holds(value.compare(*bound)))
+            }
+            Ask::Time(operator, bound) => parse_epoch(text)
+                .or_else(|| parse_rfc3339(text))
+                .is_some_and(|time| operator.holds(time.cmp(bound))),
+            Ask::Level(levels) => levels.has_name(text),
+            Ask::Exists => true,
+            Ask::Id(_) => false,
+        }
+    }
+
+    /// Whether the block's statistics leave a chance.
+    fn may_match(&self, view: &BlockView<'_>, name: &str) -> Result<bool, BlockFault> {
+        let Ask::Number(operator, bound) = self else {
+            return Ok(true);
+        };
+        let Some((least, greatest)) = view.stats(name)?.and_then(|stats| stats.numbers) else {
+            return Ok(true);
+        };
+        // Statistics are rounded, and rounding keeps the order: equal bounds decide nothing.
+        let bound = bound.as_f64();
+        Ok(match operator {
+            Operator::Equal => least <= bound && bound <= greatest,
+            Operator::Greater | Operator::GreaterOrEqual => greatest >= bound,
+            Operator::Less | Operator::LessOrEqual => least <= bound,
+        })
+    }
+}
+
+fn decide_by_time(operator: Operator, bound: Timestamp, extent: &Extent) -> Option<bool> {
+    let first = operator.holds(extent.time_min.cmp(&bound));
+    let last = operator.holds(extent.time_max.cmp(&bound));
+    match operator {
+        Operator::Equal => {
+            let is_outside = bound < extent.time_min || extent.time_max < bound;
+            match is_outside {
+                true => Some(false),
+                false => (first && last).then_some(true),
+            }
+        }
+        // The others are monotone: what holds at both ends holds between them.
+        _ => (first == last).then_some(first),
+    }
+}

@@ -1,0 +1,126 @@
+//! Which rows of a block are still in question: a bit for each.
+
+/// A set of rows of one block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Selection {
+    words: Vec<u64>,
+    rows: u32,
+}
+
+impl Selection {
+    pub(super) fn none(rows: u32) -> Selection {
+        Selection {
+            words: vec![0; (rows as usize).div_ceil(64)],
+            rows,
+        }
+    }
+
+    pub(super) fn all(rows: u32) -> Selection {
+        let mut words = vec![u64::MAX; (rows as usize).div_ceil(64)];
+        if let (Some(last), 1..) = (words.last_mut(), rows % 64) {
+            *last = (1 << (rows % 64)) - 1;
+        }
+        Selection { words, rows }
+    }
+
+    pub(super) fn rows(&self) -> u32 {
+        self.rows
+    }
+
+    /// Whether the row is in the set; a row that the block does not have never is.
+    pub(super) fn has(&self, row: u32) -> bool {
+        self.words
+            .get(row as usize / 64)
+            .is_some_and(|word| word >> (row % 64) & 1 == 1)
+    }
+
+    /// Adds a row, unless the block does not have it.
+    pub(super) fn add(&mut self, row: u32) {
+        if row < self.rows {
+            self.words[row as usize / 64] |= 1 << (row % 64);
+        }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.words.iter().all(|word| *word == 0)
+    }
+
+    pub(super) fn count(&self) -> usize {
+        self.words
+            .iter()
+            .map(|word| word.count_ones() as usize)
+            .sum()
+    }
+
+    pub(super) fn is_all(&self) -> bool {
+        self.count() == self.rows as usize
+    }
+
+    pub(super) fn unite(&mut self, other: &Selection) {
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word |= more;
+        }
+    }
+
+    pub(super) fn subtract(&mut self, other: &Selection) {
+        for (word, less) in self.words.iter_mut().zip(&other.words) {
+            *word &= !less;
+        }
+    }
+
+    /// Keeps the rows of which `keep` says so.
+    pub(super) fn retain(&mut self, mut keep: impl FnMut(u32) -> bool) {
+        for (index, word) in self.words.iter_mut().enumerate() {
+            let mut left = *word;
+            while left != 0 {
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                if !keep(index as u32 * 64 + bit) {
+                    *word &= !(1 << bit);
+                }
+            }
+        }
+    }
+
+    /// The rows, ascending.
+    pub(super) fn iter(&self) -> impl Iterator<Item = u32> + '_ {
+        self.words.iter().enumerate().flat_map(|(index, word)| {
+            let mut left = *word;
+            std::iter::from_fn(move || {
+                if left == 0 {
+                    return None;
+                }
+                let bit = left.trailing_zeros();
+                left &= left - 1;
+                Some(index as u32 * 64 + bit)
+            })
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sets_of_rows() {
+        for rows in [0, 1, 63, 64, 65, 200] {
+            let all = Selection::all(rows);
+            assert_eq!(all.count(), rows as usize);
+            assert!(all.is_all());
+            let mut odd = Selection::none(rows);
+            (0..rows + 70)
+                .filter(|row| row % 2 == 1)
+                .for_each(|row| odd.add(row));
+            assert_eq!(odd.count(), rows as usize / 2);
+            let mut even = all.clone();
+            even.subtract(&odd);
+            assert!(even.iter().eq((0..rows).filter(|row| row % 2 == 0)));
+            assert!(!odd.has(rows) && !odd.has(rows + 1_000));
+            even.retain(|row| row % 3 == 0);
+            assert!(even.iter().eq((0..rows).filter(|row| row % 6 == 0)));
+            even.unite(&all);
+            assert_eq!(even, all);
+        }
+    }
+}

@@ -1,0 +1,499 @@
+//! Tests of text, run over all values of a column at once.
+//!
+//! A test has one probe for each normal form of the query. A probe that has a literal looks for
+//! it with a vectorised search over the contiguous text of the column, and looks closer only
+//! where it hits; without one, or when few rows are left, it looks at the values one by one.
+use super::{
+    block::{BlockFault, BlockView, LoadedColumn},
+    selection::Selection,
+};
+use crate::{
+    number::Number,
+    regex::CompiledRegex,
+    search::tree::{Pattern, Test},
+    words::{
+        GlobChar, folded_tokens, forms, glob_chars, glob_matches, is_token_at, last_token,
+        pattern_forms, pattern_words,
+    },
+};
+use memchr::memmem::Finder;
+use std::{cmp::Ordering, sync::Arc};
+use taffrail_model::{
+    column::{FieldName, Kind},
+    token::{fold, fold_char, fold_into, tokens},
+};
+use taffrail_storage::read::token_hash;
+
+/// Below one candidate in this many values, values are looked at one by one.
+const SPARSE_FACTOR: usize = 16;
+
+/// A test of text, compiled.
+#[derive(Debug)]
+pub(super) struct TextTest {
+    probes: Vec<Probe>,
+    /// Words that are a number also find values that are this number.
+    number: Option<Number>,
+}
+
+#[derive(Debug)]
+struct Probe {
+    /// What every match contains.
+    finder: Option<Finder<'static>>,
+    /// Whether the finder runs over folded text.
+    is_folded: bool,
+    check: Check,
+    /// Hashes of folded tokens that every match contains.
+    tokens: Vec<u64>,
+}
+
+#[derive(Debug)]
+enum Check {
+    /// The finder's text is a token.
+    Word,
+    /// Consecutive tokens; the finder looks for the one at `anchor`.
+    Phrase { tokens: Vec<String>, anchor: usize },
+    /// Consecutive tokens with wildcards; numbers match `whole` instead.
+    WordGlobs {
+        words: Vec<Vec<GlobChar>>,
+        whole: Vec<GlobChar>,
+    },
+    /// The finder's text.
+    Substring,
+    /// Exactly this.
+    Whole(String),
+    /// The whole value.
+    WholeGlob(Vec<GlobChar>),
+    /// A regex over the whole value.
+    Regex(Arc<CompiledRegex>),
+}
+
+/// What a hit of the finder says about its value.
+enum Verdict {
+    Match,
+    /// Not here; perhaps further on.
+    Further,
+    /// Not in this value.
+    Never,
+}
+
+impl TextTest {
+    /// Compiles a test, if it is one of text.
+    pub(super) fn new(test: &Test, regex: Option<CompiledRegex>) -> Option<TextTest> {
+        let (probes, number) = match test {
+            Test::Words(text) => (
+                forms(text).iter().map(|form| words_probe(form)).collect(),
+                Number::parse(text),
+            ),
+            Test::WordPattern(pattern) => (
+                pattern_forms(pattern)
+                    .iter()
+                    .map(word_pattern_probe)
+                    .collect(),
+                None,
+            ),
+            Test::Substring(text) => (
+                forms(text)
+                    .iter()
+                    .map(|form| substring_probe(form))
+                    .collect(),
+                None,
+            ),
+            Test::Whole(text) => (
+                forms(text).iter().map(|form| whole_probe(form)).collect(),
+                None,
+            ),
+            Test::WholePattern(pattern) => (
+                pattern_forms(pattern)
+                    .iter()
+                    .map(whole_pattern_probe)
+                    .collect(),
+                None,
+            ),
+            Test::Regex(_) => (vec![regex_probe(Arc::new(regex?))], None),
+            Test::Number(..) | Test::Time(..) | Test::Level(..) | Test::Id(_) | Test::Exists => {
+                return None;
+            }
+        };
+        Some(TextTest { probes, number })
+    }
+
+    /// Whether looking for it is dear.
+    pub(super) fn is_regex(&self) -> bool {
+        self.probes
+            .iter()
+            .any(|probe| matches!(probe.check, Check::Regex(_)))
+    }
+
+    /// Whether one value passes, as a value of a named field.
+    pub(super) fn matches(&self, kind: Kind, text: &str) -> bool {
+        let mut scratch = String::new();
+        self.matches_with(kind, text, &mut scratch)
+    }
+
+    fn matches_with(&self, kind: Kind, text: &str, scratch: &mut String) -> bool {
+        if self.is_number(kind, text) {
+            return true;
+        }
+        scratch.clear();
+        if self.probes.iter().any(Probe::needs_folded) {
+            fold_into(text, scratch);
+        }
+        self.probes
+            .iter()
+            .any(|probe| probe.is_in(kind, text, scratch))
+    }
+
+    /// Whether the test asks for a number and the value is that number.
+    fn is_number(&self, kind: Kind, text: &str) -> bool {
+        matches!(kind, Kind::Integer | Kind::Float)
+            && self.number.is_some_and(|number| {
+                Number::parse(text).is_some_and(|value| value.compare(number) == Ordering::Equal)
+            })
+    }
+
+    /// Adds to `out` the rows of `within` whose value in the column passes. In full text, only
+    /// strings and JSON are looked at.
+    pub(super) fn scan(
+        &self,
+        view: &mut BlockView<'_>,
+        name: &FieldName,
+        is_full_text: bool,
+        within: &Selection,
+        out: &mut Selection,
+    ) -> Result<(), BlockFault> {
+        if !self.may_be_in(view, name, is_full_text)? {
+            return Ok(());
+        }
+        let Some(loaded) = view.column(name)? else {
+            return Ok(());
+        };
+        let column = &loaded.column;
+        let may_look = |kind| !is_full_text || matches!(kind, Kind::String | Kind::Json);
+        if within.count() * SPARSE_FACTOR < column.len() {
+            let mut scratch = String::new();
+            for row in within.iter() {
+                let Some(value) = column.get(row) else {
+                    continue;
+                };
+                if may_look(value.kind) && self.matches_with(value.kind, value.text, &mut scratch) {
+                    out.add(row);
+                }
+            }
+            return Ok(());
+        }
+        if self.number.is_some() && !is_full_text {
+            for (row, value) in column.iter() {
+                if within.has(row) && self.is_number(value.kind, value.text) {
+                    out.add(row);
+                }
+            }
+        }
+        for probe in &self.probes {
+            probe.scan(&loaded, may_look, within, out);
+        }
+        Ok(())
+    }
+
+    /// Whether the block's filter and statistics leave a chance.
+    fn may_be_in(
+        &self,
+        view: &BlockView<'_>,
+        name: &str,
+        is_full_text: bool,
+    ) -> Result<bool, BlockFault> {
+        for probe in &self.probes {
+            let mut may_be = true;
+            for token in &probe.tokens {
+                may_be = may_be && view.may_contain(name, *token)?;
+            }
+            if may_be {
+                return Ok(true);
+            }
+        }
+        let (Some(number), false) = (self.number, is_full_text) else {
+            return Ok(false);
+        };
+        // `200` is also found as 2e2, which has other tokens.
+        let numbers = view.stats(name)?.and_then(|stats| stats.numbers);
+        Ok(numbers.is_none_or(|(least, greatest)| (least..=greatest).contains(&number.as_f64())))
+    }
+}
+
+fn finder(text: &str) -> Option<Finder<'static>> {
+    (!text.is_empty()).then(|| Finder::new(text.as_bytes()).into_owned())
+}
+
+fn words_probe(text: &str) -> Probe {
+    let tokens = folded_tokens(text);
+    let hashes = tokens.iter().map(|token| token_hash(token)).collect();
+    let anchor = (0..tokens.len())
+        .max_by_key(|index| tokens[*index].len())
+        .unwrap_or_default();
+    Probe {
+        finder: tokens.get(anchor).and_then(|token| finder(token)),
+        is_folded: true,
+        check: match tokens.len() {
+            1 => Check::Word,
+            _ => Check::Phrase { tokens, anchor },
+        },
+        tokens: hashes,
+    }
+}
+
+fn word_pattern_probe(pattern: &Pattern) -> Probe {
+    let words = pattern_words(pattern);
+    let literals = words.iter().flat_map(|word| literal_runs(word));
+    let literal = literals.max_by_key(String::len).unwrap_or_default();
+    let whole = glob_chars(pattern)
+        .into_iter()
+        .map(|glyph| match glyph {
+            GlobChar::Literal(c) => GlobChar::Literal(fold_char(c)),
+            wildcard => wildcard,
+        })
+        .collect();
+    let tokens = words
+        .iter()
+        .filter_map(|word| whole_literal(word))
+        .map(|token| token_hash(&token))
+        .collect();
+    Probe {
+        finder: finder(&literal),
+        is_folded: true,
+        check: Check::WordGlobs { words, whole },
+        tokens,
+    }
+}
+
+fn substring_probe(text: &str) -> Probe {
+    let folded = fold(text);
+    // Only tokens that have a separator on both sides within the text are tokens of the value.
+    let is_open_at = |start: usize, end: usize| start == 0 || end == folded.len();
+    let tokens = tokens(&folded)
+        .filter(|(start, end)| !is_open_at(*start, *end))
+        .map(|(start, end)| token_hash(&folded[start..end]))
+        .collect();
+    Probe {
+        finder: finder(&folded),
+        is_folded: true,
+        check: Check::Substring,
+        tokens,
+    }
+}
+
+fn whole_probe(text: &str) -> Probe {
+    Probe {
+        finder: finder(text),
+        is_folded: false,
+        check: Check::Whole(text.to_owned()),
+        tokens: folded_tokens(text)
+            .iter()
+            .map(|token| token_hash(token))
+            .collect(),
+    }
+}
+
+fn whole_pattern_probe(pattern: &Pattern) -> Probe {
+    let chars = glob_chars(pattern);
+    let literal = literal_runs(&chars).into_iter().max_by_key(String::len);
+    Probe {
+        finder: finder(&literal.unwrap_or_default()),
+        is_folded: false,
+        check: Check::WholeGlob(chars),
+        tokens: Vec::new(),
+    }
+}
+
+fn regex_probe(regex: Arc<CompiledRegex>) -> Probe {
+    let literal = regex.literal.clone();
+    Probe {
+        is_folded: literal.as_ref().is_some_and(|literal| literal.is_folded),
+        finder: literal.and_then(|literal| finder(&literal.text)),
+        check: Check::Regex(regex),
+        tokens: Vec::new(),
+    }
+}
+
+/// The runs of literal characters of a pattern.
+fn literal_runs(pattern: &[GlobChar]) -> Vec<String> {
+    pattern
+        .split(|glyph| !matches!(glyph, GlobChar::Literal(_)))
+        .map(|run| {
+            run.iter()
+                .filter_map(|glyph| match glyph {
+                    GlobChar::Literal(c) => Some(*c),
+                    _ => None,
+                })
+                .collect()
+        })
+        .collect()
+}
+
+/// The text of a pattern without wildcards.
+fn whole_literal(pattern: &[GlobChar]) -> Option<String> {
+    pattern
+        .iter()
+        .map(|glyph| match glyph {
+            GlobChar::Literal(c) => Some(*c),
+            _ => None,
+        })
+        .collect()
+}
+
+impl Probe {
+    fn needs_folded(&self) -> bool {
+        self.is_folded
+            || !matches!(
+                self.check,
+                Check::Whole(_) | Check::WholeGlob(_) | Check::Regex(_)
+            )
+    }
+
+    /// Runs over all values.
+    fn scan(
+        &self,
+        loaded: &LoadedColumn,
+        may_look: impl Fn(Kind) -> bool,
+        within: &Selection,
+        out: &mut Selection,
+    ) {
+        let column = &loaded.column;
+        let Some(finder) = &self.finder else {
+            let (folded, ends) = match self.needs_folded() {
+                true => loaded.folded(),
+                false => loaded.raw(),
+            };
+            for (index, (row, value)) in column.iter().enumerate() {
+                if within.has(row)
+                    && may_look(value.kind)
+                    && self.is_in(value.kind, value.text, part(folded, ends, index))
+                {
+                    out.add(row);
+                }
+            }
+            return;
+        };
+        let (hay, ends) = match self.is_folded {
+            true => loaded.folded(),
+            false => loaded.raw(),
+        };
+        let width = finder.needle().len();
+        let (mut at, mut index) = (0, 0);
+        while let Some(hit) = hay.as_bytes().get(at..).and_then(|rest| finder.find(rest)) {
+            let hit = at + hit;
+            index += ends[index..].partition_point(|end| *end as usize <= hit);
+            let (Some(end), Some(row)) = (ends.get(index), column.rows().get(index)) else {
+                return;
+            };
+            let end = *end as usize;
+            at = end;
+            let value = column.value_at(index);
+            if hit + width > end || !within.has(*row) || out.has(*row) || !may_look(value.kind) {
+                continue;
+            }
+            let hay_value = part(hay, ends, index);
+            let offset = hit - (end - hay_value.len());
+            match self.verdict(value.kind, value.text, hay_value, offset) {
+                Verdict::Match => out.add(*row),
+                Verdict::Further => at = hit + 1,
+                Verdict::Never => {}
+            }
+        }
+    }
+
+    /// Whether one value passes.
+    fn is_in(&self, kind: Kind, raw: &str, folded: &str) -> bool {
+        let Some(finder) = &self.finder else {
+            return matches!(self.verdict(kind, raw, folded, 0), Verdict::Match);
+        };
+        let hay = if self.is_folded { folded } else { raw };
+        let mut at = 0;
+        while let Some(hit) = hay.as_bytes().get(at..).and_then(|rest| finder.find(rest)) {
+            match self.verdict(kind, raw, hay, at + hit) {
+                Verdict::Match => return true,
+                Verdict::Further => at += hit + 1,
+                Verdict::Never => return false,
+            }
+        }
+        false
+    }
+
+    /// Looks closer at a hit: `hay` is the value as the finder saw it, `at` the place in it.
+    fn verdict(&self, kind: Kind, raw: &str, hay: &str, at: usize) -> Verdict {
+        let is_number = matches!(kind, Kind::Integer | Kind::Float);
+        let decide = |is_match| match is_match {
+            true => Verdict::Match,
+            false => Verdict::Never,
+        };
+        match &self.check {
+            Check::Word | Check::Phrase { .. } if is_number => Verdict::Never,
+            Check::Word => {
+                let end = at
+                    + self
+                        .finder
+                        .as_ref()
+                        .map_or(0, |finder| finder.needle().len());
+                match is_token_at(hay, at, end) {
+                    true => Verdict::Match,
+                    false => Verdict::Further,
+                }
+            }
+            Check::Phrase { tokens, anchor } => match is_phrase_at(hay, at, tokens, *anchor) {
+                true => Verdict::Match,
+                false => Verdict::Further,
+            },
+            Check::WordGlobs { whole, .. } if is_number => decide(glob_matches(whole, hay)),
+            Check::WordGlobs { words, .. } => decide(has_glob_words(hay, words)),
+            Check::Substring => Verdict::Match,
+            Check::Whole(text) => decide(raw == text),
+            Check::WholeGlob(pattern) => decide(glob_matches(pattern, raw)),
+            Check::Regex(regex) => decide(regex.regex.is_match(raw)),
+        }
+    }
+}
+
+/// The text of one value.
+fn part<'a>(text: &'a str, ends: &[u32], index: usize) -> &'a str {
+    let start = index
+        .checked_sub(1)
+        .map_or(0, |before| ends[before] as usize);
+    &text[start..ends[index] as usize]
+}
+
+/// Whether the token at `anchor` stands at `at`, and the others around it.
+fn is_phrase_at(text: &str, at: usize, phrase: &[String], anchor: usize) -> bool {
+    let Some(token) = phrase.get(anchor) else {
+        return false;
+    };
+    let end = at + token.len();
+    if !is_token_at(text, at, end) {
+        return false;
+    }
+    let after = &text[end..];
+    let mut following = tokens(after);
+    let is_followed = phrase[anchor + 1..].iter().all(|expected| {
+        following
+            .next()
+            .is_some_and(|(start, end)| after[start..end] == **expected)
+    });
+    let mut before = &text[..at];
+    is_followed
+        && phrase[..anchor].iter().rev().all(|expected| {
+            let Some((start, end)) = last_token(before) else {
+                return false;
+            };
+            let is_equal = before[start..end] == **expected;
+            before = &before[..start];
+            is_equal
+        })
+}
+
+/// Whether consecutive tokens match these patterns.
+fn has_glob_words(text: &str, words: &[Vec<GlobChar>]) -> bool {
+    let found: Vec<_> = tokens(text).map(|(start, end)| &text[start..end]).collect();
+    found.windows(words.len().max(1)).any(|window| {
+        words
+            .iter()
+            .zip(window)
+            .all(|(word, token)| glob_matches(word, token))
+    })
+}

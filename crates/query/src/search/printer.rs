@@ -1,0 +1,166 @@
+//! From a tree back to a query text. `parse(print(tree)) == tree` for every tree that the parser
+//! gives.
+use super::{
+    lexer::is_name_char,
+    tree::{Expr, Leaf, Operator, Pattern, PatternPart, Query, Test},
+};
+use std::fmt::{Display, Formatter, Result, Write};
+
+impl Display for Query {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        self.filter.fmt(f)
+    }
+}
+
+impl Display for Expr {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Expr::All => f.write_char('*'),
+            Expr::And(children) => join(f, children, " ", |child| matches!(child, Expr::Or(_))),
+            Expr::Or(children) => join(f, children, " OR ", |_| false),
+            Expr::Not(child) => {
+                f.write_str("NOT ")?;
+                let is_compound = matches!(**child, Expr::And(_) | Expr::Or(_));
+                write_child(f, child, is_compound)
+            }
+            Expr::Leaf(leaf) => write_leaf(f, leaf),
+        }
+    }
+}
+
+fn join(
+    f: &mut Formatter<'_>,
+    children: &[Expr],
+    separator: &str,
+    needs_group: impl Fn(&Expr) -> bool,
+) -> Result {
+    for (index, child) in children.iter().enumerate() {
+        if index > 0 {
+            f.write_str(separator)?;
+        }
+        write_child(f, child, needs_group(child))?;
+    }
+    Ok(())
+}
+
+fn write_child(f: &mut Formatter<'_>, child: &Expr, is_group: bool) -> Result {
+    match is_group {
+        true => write!(f, "({child})"),
+        false => child.fmt(f),
+    }
+}
+
+fn write_leaf(f: &mut Formatter<'_>, leaf: &Leaf) -> Result {
+    if let Some(name) = &leaf.field {
+        if leaf.test == Test::Exists {
+            f.write_str("_exists_:")?;
+            return write_quoted(f, name);
+        }
+        write_name(f, name)?;
+        f.write_char(':')?;
+    }
+    match &leaf.test {
+        Test::Words(text) => write_words(f, text),
+        Test::WordPattern(pattern) => write_pattern(f, pattern),
+        Test::Substring(text) => write_pattern(
+            f,
+            &Pattern::new([
+                PatternPart::AnyRun,
+                PatternPart::Literal(text.clone()),
+                PatternPart::AnyRun,
+            ]),
+        ),
+        Test::Whole(text) => {
+            f.write_char('=')?;
+            write_quoted(f, text)
+        }
+        Test::WholePattern(pattern) => {
+            f.write_char('=')?;
+            write_pattern(f, pattern)
+        }
+        Test::Regex(regex) => {
+            write_regex(f, regex.pattern())?;
+            f.write_str(if regex.folds_case() { "i" } else { "" })
+        }
+        Test::Number(operator, number) => write_compared(f, *operator, number.text()),
+        Test::Time(operator, text) => write_compared(f, *operator, text),
+        Test::Level(operator, level) => write_compared(f, *operator, level.name()),
+        Test::Id(id) => write!(f, "{id}"),
+        Test::Exists => f.write_char('*'),
+    }
+}
+
+fn write_compared(f: &mut Formatter<'_>, operator: Operator, text: &str) -> Result {
+    f.write_str(operator.symbol())?;
+    write_words(f, text)
+}
+
+/// Bare if nothing in it could mean something else.
+fn write_words(f: &mut Formatter<'_>, text: &str) -> Result {
+    let is_plain = text.starts_with(|c: char| c.is_alphanumeric())
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '_' | '.' | '-'))
+        && !matches!(text, "AND" | "OR" | "NOT");
+    match is_plain {
+        true => f.write_str(text),
+        false => write_quoted(f, text),
+    }
+}
+
+fn write_quoted(f: &mut Formatter<'_>, text: &str) -> Result {
+    f.write_char('"')?;
+    for c in text.chars() {
+        if matches!(c, '"' | '\\') {
+            f.write_char('\\')?;
+        }
+        f.write_char(c)?;
+    }
+    f.write_char('"')
+}
+
+fn write_name(f: &mut Formatter<'_>, name: &str) -> Result {
+    let is_only_special = name == "_exists_" || name.chars().all(|c| c.is_ascii_digit());
+    for (index, c) in name.chars().enumerate() {
+        let is_first_special = index == 0 && (is_only_special || matches!(c, '-' | '/'));
+        if is_first_special || !is_name_char(c) {
+            f.write_char('\\')?;
+        }
+        f.write_char(c)?;
+    }
+    Ok(())
+}
+
+fn write_pattern(f: &mut Formatter<'_>, pattern: &Pattern) -> Result {
+    for part in pattern.parts() {
+        match part {
+            PatternPart::AnyOne => f.write_char('?')?,
+            PatternPart::AnyRun => f.write_char('*')?,
+            PatternPart::Literal(text) => {
+                for c in text.chars() {
+                    if !(c.is_alphanumeric() || matches!(c, '_' | '.')) {
+                        f.write_char('\\')?;
+                    }
+                    f.write_char(c)?;
+                }
+            }
+        }
+    }
+    Ok(())
+}
+
+fn write_regex(f: &mut Formatter<'_>, pattern: &str) -> Result {
+    f.write_char('/')?;
+    let mut chars = pattern.chars();
+    while let Some(c) = chars.next() {
+        match c {
+            '/' => f.write_str("\\/")?,
+            '\\' => {
+                f.write_char('\\')?;
+                chars.next().map_or(Ok(()), |next| f.write_char(next))?;
+            }
+            c => f.write_char(c)?,
+        }
+    }
+    f.write_char('/')
+}
