@@ -8,3 +8,4 @@ pub mod read;
 pub mod segment;
 pub mod snapshot;
 pub mod tail;
+mod wal;

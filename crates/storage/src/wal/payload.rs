@@ -1,0 +1,133 @@
+//! What a frame with rows holds: the idempotency record of its request and the compressed rows.
+use super::columns;
+use crate::encoding::{Input, Malformed, put_bytes, put_signed};
+use std::sync::Arc;
+use taffrail_model::{column::ColumnSet, time::Timestamp};
+
+/// A key that a request came with, and what it was answered.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct IdempotencyRecord {
+    pub(crate) scope: Arc<str>,
+    pub(crate) key: Arc<str>,
+    pub(crate) body_hash: [u8; 32],
+    pub(crate) answer: Arc<[u8]>,
+    pub(crate) time: Timestamp,
+}
+
+impl IdempotencyRecord {
+    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
+        put_bytes(out, self.scope.as_bytes());
+        put_bytes(out, self.key.as_bytes());
+        out.extend_from_slice(&self.body_hash);
+        put_bytes(out, &self.answer);
+        put_signed(out, self.time.0);
+    }
+
+    pub(crate) fn decode(input: &mut Input<'_>) -> Result<IdempotencyRecord, Malformed> {
+        Ok(IdempotencyRecord {
+            scope: input.text()?.into(),
+            key: input.text()?.into(),
+            body_hash: input.fixed()?,
+            answer: input.bytes()?.into(),
+            time: Timestamp(input.signed()?),
+        })
+    }
+}
+
+/// A payload whose rows are still compressed.
+pub(crate) struct Payload<'a> {
+    pub(crate) idempotency: Option<IdempotencyRecord>,
+    rows_bytes: u32,
+    compressed: &'a [u8],
+}
+
+impl<'a> Payload<'a> {
+    /// The bytes to seal. No rows: `None`.
+    pub(crate) fn encode(
+        idempotency: Option<&IdempotencyRecord>,
+        rows: Option<(&[i64], &ColumnSet)>,
+    ) -> Vec<u8> {
+        let mut raw = Vec::new();
+        if let Some((timestamps, columns)) = rows {
+            columns::encode(timestamps, columns, &mut raw);
+        }
+        let bound = lz4_flex::block::get_maximum_output_size(raw.len());
+        let mut out = Vec::new();
+        out.push(u8::from(idempotency.is_some()));
+        if let Some(record) = idempotency {
+            record.encode(&mut out);
+        }
+        out.extend_from_slice(&(raw.len() as u32).to_le_bytes());
+        let start = out.len();
+        out.resize(start + bound, 0);
+        let written = lz4_flex::block::compress_into(&raw, &mut out[start..])
+            .unwrap_or_else(|_| unreachable!("the output has the greatest size there is"));
+        out.truncate(start + written);
+        out.shrink_to_fit();
+        out
+    }
+
+    pub(crate) fn decode(plain: &'a [u8]) -> Result<Payload<'a>, Malformed> {
+        let mut input = Input::new(plain);
+        let idempotency = match input.u8()? {
+            0 => None,
+            _ => Some(IdempotencyRecord::decode(&mut input)?),
+        };
+        let rows_bytes = input.u32()?;
+        // An lz4 block grows at most 255-fold.
+        if u64::from(rows_bytes) > 255 * (input.rest().len() as u64 + 1) {
+            return Err(input.malformed("as many bytes as lz4 can give"));
+        }
+        Ok(Payload {
+            idempotency,
+            rows_bytes,
+            compressed: input.rest(),
+        })
+    }
+
+    /// The rows.
+    pub(crate) fn rows(&self) -> Result<(Vec<i64>, ColumnSet), Malformed> {
+        let raw = lz4_flex::block::decompress(self.compressed, self.rows_bytes as usize);
+        let raw = raw.map_err(|_| Malformed {
+            at: 0,
+            expected: "an lz4 block",
+        })?;
+        columns::decode(&raw)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn payloads_round_trip(
+            (timestamps, columns) in columns::tests::rows(),
+            with_key: bool,
+            answer: Vec<u8>,
+        ) {
+            let record = with_key.then(|| IdempotencyRecord {
+                scope: "key 7".into(),
+                key: "a-b".into(),
+                body_hash: [3; 32],
+                answer: answer.into(),
+                time: Timestamp(-5),
+            });
+            let plain = Payload::encode(record.as_ref(), Some((&timestamps, &columns)));
+            let payload = Payload::decode(&plain).unwrap();
+            prop_assert_eq!(&payload.idempotency, &record);
+            prop_assert_eq!(payload.rows().unwrap(), (timestamps, columns));
+            let empty = Payload::encode(record.as_ref(), None);
+            prop_assert_eq!(&Payload::decode(&empty).unwrap().idempotency, &record);
+        }
+
+        #[test]
+        fn damaged_payloads_do_not_panic(bytes: Vec<u8>) {
+            if let Ok(payload) = Payload::decode(&bytes) {
+                let _ = payload.rows();
+            }
+        }
+    }
+}
