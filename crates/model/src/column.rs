@@ -196,6 +196,22 @@ impl Column {
         out
     }
 
+    /// Makes room for more values, so that appending them moves nothing.
+    pub fn reserve(&mut self, values: usize, text_bytes: usize) {
+        self.rows.reserve_exact(values);
+        self.kinds.reserve_exact(values);
+        self.ends.reserve_exact(values);
+        self.text.reserve_exact(text_bytes);
+    }
+
+    /// Gives back memory that growing left over.
+    pub fn shrink_to_fit(&mut self) {
+        self.rows.shrink_to_fit();
+        self.kinds.shrink_to_fit();
+        self.ends.shrink_to_fit();
+        self.text.shrink_to_fit();
+    }
+
     /// Appends the values of `other`, its row 0 being `first_row`.
     ///
     /// # Panics
@@ -357,6 +373,11 @@ impl ColumnSet {
             self.get_or_create(name).append(first_row, column);
         }
         self.rows += other.rows;
+    }
+
+    /// Takes the set apart, in order of first appearance.
+    pub fn into_columns(self) -> impl Iterator<Item = (FieldName, Column)> {
+        self.names.into_iter().zip(self.columns)
     }
 
     /// Bytes that the columns hold in memory.
