@@ -1,13 +1,24 @@
-//! The stages in order.
+//! The stages in order: parse (lines, names, levels, times), route, enrich, require, split, limit,
+//! redact. Redaction comes last, so it sees every byte that will be written.
 use crate::{
-    clean::{BatchCounts, CleanBatch},
+    clean::{BatchCounts, CleanBatch, CleanPart},
     config::{ConfigError, LineOptions, PipelineConfig, Side},
-    parse::{alias, time::TimeReader},
+    enrich,
+    overflow::FieldRegistry,
+    parse::{alias, level, line, time},
+    redact::Redactor,
+    required,
+    route::Router,
+    rows::{Rows, Streams},
+    split::{self, Part},
 };
+use std::{collections::BTreeMap, sync::Arc};
 use taffrail_model::{
-    batch::RawBatch,
+    batch::{RawBatch, RejectKind},
+    column::Kind,
     field,
-    stream::{StreamCatalogue, StreamDefinition},
+    position::PartitionKey,
+    stream::{StreamCatalogue, StreamDefinition, StreamNumber},
     tenant::TenantNumber,
     time::Timestamp,
 };
@@ -27,9 +38,16 @@ pub struct Arrival<'a> {
     pub may_write: &'a dyn Fn(&StreamDefinition) -> bool,
 }
 
+/// Makes the correlation ids that are filled in.
+pub type NewId = Arc<dyn Fn() -> String + Send + Sync>;
+
 /// All stages with their configuration; shared by all requests.
 pub struct Pipeline {
     config: PipelineConfig,
+    redactor: Redactor,
+    router: Router,
+    registry: FieldRegistry,
+    new_id: NewId,
 }
 
 impl Pipeline {
@@ -38,37 +56,147 @@ impl Pipeline {
     /// # Errors
     /// [`ConfigError`] names the rule that is wrong.
     pub fn new(config: PipelineConfig) -> Result<Pipeline, ConfigError> {
-        Ok(Pipeline { config })
+        Pipeline::with_ids(
+            config,
+            Arc::new(|| format!("{:032x}", rand::random::<u128>())),
+        )
     }
 
-    /// Takes a batch through every stage.
+    /// As [`Pipeline::new`], with ids from `new_id` instead of random ones.
+    ///
+    /// # Errors
+    /// As [`Pipeline::new`].
+    pub fn with_ids(config: PipelineConfig, new_id: NewId) -> Result<Pipeline, ConfigError> {
+        line::check(&config.lines)?;
+        Ok(Pipeline {
+            redactor: Redactor::new(&config.redaction)?,
+            router: Router::new(&config.routing)?,
+            registry: FieldRegistry::default(),
+            new_id,
+            config,
+        })
+    }
+
+    /// Whether every stream that the routing table names exists.
+    ///
+    /// # Errors
+    /// [`ConfigError::RouteStream`] names the first that does not.
+    pub fn check(&self, catalogue: &StreamCatalogue) -> Result<(), ConfigError> {
+        self.router.check(catalogue)
+    }
+
+    /// Takes a batch through every stage. Never fails: what is not taken is in the rejects.
     #[must_use]
     pub fn process(&self, raw: RawBatch, arrival: &Arrival<'_>) -> CleanBatch {
         self.process_lines(raw, arrival, &self.config.lines)
     }
 
-    /// As [`Pipeline::process`], with the lines read as `options` say.
+    /// As [`Pipeline::process`], with lines read as `options` say. A format that does not exist
+    /// (see [`line_formats`](crate::line_formats)) recognises nothing.
     #[must_use]
     pub fn process_lines(
         &self,
         raw: RawBatch,
         arrival: &Arrival<'_>,
-        _options: &LineOptions,
+        options: &LineOptions,
     ) -> CleanBatch {
-        let mut columns = raw.columns;
-        alias::resolve(&mut columns, self.config.side == Side::Server);
-        let mut reader = TimeReader::default();
-        let _times: Vec<_> = columns
-            .remove(field::TIMESTAMP)
-            .unwrap_or_default()
-            .iter()
-            .map(|(_, value)| reader.read(value))
+        let is_server = self.config.side == Side::Server;
+        let (mut columns, line_times) = match raw.is_lines {
+            true => {
+                let lines = line::read(raw.columns, options, arrival.received);
+                (lines.columns, Some(lines.times))
+            }
+            false => (raw.columns, None),
+        };
+        let mut rows = Rows::new(columns.rows(), raw.indexes, raw.rejects);
+        alias::resolve(&mut columns, is_server);
+        let level_is_missing = level::resolve(&mut columns);
+        let streams = Streams {
+            sent_to: arrival.stream,
+            routed: self
+                .router
+                .route(&columns, arrival.stream, arrival.catalogue),
+        };
+        reject_forbidden(&streams, arrival, &mut rows);
+        let times = time::resolve(
+            &mut columns,
+            line_times.as_deref(),
+            arrival.received,
+            &streams,
+            &mut rows,
+        );
+        required::reject_empty(&columns, &level_is_missing, &mut rows);
+        self.enrich(&mut columns, raw.is_lines, options);
+        required::apply(
+            &mut columns,
+            &times.is_missing,
+            &level_is_missing,
+            &streams,
+            &*self.new_id,
+            &mut rows,
+        );
+        let mut counts = BatchCounts::default();
+        let parts = split::split(columns, times.timestamps, &streams, &rows)
+            .into_iter()
+            .map(|part| self.finish(part, arrival, &mut counts))
             .collect();
-        CleanBatch::new(
-            arrival.tenant,
-            Vec::new(),
-            raw.rejects,
-            BatchCounts::default(),
-        )
+        CleanBatch::new(arrival.tenant, parts, rows.into_rejects(), counts)
+    }
+
+    fn enrich(
+        &self,
+        columns: &mut taffrail_model::column::ColumnSet,
+        is_lines: bool,
+        options: &LineOptions,
+    ) {
+        let of_lines = options.source.as_deref().filter(|_| is_lines);
+        if let Some(source) = of_lines.or(self.config.source.as_deref()) {
+            enrich::default_value(columns, field::SOURCE, Kind::String, source);
+        }
+        if let Some(hostname) = &self.config.hostname {
+            enrich::default_value(columns, "metadata.hostname", Kind::String, hostname);
+        }
+        if let Some(process_id) = self.config.process_id {
+            let text = process_id.to_string();
+            enrich::default_value(columns, "metadata.process_id", Kind::Integer, &text);
+        }
+    }
+
+    /// The last stages, and the one place where a clean part is made.
+    fn finish(&self, part: Part, arrival: &Arrival<'_>, counts: &mut BatchCounts) -> CleanPart {
+        let mut columns = part.columns;
+        if self.config.side == Side::Server {
+            let partition = PartitionKey {
+                tenant: arrival.tenant,
+                stream: part.stream,
+                day: part.day,
+            };
+            self.registry.limit(partition, &mut columns, counts);
+        }
+        self.redactor.redact(&mut columns, counts);
+        if self.config.side == Side::Server {
+            enrich::receive_time(&mut columns, arrival.received);
+        }
+        CleanPart::new(part.stream, part.day, part.timestamps, columns)
+    }
+}
+
+/// Rejects rows for streams that the credential may not write to, each stream asked once.
+fn reject_forbidden(streams: &Streams<'_>, arrival: &Arrival<'_>, rows: &mut Rows) {
+    let mut answers: BTreeMap<StreamNumber, bool> = BTreeMap::new();
+    let mut may_write = |stream: &StreamDefinition| {
+        *answers
+            .entry(stream.number)
+            .or_insert_with(|| (arrival.may_write)(stream))
+    };
+    if streams.routed.is_none() && may_write(arrival.stream) {
+        return;
+    }
+    for row in 0..rows.count() {
+        let stream = streams.of(row);
+        if !may_write(stream) {
+            let detail = format!("the credential may not write to stream {}", stream.name);
+            rows.reject(row, RejectKind::NotAllowed, detail);
+        }
     }
 }

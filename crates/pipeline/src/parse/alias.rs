@@ -99,7 +99,7 @@ fn merge_alias(columns: &mut ColumnSet, canonical: &str, alias: &str) {
 }
 
 /// `winner` with the rows of `other` that it lacks, and the rest of `other`.
-fn merge(winner: Column, other: Column) -> (Column, Column) {
+pub(crate) fn merge(winner: Column, other: Column) -> (Column, Column) {
     if winner.is_empty() {
         return (other, Column::default());
     }

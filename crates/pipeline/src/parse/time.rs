@@ -2,10 +2,103 @@
 //!
 //! The common form, `2026-01-04T15:30:45.123456Z`, is read without a branch for each digit, and
 //! the date of the row before is remembered, since neighbours share it.
+use super::alias::keep_under;
+use crate::rows::{Rows, Streams};
 use taffrail_model::{
-    column::{Kind, Value},
+    batch::RejectKind,
+    column::{Column, ColumnSet, Kind, Value},
+    field,
+    limits::TIMESTAMP_AHEAD_MAX_S,
+    stream::StreamDefinition,
     time::{NS_PER_DAY, NS_PER_S, Timestamp, days_from_civil, parse_epoch, parse_rfc3339},
 };
+
+/// The times of a batch.
+pub(crate) struct Times {
+    /// One for each row, in ns; of a row that was rejected: the receive time.
+    pub(crate) timestamps: Vec<i64>,
+    /// Which rows had none, so that the receive time stands there.
+    pub(crate) is_missing: Vec<bool>,
+}
+
+/// Takes the column `timestamp` out and decides the time of every row. `from_lines` are times
+/// that a line parser read already; in lines an unreadable time rejects nothing, since a file
+/// cannot be sent again in better shape: the line gets its receive time.
+pub(crate) fn resolve(
+    columns: &mut ColumnSet,
+    from_lines: Option<&[Option<Timestamp>]>,
+    received: Timestamp,
+    streams: &Streams<'_>,
+    rows: &mut Rows,
+) -> Times {
+    let given = columns.remove(field::TIMESTAMP).unwrap_or_default();
+    let count = columns.rows();
+    let latest = Timestamp(received.0.saturating_add(TIMESTAMP_AHEAD_MAX_S * NS_PER_S));
+    let mut times = Times {
+        timestamps: Vec::with_capacity(count as usize),
+        is_missing: vec![false; count as usize],
+    };
+    let mut originals = Column::default();
+    let mut reader = TimeReader::default();
+    let mut given = given.iter().peekable();
+    for row in 0..count {
+        let value = given
+            .next_if(|(have, _)| *have == row)
+            .map(|(_, value)| value)
+            .filter(|value| !(value.kind == Kind::String && value.text.trim().is_empty()));
+        let read = match from_lines.and_then(|times| times[row as usize]) {
+            Some(time) => Read::Time(time),
+            None => value.map_or(Read::Missing, |value| reader.read_checked(value)),
+        };
+        let time = match read {
+            Read::Time(time) if time > latest => {
+                match value {
+                    Some(value) => originals.push(row, value.kind, value.text),
+                    None => originals.push(row, Kind::String, &time.to_rfc3339()),
+                }
+                received
+            }
+            Read::Time(time) => {
+                let stream = streams.of(row);
+                if stream.is_expired(time, received) {
+                    rows.reject(row, RejectKind::TooOld, too_old(time, stream));
+                }
+                time
+            }
+            Read::Missing => {
+                times.is_missing[row as usize] = true;
+                received
+            }
+            Read::Fault(detail) => {
+                match value {
+                    Some(value) if from_lines.is_some() => {
+                        originals.push(row, value.kind, value.text);
+                        times.is_missing[row as usize] = true;
+                    }
+                    _ => rows.reject(row, RejectKind::InvalidTimestamp, detail.to_owned()),
+                }
+                received
+            }
+        };
+        times.timestamps.push(time.0);
+    }
+    keep_under(columns, field::TIMESTAMP_ORIGINAL, originals);
+    times
+}
+
+fn too_old(time: Timestamp, stream: &StreamDefinition) -> String {
+    format!(
+        "timestamp {time} is older than the {} days that stream {} keeps",
+        stream.retention_days.unwrap_or_default(),
+        stream.name
+    )
+}
+
+enum Read {
+    Time(Timestamp),
+    Missing,
+    Fault(&'static str),
+}
 
 /// Reads timestamps of one batch.
 #[derive(Debug, Default)]
@@ -15,6 +108,19 @@ pub(crate) struct TimeReader {
 }
 
 impl TimeReader {
+    fn read_checked(&mut self, value: Value<'_>) -> Read {
+        match self.read(value) {
+            Some(time) if time < Timestamp::MIN || time > Timestamp::MAX => {
+                Read::Fault("timestamp lies outside 1970-01-01 to 2149-06-06")
+            }
+            Some(time) => Read::Time(time),
+            None => Read::Fault(
+                "timestamp is unreadable: use RFC 3339 with a zone (2026-01-04T15:30:45Z) or an \
+                 epoch number in s, ms, µs or ns",
+            ),
+        }
+    }
+
     /// The time that a value means: RFC 3339 with a zone, or an epoch number (as number or text).
     pub(crate) fn read(&mut self, value: Value<'_>) -> Option<Timestamp> {
         match value.kind {

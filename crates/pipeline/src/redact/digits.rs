@@ -1,0 +1,153 @@
+//! Runs of digits in text, in which card and social security numbers are looked for.
+//!
+//! A run is digits with single blanks or dashes between them; a group is what stands between two
+//! of these. No number that is looked for is shorter than [`RUN_BYTES_MIN`], so one byte of each
+//! so many is enough to find every run that is long enough.
+use super::{Edit, Redactor, Scratch, card_number, count, social_security};
+use crate::clean::BatchCounts;
+
+/// Bytes of the shortest number that is looked for: `123-45-6789`.
+pub(super) const RUN_BYTES_MIN: usize = 11;
+
+/// Digits without a separator, as a byte range of the text.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Group {
+    pub(super) start: usize,
+    pub(super) end: usize,
+}
+
+impl Group {
+    pub(super) fn len(self) -> usize {
+        self.end - self.start
+    }
+}
+
+impl Redactor {
+    /// Card and social security numbers of a text.
+    pub(super) fn find_numbers(
+        &self,
+        text: &str,
+        scratch: &mut Scratch,
+        counts: &mut BatchCounts,
+    ) -> Vec<Edit> {
+        let bytes = text.as_bytes();
+        let mut edits = Vec::new();
+        let mut floor = 0;
+        let mut at = RUN_BYTES_MIN - 1;
+        while at < bytes.len() {
+            if !is_in_run(bytes, at) {
+                at += RUN_BYTES_MIN;
+                continue;
+            }
+            let (start, end) = run_around(bytes, at, floor);
+            if end - start >= RUN_BYTES_MIN {
+                self.find_in_run(bytes, start, end, &mut scratch.groups, &mut edits, counts);
+            }
+            floor = end;
+            at = end + RUN_BYTES_MIN - 1;
+        }
+        edits
+    }
+
+    fn find_in_run(
+        &self,
+        bytes: &[u8],
+        start: usize,
+        end: usize,
+        groups: &mut Vec<Group>,
+        edits: &mut Vec<Edit>,
+        counts: &mut BatchCounts,
+    ) {
+        split(bytes, start, end, groups);
+        let mut first = 0;
+        // Whether the group before was masked: then it is no neighbour.
+        let mut is_after_mask = false;
+        while first < groups.len() {
+            let found = card_number::starting_at(bytes, groups, first)
+                .map(|last| (last, &self.card))
+                .or_else(|| {
+                    social_security::starting_at(bytes, groups, first, is_after_mask)
+                        .map(|last| (last, &self.social_security))
+                });
+            let Some((last, mask)) = found else {
+                first += 1;
+                is_after_mask = false;
+                continue;
+            };
+            count(counts, mask);
+            edits.push(Edit {
+                start: groups[first].start,
+                end: groups[last].end,
+                text: mask.text.to_string(),
+            });
+            first = last + 1;
+            is_after_mask = true;
+        }
+    }
+}
+
+fn is_digit(bytes: &[u8], at: usize) -> bool {
+    bytes.get(at).is_some_and(u8::is_ascii_digit)
+}
+
+fn is_in_run(bytes: &[u8], at: usize) -> bool {
+    match bytes[at] {
+        b'0'..=b'9' => true,
+        b' ' | b'-' => at > 0 && is_digit(bytes, at - 1) && is_digit(bytes, at + 1),
+        _ => false,
+    }
+}
+
+/// The run that the byte belongs to, not reaching below `floor`.
+fn run_around(bytes: &[u8], at: usize, floor: usize) -> (usize, usize) {
+    let mut start = at;
+    while start > floor && is_in_run(bytes, start - 1) {
+        start -= 1;
+    }
+    let mut end = at + 1;
+    while end < bytes.len() && is_in_run(bytes, end) {
+        end += 1;
+    }
+    (start, end)
+}
+
+fn split(bytes: &[u8], start: usize, end: usize, groups: &mut Vec<Group>) {
+    groups.clear();
+    let mut group_start = start;
+    for at in start..end {
+        if !bytes[at].is_ascii_digit() {
+            if at > group_start {
+                groups.push(Group {
+                    start: group_start,
+                    end: at,
+                });
+            }
+            group_start = at + 1;
+        }
+    }
+    if end > group_start {
+        groups.push(Group {
+            start: group_start,
+            end,
+        });
+    }
+}
+
+/// Whether a number may begin here: no letter, digit or decimal point stands before it. Other
+/// scripts write without blanks, so only ASCII counts.
+pub(super) fn is_free_before(bytes: &[u8], start: usize) -> bool {
+    match start.checked_sub(1).map(|at| bytes[at]) {
+        Some(b'.') => start < 2 || !bytes[start - 2].is_ascii_digit(),
+        Some(byte) => !byte.is_ascii_alphanumeric(),
+        None => true,
+    }
+}
+
+/// Whether a number may end here: no letter, digit or decimal fraction follows.
+pub(super) fn is_free_after(bytes: &[u8], end: usize) -> bool {
+    match bytes.get(end) {
+        Some(b'.') => !is_digit(bytes, end + 1),
+        Some(byte) => !byte.is_ascii_alphanumeric(),
+        None => true,
+    }
+}
