@@ -111,17 +111,44 @@ pub trait RowSource: Send + Sync {
     /// Whether a value of the column in the block may contain the folded token with this
     /// [`token_hash`]; `true` where that is not known.
     fn may_contain(&self, block: usize, name: &str, token_hash: u64) -> Result<bool, ReadError>;
+    /// As [`RowSource::may_contain`], for a source that can say more when it has the folded token
+    /// itself: sorted dictionaries of ids and ranges of numbers are looked up by text.
+    fn may_contain_word(&self, block: usize, name: &str, folded: &str) -> Result<bool, ReadError> {
+        self.may_contain(block, name, token_hash(folded))
+    }
 }
 
 /// Hash of a folded token for block filters (64-bit FNV-1a with a final mix): part of the segment
 /// format, never to change.
 #[must_use]
 pub fn token_hash(folded: &str) -> u64 {
-    let mut hash = 0xcbf2_9ce4_8422_2325u64;
-    for byte in folded.as_bytes() {
-        hash = (hash ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+    let mut hasher = TokenHasher::default();
+    hasher.write(folded.as_bytes());
+    hasher.finish()
+}
+
+/// [`token_hash`] of a token that comes in parts.
+pub(crate) struct TokenHasher(u64);
+
+impl Default for TokenHasher {
+    fn default() -> TokenHasher {
+        TokenHasher(0xcbf2_9ce4_8422_2325)
     }
-    hash ^= hash >> 32;
-    hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    hash ^ (hash >> 29)
+}
+
+impl TokenHasher {
+    /// The next bytes of the folded token.
+    pub(crate) fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = (self.0 ^ u64::from(*byte)).wrapping_mul(0x0000_0100_0000_01b3);
+        }
+    }
+
+    /// The hash.
+    pub(crate) fn finish(self) -> u64 {
+        let mut hash = self.0;
+        hash ^= hash >> 32;
+        hash = hash.wrapping_mul(0x9e37_79b9_7f4a_7c15);
+        hash ^ (hash >> 29)
+    }
 }

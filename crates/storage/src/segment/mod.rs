@@ -1,12 +1,42 @@
 //! Sections of segments: the rows of one partition as compressed columns, read by block.
-//! Format: docs/formats/segment.md.
+//!
+//! Invariants
+//! - What is read back is byte for byte what was given, for any UTF-8 and any JSON scalar: an
+//!   encoding is taken only if it gives every value of its column back exactly.
+//! - A reader asks for the byte ranges that it needs, never for the section as a whole.
+//! - Any bytes whatsoever lead to a value or to [`ReadError::Damaged`], never to a panic; what is
+//!   allocated is bounded by the counts that the format allows. (That bytes are those that were
+//!   written is the container's promise.)
+//!
+//! Rows ascend by (timestamp, position) in blocks of 1,024; each column has the encoding that
+//! costs least for it; the directory is at the end. Templates and an index of words come later and
+//! have their encoding numbers reserved. Format: docs/formats/segment.md.
 
-use crate::{
-    read::{ColumnStats, Extent, ReadAt, ReadError, RowSource},
-    tail::TailChunk,
-};
-use std::{borrow::Cow, sync::Arc};
-use taffrail_model::column::{Column, ColumnSet, FieldName};
+mod bits;
+mod cache;
+mod directory;
+mod encode;
+mod filter;
+mod fixed;
+mod gather;
+mod ints;
+mod number;
+mod presence;
+mod reader;
+#[cfg(test)]
+mod tests;
+mod text;
+mod wire;
+
+pub use cache::{BLOCK_CACHE_BYTES, BlockCache};
+pub use reader::{SectionReader, decode_all};
+
+#[cfg(doc)]
+use crate::read::ReadError;
+use crate::tail::TailChunk;
+use gather::RowsPart;
+use std::sync::Arc;
+use taffrail_model::column::ColumnSet;
 
 /// Rows for one section, in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -20,7 +50,7 @@ pub struct SectionInput {
 }
 
 /// Why rows could not be encoded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Debug, thiserror::Error)]
 pub enum EncodeError {
     /// There is no row.
     #[error("a section needs at least one row")]
@@ -34,6 +64,23 @@ pub enum EncodeError {
     /// Timestamps, positions and columns disagree about the number of rows.
     #[error("timestamps, positions and columns differ in their number of rows")]
     RowsDiffer,
+    /// More columns than a section may have.
+    #[error("{columns} columns do not fit into one section")]
+    TooManyColumns {
+        /// How many there were.
+        columns: usize,
+    },
+    /// A value larger than a batch may be.
+    #[error("a value of {bytes} bytes in {column} does not fit into a section")]
+    ValueTooLarge {
+        /// Name of its column.
+        column: String,
+        /// Its length.
+        bytes: usize,
+    },
+    /// The compressor failed.
+    #[error("cannot compress")]
+    Compress(#[source] std::io::Error),
 }
 
 /// Encodes rows into the plain bytes of a section; the container seals them.
@@ -41,8 +88,15 @@ pub enum EncodeError {
 /// # Errors
 /// [`EncodeError`].
 pub fn encode_section(input: SectionInput) -> Result<Vec<u8>, EncodeError> {
-    let _ = input;
-    Err(EncodeError::Empty)
+    if input.columns.rows() as usize != input.timestamps.len() {
+        return Err(EncodeError::RowsDiffer);
+    }
+    let columns = input.columns.iter();
+    encode::encode_parts(vec![RowsPart {
+        timestamps: &input.timestamps,
+        positions: &input.positions,
+        columns: columns.map(|(name, column)| (&**name, column)).collect(),
+    }])
 }
 
 /// Encodes the rows of a tail's chunks without merging them first.
@@ -50,76 +104,13 @@ pub fn encode_section(input: SectionInput) -> Result<Vec<u8>, EncodeError> {
 /// # Errors
 /// [`EncodeError`].
 pub fn encode_chunks(chunks: &[Arc<TailChunk>]) -> Result<Vec<u8>, EncodeError> {
-    let _ = chunks;
-    Err(EncodeError::Empty)
-}
-
-/// All rows of a section, ascending by (timestamp, position).
-///
-/// # Errors
-/// [`ReadError`].
-pub fn decode_all(reader: &SectionReader) -> Result<SectionInput, ReadError> {
-    let _ = reader;
-    Ok(SectionInput::default())
-}
-
-/// Decoded directories, dictionaries and blocks of all sections, least recently used out first.
-pub struct BlockCache;
-
-impl BlockCache {
-    /// A cache of at most `bytes_max` bytes.
-    #[must_use]
-    pub fn new(bytes_max: usize) -> BlockCache {
-        let _ = bytes_max;
-        BlockCache
-    }
-}
-
-/// Reads one section; the directory at first use.
-pub struct SectionReader {
-    extent: Extent,
-    source: Arc<dyn ReadAt>,
-}
-
-impl SectionReader {
-    /// A reader of the section whose plain bytes are `source`.
-    #[must_use]
-    pub fn open(
-        extent: Extent,
-        source: Arc<dyn ReadAt>,
-        cache: Arc<BlockCache>,
-    ) -> SectionReader {
-        let _ = cache;
-        SectionReader { extent, source }
-    }
-}
-
-impl RowSource for SectionReader {
-    fn name(&self) -> String {
-        self.source.name()
-    }
-    fn extent(&self) -> Extent {
-        self.extent
-    }
-    fn column_names(&self) -> Result<Vec<FieldName>, ReadError> {
-        Ok(Vec::new())
-    }
-    fn blocks(&self) -> Result<Cow<'_, [Extent]>, ReadError> {
-        Ok(Cow::Borrowed(&[]))
-    }
-    fn timestamps(&self, _: usize) -> Result<Cow<'_, [i64]>, ReadError> {
-        Ok(Cow::Borrowed(&[]))
-    }
-    fn positions(&self, _: usize) -> Result<Cow<'_, [u64]>, ReadError> {
-        Ok(Cow::Borrowed(&[]))
-    }
-    fn column(&self, _: usize, _: &str) -> Result<Option<Arc<Column>>, ReadError> {
-        Ok(None)
-    }
-    fn stats(&self, _: usize, _: &str) -> Result<Option<ColumnStats>, ReadError> {
-        Ok(None)
-    }
-    fn may_contain(&self, _: usize, _: &str, _: u64) -> Result<bool, ReadError> {
-        Ok(true)
-    }
+    let parts = chunks.iter().map(|chunk| RowsPart {
+        timestamps: chunk.all_timestamps(),
+        positions: chunk.all_positions(),
+        columns: chunk
+            .columns()
+            .map(|(name, column)| (&**name, &**column))
+            .collect(),
+    });
+    encode::encode_parts(parts.collect())
 }

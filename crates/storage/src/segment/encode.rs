@@ -1,0 +1,725 @@
+//! Encoding: rows to the plain bytes of a section, one column after the other.
+//!
+//! Each column is tried in every encoding that can give its values back exactly; the smallest is
+//! taken. Numbers, ids and dictionaries are cheap enough to be encoded in full for that; only text
+//! is judged by a sample. Memory is that of the references to one column (16 bytes a row), its
+//! candidates and the output; the rows themselves are not copied.
+use super::{
+    EncodeError,
+    bits::{Packer, width_of_wide},
+    directory::{
+        COLUMNS_MAX, ColumnDirectory, ColumnEntry, Decimals, Directory, FIXED_PAGE_ENTRIES, Footer,
+        Frame, Group, Layout, Pages,
+    },
+    filter,
+    fixed::{Form, Squeeze},
+    gather::{Gathered, RowsPart, Values},
+    ints,
+    number::{number_of, parse_decimal, parse_integer, rescale, trimmed_decimals},
+    text::{DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES, FRAME_PLAIN_BYTES_MAX, pack, push_text},
+};
+use crate::read::Extent;
+use hashbrown::{HashMap, HashSet};
+use taffrail_model::{column::Kind, limits::BLOCK_ROWS, position::Position, time::Timestamp};
+use zstd::bulk::Compressor;
+
+/// Level of zstd. By measurement: 1 is 6% larger and 15% quicker over all, 5 and above cost more
+/// time than they save space.
+const ZSTD_LEVEL: i32 = 3;
+/// Distinct values of a dictionary: beyond it, codes cost as much as text.
+const DICTIONARY_ENTRIES_MAX: usize = 1 << 16;
+/// Values after which a dictionary must have fewer entries than half of the values.
+const DICTIONARY_TRIAL_VALUES: usize = 8_192;
+/// Bytes of one text in a dictionary or constant: a block decoded from codes stays within 16 MiB.
+const DICTIONARY_TEXT_BYTES_MAX: usize = 16 << 10;
+/// Runs of neighbouring values by which text is judged, and bytes of each.
+const SAMPLE_RUNS: usize = 4;
+const SAMPLE_RUN_BYTES: usize = 64 << 10;
+/// Text must be smaller than this part (in percent) of what the best other encoding takes: those
+/// are opened by block, searched without unpacking and have statistics.
+const TEXT_COST_PERCENT: usize = 85;
+/// A sorted dictionary of ids may cost this much (in percent) of plain ids: it finds an id at once.
+const FIXED_DICTIONARY_COST_PERCENT: usize = 105;
+
+/// A column in one encoding.
+struct Candidate {
+    directory: ColumnDirectory,
+    area: Vec<u8>,
+}
+
+impl Candidate {
+    /// Bytes in the section.
+    fn cost(&self) -> usize {
+        let firsts = match &self.directory.layout {
+            Layout::FixedDictionary { firsts, .. } => firsts.len() * 16,
+            _ => 0,
+        };
+        self.area.len() + firsts
+    }
+}
+
+/// Encodes the rows of all parts.
+pub(super) fn encode_parts(parts: Vec<RowsPart<'_>>) -> Result<Vec<u8>, EncodeError> {
+    let mut rows = Gathered::new(parts)?;
+    let mut compressor = Compressor::new(ZSTD_LEVEL).map_err(EncodeError::Compress)?;
+    let mut out = Vec::new();
+    let mut directory = encode_time(&rows, &mut out);
+
+    let names = rows.names();
+    if names.len() > COLUMNS_MAX {
+        return Err(EncodeError::TooManyColumns {
+            columns: names.len(),
+        });
+    }
+    let mut presences: HashMap<Vec<u8>, usize> = HashMap::new();
+    let mut column_directories = Vec::new();
+    for name in names {
+        let (values, presence) = rows.column(name);
+        let presence = if values.len() == rows.rows() {
+            0
+        } else {
+            *presences.entry(presence).or_insert_with_key(|presence| {
+                directory.presences.push((out.len() as u64, presence.len()));
+                out.extend_from_slice(presence);
+                directory.presences.len()
+            })
+        };
+        let start = out.len();
+        let column = encode_column(name, &values, &mut compressor, &mut out)?;
+        let mut plain = Vec::new();
+        column.write(&mut plain);
+        let packed = pack(&mut compressor, &plain).map_err(EncodeError::Compress)?;
+        directory.columns.push(ColumnEntry {
+            name: name.into(),
+            presence,
+            encoding: column.encoding(),
+            area: (start as u64, (out.len() - start) as u64),
+            directory: (column_directories.len() as u64, packed.len()),
+        });
+        column_directories.extend_from_slice(&packed);
+    }
+    // The directories of the columns stand together: a query reads some of them with one access.
+    for column in &mut directory.columns {
+        column.directory.0 += out.len() as u64;
+    }
+    out.append(&mut column_directories);
+    let mut plain = Vec::new();
+    directory.write(&mut plain);
+    let packed = pack(&mut compressor, &plain).map_err(EncodeError::Compress)?;
+    out.extend_from_slice(&packed);
+    let footer = Footer {
+        directory_bytes: packed.len() as u32,
+        rows: rows.rows() as u32,
+    };
+    footer.write(&mut out);
+    Ok(out)
+}
+
+/// Timestamps and positions, by block, and a directory that knows the blocks.
+fn encode_time(rows: &Gathered<'_>, out: &mut Vec<u8>) -> Directory {
+    let mut blocks = Vec::new();
+    let mut lengths = Vec::new();
+    let chunks = || rows.timestamps.chunks(BLOCK_ROWS);
+    for timestamps in chunks() {
+        let start = out.len();
+        ints::encode(timestamps, out);
+        lengths.push(out.len() - start);
+    }
+    let timestamps_pages = Pages::new(0, &lengths);
+    lengths.clear();
+    for (timestamps, positions) in chunks().zip(rows.positions.chunks(BLOCK_ROWS)) {
+        let start = out.len();
+        let signed: Vec<i64> = positions.iter().map(|position| *position as i64).collect();
+        ints::encode(&signed, out);
+        lengths.push(out.len() - start);
+        let least = positions.iter().min().copied().unwrap_or_default();
+        let greatest = positions.iter().max().copied().unwrap_or_default();
+        blocks.push(Extent {
+            rows: timestamps.len() as u32,
+            time_min: Timestamp(timestamps.first().copied().unwrap_or_default()),
+            time_max: Timestamp(timestamps.last().copied().unwrap_or_default()),
+            position_min: Position(least),
+            position_max: Position(greatest),
+        });
+    }
+    Directory {
+        rows: rows.rows(),
+        blocks,
+        positions: Pages::new(timestamps_pages.end(), &lengths),
+        timestamps: timestamps_pages,
+        ..Directory::default()
+    }
+}
+
+/// Appends the area of a column in the encoding that costs least.
+fn encode_column(
+    name: &str,
+    values: &Values<'_>,
+    compressor: &mut Compressor<'_>,
+    out: &mut Vec<u8>,
+) -> Result<ColumnDirectory, EncodeError> {
+    let kind = values.kind_of_all();
+    let mut best: Option<Candidate> = None;
+    let mut consider = |candidate: Option<Candidate>| {
+        if let Some(candidate) = candidate
+            && best
+                .as_ref()
+                .is_none_or(|best| candidate.cost() < best.cost())
+        {
+            best = Some(candidate);
+        }
+    };
+    if let Some(constant) = try_constant(values, kind) {
+        consider(Some(constant));
+    } else {
+        match try_integer(values, kind) {
+            None => consider(try_decimal(values, kind)),
+            integer => consider(integer),
+        }
+        consider(try_fixed(values, kind));
+        consider(try_dictionary(values, kind, compressor).map_err(EncodeError::Compress)?);
+    }
+    match best {
+        Some(best) if !is_text_smaller(values, best.cost(), compressor)? => {
+            out.extend_from_slice(&best.area);
+            Ok(best.directory)
+        }
+        _ => encode_text(name, values, kind, compressor, out),
+    }
+}
+
+/// Builds one page for each block: the kinds if they differ, then what `write` appends for the
+/// block's values.
+fn encode_pages(
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    out: &mut Vec<u8>,
+    mut write: impl FnMut(std::ops::Range<usize>, &mut Vec<u8>),
+) -> Vec<usize> {
+    values
+        .blocks()
+        .map(|block| {
+            let start = out.len();
+            if !block.is_empty() {
+                if kind.is_none() {
+                    let kinds: Vec<i64> = block
+                        .clone()
+                        .map(|index| values.kind(index) as i64)
+                        .collect();
+                    ints::encode(&kinds, out);
+                }
+                write(block, out);
+            }
+            out.len() - start
+        })
+        .collect()
+}
+
+/// Least and greatest number of each block of which all values are numbers.
+fn numbers_of_blocks(
+    values: &Values<'_>,
+    mut number: impl FnMut(usize) -> Option<f64>,
+) -> Vec<Option<(f64, f64)>> {
+    values
+        .blocks()
+        .map(|mut block| {
+            let first = number(block.next()?)?;
+            block.try_fold((first, first), |(least, greatest), index| {
+                let number = number(index)?;
+                Some((number.min(least), number.max(greatest)))
+            })
+        })
+        .collect()
+}
+
+fn try_constant(values: &Values<'_>, kind: Option<Kind>) -> Option<Candidate> {
+    let text = values.text(0);
+    if text.len() > DICTIONARY_TEXT_BYTES_MAX || values.texts().any(|other| other != text) {
+        return None;
+    }
+    let mut area = Vec::new();
+    let lengths = encode_pages(values, kind, &mut area, |_, _| {});
+    let pages = match kind {
+        Some(_) => Pages::default(),
+        None => Pages::new(0, &lengths),
+    };
+    let number = number_of(text);
+    Some(Candidate {
+        directory: ColumnDirectory {
+            kind,
+            layout: Layout::Constant { text: text.into() },
+            pages,
+            numbers: numbers_of_blocks(values, |_| number),
+        },
+        area,
+    })
+}
+
+fn try_integer(values: &Values<'_>, kind: Option<Kind>) -> Option<Candidate> {
+    let numbers: Vec<i64> = values.texts().map(parse_integer).collect::<Option<_>>()?;
+    let mut area = Vec::new();
+    let lengths = encode_pages(values, kind, &mut area, |block, out| {
+        ints::encode(&numbers[block], out);
+    });
+    Some(Candidate {
+        directory: ColumnDirectory {
+            kind,
+            layout: Layout::Integer,
+            pages: Pages::new(0, &lengths),
+            numbers: numbers_of_blocks(values, |index| Some(numbers[index] as f64)),
+        },
+        area,
+    })
+}
+
+fn try_decimal(values: &Values<'_>, kind: Option<Kind>) -> Option<Candidate> {
+    let numbers = values.texts().map(parse_decimal);
+    let numbers: Vec<_> = numbers.collect::<Option<_>>()?;
+    let scale = numbers.iter().map(|number| number.decimals).max()?;
+    let least = numbers.iter().map(|number| number.decimals).min()?;
+    let scaled = numbers.iter().map(|number| rescale(*number, scale));
+    let scaled: Vec<i64> = scaled.collect::<Option<_>>()?;
+    let is_trimmed = || {
+        let mut both = numbers.iter().zip(&scaled);
+        both.all(|(number, scaled)| trimmed_decimals(*scaled, scale, least) == number.decimals)
+    };
+    let decimals = match () {
+        () if least == scale => Decimals::All,
+        () if is_trimmed() => Decimals::Trimmed(least),
+        () => Decimals::PerValue,
+    };
+    let mut area = Vec::new();
+    let lengths = encode_pages(values, kind, &mut area, |block, out| {
+        ints::encode(&scaled[block.clone()], out);
+        if decimals == Decimals::PerValue {
+            let decimals = numbers[block]
+                .iter()
+                .map(|number| i64::from(number.decimals));
+            ints::encode(&decimals.collect::<Vec<_>>(), out);
+        }
+    });
+    Some(Candidate {
+        directory: ColumnDirectory {
+            kind,
+            layout: Layout::Decimal { scale, decimals },
+            pages: Pages::new(0, &lengths),
+            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+        },
+        area,
+    })
+}
+
+fn try_fixed(values: &Values<'_>, kind: Option<Kind>) -> Option<Candidate> {
+    Form::candidates(values.text(0)).find_map(|form| {
+        if form.is_long() {
+            return try_long(values, kind, form);
+        }
+        let numbers = values.texts().map(|text| form.parse(text));
+        let numbers: Vec<u128> = numbers.collect::<Option<_>>()?;
+        let squeeze = Squeeze::of(&numbers);
+        let dictionary = fixed_dictionary(values, kind, form, &squeeze, &numbers);
+        let width = squeeze.width();
+        let plain_bits: usize = numbers.len() * width as usize;
+        if dictionary.cost() * 100 <= plain_bits / 8 * FIXED_DICTIONARY_COST_PERCENT {
+            return Some(dictionary);
+        }
+        let mut area = Vec::new();
+        let lengths = encode_pages(values, kind, &mut area, |block, out| {
+            let mut packer = Packer::new(out);
+            for number in &numbers[block] {
+                packer.push_wide(squeeze.squeeze(*number), width);
+            }
+            packer.finish();
+        });
+        Some(Candidate {
+            directory: ColumnDirectory {
+                kind,
+                layout: Layout::Fixed { form, squeeze },
+                pages: Pages::new(0, &lengths),
+                numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+            },
+            area,
+        })
+    })
+}
+
+/// Hexadecimal texts of more than 32 digits, as nibbles.
+fn try_long(values: &Values<'_>, kind: Option<Kind>, form: Form) -> Option<Candidate> {
+    let mut nibbles = Vec::new();
+    if !values
+        .texts()
+        .all(|text| form.push_long(text, &mut nibbles))
+    {
+        return None;
+    }
+    let mut area = Vec::new();
+    let bytes = form.long_bytes();
+    let lengths = encode_pages(values, kind, &mut area, |block, out| {
+        out.extend_from_slice(&nibbles[block.start * bytes..block.end * bytes]);
+    });
+    let squeeze = Squeeze::new(0, 0);
+    Some(Candidate {
+        directory: ColumnDirectory {
+            kind,
+            layout: Layout::Fixed { form, squeeze },
+            pages: Pages::new(0, &lengths),
+            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+        },
+        area,
+    })
+}
+
+/// Distinct numbers in order, as differences, and codes for the values.
+fn fixed_dictionary(
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    form: Form,
+    squeeze: &Squeeze,
+    numbers: &[u128],
+) -> Candidate {
+    let mut entries = numbers.to_vec();
+    entries.sort_unstable();
+    entries.dedup();
+    let mut area = Vec::new();
+    let mut page_lengths = Vec::new();
+    for page in entries.chunks(FIXED_PAGE_ENTRIES) {
+        let start = area.len();
+        encode_fixed_page(squeeze, page, &mut area);
+        page_lengths.push(area.len() - start);
+    }
+    let dictionary_pages = Pages::new(0, &page_lengths);
+    let codes = codes_of(numbers, &entries);
+    let lengths = encode_pages(values, kind, &mut area, |block, out| {
+        ints::encode(&codes[block], out);
+    });
+    Candidate {
+        directory: ColumnDirectory {
+            kind,
+            layout: Layout::FixedDictionary {
+                form,
+                squeeze: squeeze.clone(),
+                entries: entries.len(),
+                firsts: entries
+                    .iter()
+                    .step_by(FIXED_PAGE_ENTRIES)
+                    .copied()
+                    .collect(),
+                pages: dictionary_pages.clone(),
+            },
+            pages: Pages::new(dictionary_pages.end(), &lengths),
+            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+        },
+        area,
+    }
+}
+
+/// One page of a dictionary: the differences of its squeezed entries, less the least difference.
+fn encode_fixed_page(squeeze: &Squeeze, entries: &[u128], out: &mut Vec<u8>) {
+    let squeezed: Vec<u128> = entries
+        .iter()
+        .map(|entry| squeeze.squeeze(*entry))
+        .collect();
+    let steps = squeezed.windows(2).map(|pair| pair[1] - pair[0]);
+    let least = steps.clone().min().unwrap_or_default();
+    let greatest = steps.clone().max().unwrap_or_default();
+    let width = width_of_wide(greatest - least);
+    out.push(width as u8);
+    out.extend_from_slice(&least.to_le_bytes());
+    let mut packer = Packer::new(out);
+    steps.for_each(|step| packer.push_wide(step - least, width));
+    packer.finish();
+}
+
+/// The place of each number among the sorted entries, which have them all.
+fn codes_of(numbers: &[u128], entries: &[u128]) -> Vec<i64> {
+    // A table over the highest varying bits narrows the search to a few entries.
+    let spread =
+        entries.last().copied().unwrap_or_default() ^ entries.first().copied().unwrap_or_default();
+    let shift = width_of_wide(spread).saturating_sub(16);
+    let bucket = |number: u128| (number >> shift) as usize & 0xffff;
+    let mut starts = vec![0usize; (1 << 16) + 1];
+    for entry in entries {
+        starts[bucket(*entry) + 1] += 1;
+    }
+    for at in 1..starts.len() {
+        starts[at] += starts[at - 1];
+    }
+    numbers
+        .iter()
+        .map(|number| {
+            let bucket = bucket(*number);
+            let (start, end) = (starts[bucket], starts[bucket + 1]);
+            (start + entries[start..end].partition_point(|entry| entry < number)) as i64
+        })
+        .collect()
+}
+
+fn try_dictionary(
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    compressor: &mut Compressor<'_>,
+) -> std::io::Result<Option<Candidate>> {
+    let mut entries: HashMap<&str, u32> = HashMap::new();
+    let mut codes = Vec::with_capacity(values.len());
+    let mut bytes = 0;
+    for (index, text) in values.texts().enumerate() {
+        let next = entries.len() as u32;
+        let code = *entries.entry(text).or_insert_with(|| {
+            bytes += text.len() + 1;
+            next
+        });
+        codes.push(code);
+        let is_hopeless = index >= DICTIONARY_TRIAL_VALUES && entries.len() * 2 > index;
+        if text.len() > DICTIONARY_TEXT_BYTES_MAX
+            || bytes > DICTIONARY_PLAIN_BYTES_MAX
+            || entries.len() > DICTIONARY_ENTRIES_MAX
+            || is_hopeless
+        {
+            return Ok(None);
+        }
+    }
+    let mut sorted: Vec<(&str, u32)> = entries.into_iter().collect();
+    sorted.sort_unstable();
+    let mut new_codes = vec![0i64; sorted.len()];
+    let mut plain = Vec::with_capacity(bytes);
+    let mut entry_numbers = Vec::with_capacity(sorted.len());
+    for (new_code, (text, code)) in (0i64..).zip(&sorted) {
+        new_codes[*code as usize] = new_code;
+        push_text(&mut plain, text);
+        entry_numbers.push(number_of(text));
+    }
+    let mut area = compressor.compress(&plain)?;
+    let dictionary_bytes = area.len();
+    let codes: Vec<i64> = codes.iter().map(|code| new_codes[*code as usize]).collect();
+    let lengths = encode_pages(values, kind, &mut area, |block, out| {
+        ints::encode(&codes[block], out);
+    });
+    Ok(Some(Candidate {
+        directory: ColumnDirectory {
+            kind,
+            layout: Layout::Dictionary {
+                entries: sorted.len(),
+                bytes: dictionary_bytes,
+                plain_bytes: plain.len(),
+            },
+            pages: Pages::new(dictionary_bytes as u64, &lengths),
+            numbers: numbers_of_blocks(values, |index| entry_numbers[codes[index] as usize]),
+        },
+        area,
+    }))
+}
+
+/// Whether text compresses so well that `cost` bytes of another encoding are too many.
+fn is_text_smaller(
+    values: &Values<'_>,
+    cost: usize,
+    compressor: &mut Compressor<'_>,
+) -> Result<bool, EncodeError> {
+    if cost <= values.len() {
+        return Ok(false);
+    }
+    let (mut plain_bytes, mut packed_bytes) = (0, 0);
+    let mut plain = Vec::new();
+    let mut hashes = HashSet::new();
+    let mut filter_tokens = 0;
+    for run in 0..SAMPLE_RUNS {
+        plain.clear();
+        hashes.clear();
+        for index in values.len() * run / SAMPLE_RUNS..values.len() * (run + 1) / SAMPLE_RUNS {
+            let text = values.text(index);
+            push_text(&mut plain, text);
+            filter::token_hashes(text, |hash| {
+                hashes.insert(hash);
+            });
+            if plain.len() >= SAMPLE_RUN_BYTES {
+                break;
+            }
+        }
+        plain_bytes += plain.len();
+        packed_bytes += compressor
+            .compress(&plain)
+            .map_err(EncodeError::Compress)?
+            .len();
+        filter_tokens += hashes.len();
+    }
+    // A token takes about a byte of the filter.
+    let sample_cost = packed_bytes + filter_tokens;
+    let text_bytes = values.text_bytes() + values.len();
+    let estimate = text_bytes as u128 * sample_cost as u128 / plain_bytes.max(1) as u128;
+    Ok(estimate * 100 < cost as u128 * TEXT_COST_PERCENT as u128)
+}
+
+/// Appends a column as compressed runs with a filter of tokens for each group of blocks.
+fn encode_text(
+    name: &str,
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    compressor: &mut Compressor<'_>,
+    out: &mut Vec<u8>,
+) -> Result<ColumnDirectory, EncodeError> {
+    let mut writer = TextWriter::new(compressor);
+    let start = out.len();
+    for block in values.blocks() {
+        for index in block {
+            let text = values.text(index);
+            if text.len() > FRAME_PLAIN_BYTES_MAX / 2 {
+                return Err(EncodeError::ValueTooLarge {
+                    column: name.into(),
+                    bytes: text.len(),
+                });
+            }
+            writer.push(text, out)?;
+        }
+        writer.end_block(out)?;
+    }
+    writer.end_group(out)?;
+    let frame_pages = Pages::new(0, &writer.frame_bytes);
+    let mut block_pages = Vec::new();
+    let lengths = encode_pages(values, kind, &mut block_pages, |_, _| {});
+    out.extend_from_slice(&block_pages);
+    let pages = match kind {
+        Some(_) => Pages::new(frame_pages.end(), &[]),
+        None => Pages::new(frame_pages.end(), &lengths),
+    };
+    out.extend_from_slice(&writer.filters);
+    let filters = Pages::new(pages.end(), &writer.filter_bytes);
+    debug_assert_eq!(filters.end(), (out.len() - start) as u64);
+    Ok(ColumnDirectory {
+        kind,
+        layout: Layout::Text {
+            groups: writer.groups,
+            frames: writer.frames,
+            pages: frame_pages,
+            filters,
+        },
+        pages,
+        numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+    })
+}
+
+/// The hashes of tokens are mixed already.
+#[derive(Clone, Copy, Default)]
+struct AsItIs(u64);
+
+impl std::hash::Hasher for AsItIs {
+    fn finish(&self) -> u64 {
+        self.0
+    }
+    fn write(&mut self, bytes: &[u8]) {
+        for byte in bytes {
+            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
+        }
+    }
+    fn write_u64(&mut self, hash: u64) {
+        self.0 = hash;
+    }
+}
+
+type Hashes = HashSet<u64, std::hash::BuildHasherDefault<AsItIs>>;
+
+/// A text column while it is written.
+struct TextWriter<'a, 'b> {
+    compressor: &'a mut Compressor<'b>,
+    /// Texts of the open frame, and the first of its values.
+    plain: Vec<u8>,
+    first_value: usize,
+    next_value: usize,
+    /// Whether the open frame began in an earlier block than the one that is written.
+    has_earlier_block: bool,
+    /// Bytes and tokens of the open group.
+    group_bytes: usize,
+    hashes: Hashes,
+    blocks: usize,
+    frames: Vec<Frame>,
+    frame_bytes: Vec<usize>,
+    groups: Vec<Group>,
+    filters: Vec<u8>,
+    filter_bytes: Vec<usize>,
+}
+
+impl<'a, 'b> TextWriter<'a, 'b> {
+    fn new(compressor: &'a mut Compressor<'b>) -> TextWriter<'a, 'b> {
+        TextWriter {
+            compressor,
+            plain: Vec::new(),
+            first_value: 0,
+            next_value: 0,
+            has_earlier_block: false,
+            group_bytes: 0,
+            hashes: Hashes::default(),
+            blocks: 0,
+            frames: Vec::new(),
+            frame_bytes: Vec::new(),
+            groups: Vec::new(),
+            filters: Vec::new(),
+            filter_bytes: Vec::new(),
+        }
+    }
+
+    fn push(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        // A block larger than a frame has several; one that comes after others in its frame may
+        // fill it twice, so that small blocks are not torn.
+        let limit = match self.has_earlier_block {
+            true => 2 * FRAME_PLAIN_BYTES,
+            false => FRAME_PLAIN_BYTES,
+        };
+        if !self.plain.is_empty() && self.plain.len() + text.len() > limit {
+            self.end_frame(out)?;
+        }
+        push_text(&mut self.plain, text);
+        self.group_bytes += text.len();
+        self.next_value += 1;
+        let hashes = &mut self.hashes;
+        filter::token_hashes(text, |hash| {
+            hashes.insert(hash);
+        });
+        Ok(())
+    }
+
+    fn end_block(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        self.blocks += 1;
+        self.has_earlier_block = !self.plain.is_empty();
+        // Another block like this one would make the frame larger than it should be.
+        if self.group_bytes >= FRAME_PLAIN_BYTES / 4 * 3 {
+            self.end_group(out)?;
+        }
+        Ok(())
+    }
+
+    fn end_frame(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        let packed = self
+            .compressor
+            .compress(&self.plain)
+            .map_err(EncodeError::Compress)?;
+        out.extend_from_slice(&packed);
+        self.frame_bytes.push(packed.len());
+        self.frames.push(Frame {
+            first_value: self.first_value,
+            value_end: self.next_value,
+            plain_bytes: self.plain.len(),
+        });
+        self.first_value = self.next_value;
+        self.plain.clear();
+        self.has_earlier_block = false;
+        Ok(())
+    }
+
+    fn end_group(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
+        if self.groups.last().map_or(0, |group| group.block_end) == self.blocks {
+            return Ok(());
+        }
+        if !self.plain.is_empty() {
+            self.end_frame(out)?;
+        }
+        self.groups.push(Group {
+            block_end: self.blocks,
+            frame_end: self.frames.len(),
+        });
+        let hashes: Vec<u64> = self.hashes.drain().collect();
+        let start = self.filters.len();
+        filter::encode(&hashes, &mut self.filters);
+        self.filter_bytes.push(self.filters.len() - start);
+        self.group_bytes = 0;
+        Ok(())
+    }
+}

@@ -1,0 +1,909 @@
+//! Reading a section: the directory at first use, then the pages that a query asks for.
+//!
+//! A reader itself holds no decoded byte: everything is in the [`BlockCache`], so a hundred
+//! thousand open sections cost a hundred thousand small objects. Pages of neighbouring blocks are
+//! read together up to 64 KiB, the chunk that the container decrypts anyway.
+use super::{
+    SectionInput,
+    bits::{get_wide, packed_bytes},
+    cache::{BlockCache, Key, Part},
+    directory::{
+        ColumnDirectory, Decimals, Directory, FIXED_PAGE_ENTRIES, FOOTER_BYTES, Footer, Frame,
+        Group, Layout, Pages, unpack_directory,
+    },
+    filter,
+    fixed::{Form, Squeeze},
+    ints,
+    number::{trimmed_decimals, write_decimal},
+    presence::{Presence, rows_of_block},
+    text::Texts,
+    wire::{Cursor, Flaw},
+};
+use crate::read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash};
+use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
+use taffrail_model::{
+    column::{Column, FieldName, Kind},
+    limits::BLOCK_ROWS,
+};
+
+/// Bytes that are read together: a chunk of the container.
+const READ_BYTES: u64 = 64 << 10;
+/// Entries of a dictionary above which a token's codes are looked for in each block: in a small
+/// one they are nearly everywhere.
+const DICTIONARY_ENTRIES_SMALL: usize = 64;
+
+/// Reads one section of a segment.
+pub struct SectionReader {
+    extent: Extent,
+    source: Arc<dyn ReadAt>,
+    cache: Arc<BlockCache>,
+    number: u64,
+}
+
+/// A column while it is read.
+struct OpenColumn {
+    number: u32,
+    area: u64,
+    presence: Arc<Presence>,
+    directory: Arc<ColumnDirectory>,
+}
+
+/// A dictionary of texts with the hashes of their tokens.
+struct TextDictionary {
+    texts: Texts,
+    /// (hash of a token, code), ascending.
+    tokens: Vec<(u64, u32)>,
+}
+
+/// Where a looked-up id stands in a dictionary.
+struct Found {
+    word: String,
+    codes: Option<RangeInclusive<i64>>,
+}
+
+impl SectionReader {
+    /// A reader of the section whose plain bytes are `source`; nothing is read yet.
+    #[must_use]
+    pub fn open(extent: Extent, source: Arc<dyn ReadAt>, cache: Arc<BlockCache>) -> SectionReader {
+        let number = cache.next_reader();
+        SectionReader {
+            extent,
+            source,
+            cache,
+            number,
+        }
+    }
+
+    /// For each part of the section: name, number of its encoding (0 for what is no column), bytes
+    /// of its values and of its directory. For measurements and inspection.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn layout(&self) -> Result<Vec<(FieldName, u8, u64, u64)>, ReadError> {
+        let directory = self.directory()?;
+        let columns = directory.columns.iter().map(|column| {
+            let (name, bytes) = (column.name.clone(), column.directory.1 as u64);
+            (name, column.encoding, column.area.1, bytes)
+        });
+        let mut layout: Vec<_> = columns.collect();
+        let presences = directory.presences.iter().map(|(_, bytes)| *bytes as u64);
+        layout.push(("(presence)".into(), 0, presences.sum(), 0));
+        let time = directory.timestamps.end();
+        layout.push(("(timestamps)".into(), 0, time, 0));
+        layout.push(("(positions)".into(), 0, directory.positions.end() - time, 0));
+        Ok(layout)
+    }
+
+    fn key(&self, part: Part, column: u32, index: usize) -> Key {
+        Key {
+            reader: self.number,
+            part,
+            column,
+            index: index as u32,
+        }
+    }
+
+    fn damaged(&self, offset: u64, flaw: Flaw) -> ReadError {
+        ReadError::Damaged {
+            file: self.source.name(),
+            offset,
+            detail: flaw.0.into(),
+        }
+    }
+
+    /// Bytes `at..at + bytes`, and what `parse` makes of them.
+    fn read<T>(
+        &self,
+        at: u64,
+        bytes: usize,
+        parse: impl FnOnce(Vec<u8>) -> Result<T, Flaw>,
+    ) -> Result<T, ReadError> {
+        let read = self.source.read(at, bytes)?;
+        if read.len() != bytes {
+            return Err(self.damaged(at, Flaw("fewer bytes were read than asked for")));
+        }
+        parse(read).map_err(|flaw| self.damaged(at, flaw))
+    }
+
+    fn directory(&self) -> Result<Arc<Directory>, ReadError> {
+        self.cache.get_or_load(self.key(Part::Directory, 0, 0), || {
+            let directory = self.read_directory()?;
+            let bytes = directory.memory_bytes();
+            Ok((directory, bytes))
+        })
+    }
+
+    fn read_directory(&self) -> Result<Directory, ReadError> {
+        let length = self.source.len();
+        let Some(footer_at) = length.checked_sub(FOOTER_BYTES as u64) else {
+            return Err(self.damaged(0, Flaw("the section is too short")));
+        };
+        // One access brings the footer and, nearly always, the directory.
+        let tail_bytes = length.min(READ_BYTES / 4);
+        let tail_at = length - tail_bytes;
+        let tail = self.read(tail_at, tail_bytes as usize, Ok)?;
+        let footer_in_tail = tail.len() - FOOTER_BYTES;
+        let footer =
+            Footer::parse(&tail[footer_in_tail..]).map_err(|flaw| self.damaged(footer_at, flaw))?;
+        let directory_bytes = footer.directory_bytes as usize;
+        let Some(directory_at) = footer_at.checked_sub(directory_bytes as u64) else {
+            return Err(self.damaged(footer_at, Flaw("the directory is longer than the section")));
+        };
+        let parse = |packed: &[u8]| {
+            if footer.rows != self.extent.rows {
+                return Err(Flaw("the section has another number of rows than listed"));
+            }
+            let plain = unpack_directory(packed)?;
+            Directory::parse(&plain, footer.rows as usize, directory_at)
+        };
+        match footer_in_tail.checked_sub(directory_bytes) {
+            Some(start) => {
+                parse(&tail[start..footer_in_tail]).map_err(|flaw| self.damaged(directory_at, flaw))
+            }
+            None => self.read(directory_at, directory_bytes, |packed| parse(&packed)),
+        }
+    }
+
+    fn open_column(&self, name: &str) -> Result<Option<OpenColumn>, ReadError> {
+        let directory = self.directory()?;
+        let Some(number) = directory.column(name) else {
+            return Ok(None);
+        };
+        self.open_numbered(&directory, number).map(Some)
+    }
+
+    fn open_numbered(&self, directory: &Directory, number: u32) -> Result<OpenColumn, ReadError> {
+        let entry = &directory.columns[number as usize];
+        let presence = self.presence(directory, entry.presence)?;
+        let (area, area_bytes) = entry.area;
+        let load = || {
+            let (at, bytes) = entry.directory;
+            let column = self.read(at, bytes, |packed| {
+                let plain = unpack_directory(&packed)?;
+                let blocks = directory.blocks.len();
+                ColumnDirectory::parse(&plain, entry.encoding, area_bytes, &presence, blocks)
+            })?;
+            let bytes = column.memory_bytes();
+            Ok::<_, ReadError>((column, bytes))
+        };
+        let key = self.key(Part::ColumnDirectory, number, 0);
+        Ok(OpenColumn {
+            number,
+            area,
+            
+            directory: self.cache.get_or_load(key, load)?,
+            presence,
+        })
+    }
+
+    fn presence(&self, directory: &Directory, number: usize) -> Result<Arc<Presence>, ReadError> {
+        let key = self.key(Part::Presence, 0, number);
+        self.cache.get_or_load(key, || {
+            let presence = match number
+                .checked_sub(1)
+                .and_then(|at| directory.presences.get(at))
+            {
+                None => Presence::all(directory.rows),
+                Some((at, bytes)) => {
+                    self.read(*at, *bytes, |bytes| Presence::parse(bytes, directory.rows))?
+                }
+            };
+            let bytes = presence.memory_bytes();
+            Ok((presence, bytes))
+        })
+    }
+
+    /// Gives `parse` one of the pages, which is read together with its neighbours.
+    fn with_page<T>(
+        &self,
+        part: Part,
+        column: u32,
+        area: u64,
+        pages: &Pages,
+        index: usize,
+        parse: impl FnOnce(&[u8]) -> Result<T, Flaw>,
+    ) -> Result<T, ReadError> {
+        let (first, end) = pages.run_of(index, READ_BYTES);
+        let start = pages.span(first).0;
+        let (last_at, last_bytes) = pages.span(end - 1);
+        let run_bytes = (last_at - start) as usize + last_bytes;
+        let run = self.cache.get_or_load(self.key(part, column, first), || {
+            let run = self.read(area + start, run_bytes, Ok)?;
+            Ok::<_, ReadError>((run, run_bytes))
+        })?;
+        let (at, bytes) = pages.span(index);
+        let from = (at - start) as usize;
+        let page = run.get(from..from + bytes).unwrap_or_default();
+        parse(page).map_err(|flaw| self.damaged(area + at, flaw))
+    }
+
+    /// The page of a block's values.
+    fn with_block_page<T>(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        parse: impl FnOnce(&[u8]) -> Result<T, Flaw>,
+    ) -> Result<T, ReadError> {
+        let pages = &column.directory.pages;
+        if pages.len() == 0 {
+            return parse(&[]).map_err(|flaw| self.damaged(column.area, flaw));
+        }
+        self.with_page(Part::Pages, column.number, column.area, pages, block, parse)
+    }
+
+    /// Codes of a block's values in a column with a dictionary.
+    fn codes(&self, column: &OpenColumn, block: usize) -> Result<Vec<i64>, ReadError> {
+        let values = count_of(&column.presence, block);
+        let is_mixed = column.directory.kind.is_none();
+        self.with_block_page(column, block, |page| {
+            let mut cursor = Cursor::new(page);
+            if is_mixed {
+                ints::decode(&mut cursor, values)?;
+            }
+            ints::decode(&mut cursor, values)
+        })
+    }
+
+    fn text_dictionary(
+        &self,
+        column: &OpenColumn,
+        entries: usize,
+        bytes: usize,
+        plain_bytes: usize,
+    ) -> Result<Arc<TextDictionary>, ReadError> {
+        let key = self.key(Part::Dictionary, column.number, 0);
+        self.cache.get_or_load(key, || {
+            let texts = self.read(column.area, bytes, |packed| {
+                Texts::unpack(&packed, plain_bytes, entries)
+            })?;
+            let mut tokens = Vec::new();
+            for (code, text) in (0u32..).zip(texts.iter()) {
+                filter::token_hashes(text, |hash| tokens.push((hash, code)));
+            }
+            tokens.sort_unstable();
+            tokens.dedup();
+            let bytes = texts.memory_bytes() + tokens.len() * 16;
+            Ok((TextDictionary { texts, tokens }, bytes))
+        })
+    }
+
+    /// All entries of a dictionary of fixed width, expanded.
+    fn fixed_dictionary(
+        &self,
+        column: &OpenColumn,
+        squeeze: &Squeeze,
+        entries: usize,
+        firsts: &[u128],
+        pages: &Pages,
+    ) -> Result<Arc<Vec<u128>>, ReadError> {
+        let key = self.key(Part::FixedDictionary, column.number, 0);
+        self.cache.get_or_load(key, || {
+            let all = self.read(column.area, pages.end() as usize, |bytes| {
+                let mut all = Vec::with_capacity(entries);
+                for (page, first) in firsts.iter().enumerate() {
+                    let (at, length) = pages.span(page);
+                    let page_bytes = bytes.get(at as usize..at as usize + length);
+                    let count = entries_of_page(entries, page);
+                    let page_bytes = page_bytes.unwrap_or_default();
+                    decode_fixed_page(page_bytes, squeeze, *first, count, &mut all)?;
+                }
+                Ok(all)
+            })?;
+            Ok((all, entries * 16))
+        })
+    }
+
+    /// The column of one block, decoded.
+    fn decode_block(&self, column: &OpenColumn, block: usize) -> Result<Column, ReadError> {
+        let rows = column
+            .presence
+            .rows_of(block)
+            .map_err(|flaw| self.damaged(column.area, flaw))?;
+        let count = rows.len();
+        let mut sink = Sink::default();
+        // What a page is decoded with is loaded first, so that a page is only ever parsed.
+        let kinds = match &column.directory.layout {
+            Layout::Dictionary {
+                entries,
+                bytes,
+                plain_bytes,
+            } => {
+                let dictionary = self.text_dictionary(column, *entries, *bytes, *plain_bytes)?;
+                self.decode_page(column, block, count, |cursor| {
+                    for code in ints::decode(cursor, count)? {
+                        let text = usize::try_from(code)
+                            .ok()
+                            .and_then(|code| dictionary.texts.get(code))
+                            .ok_or(Flaw("a code is not in the dictionary"))?;
+                        sink.push(|out| out.push_str(text))?;
+                    }
+                    Ok(())
+                })?
+            }
+            Layout::FixedDictionary {
+                form,
+                squeeze,
+                entries,
+                firsts,
+                pages,
+            } => {
+                let dictionary = self.fixed_dictionary(column, squeeze, *entries, firsts, pages)?;
+                self.decode_page(column, block, count, |cursor| {
+                    for code in ints::decode(cursor, count)? {
+                        let number = usize::try_from(code)
+                            .ok()
+                            .and_then(|code| dictionary.get(code))
+                            .ok_or(Flaw("a code is not in the dictionary"))?;
+                        sink.push(|out| form.write(*number, out))?;
+                    }
+                    Ok(())
+                })?
+            }
+            Layout::Text {
+                groups,
+                frames,
+                pages,
+                ..
+            } => {
+                self.copy_texts(column, block, groups, frames, pages, &mut sink)?;
+                self.decode_page(column, block, count, |_| Ok(()))?
+            }
+            layout => self.decode_page(column, block, count, |cursor| {
+                decode_plain(layout, cursor, count, &mut sink)
+            })?,
+        };
+        Column::from_parts(rows, kinds, sink.ends, sink.text)
+            .map_err(|detail| self.damaged(column.area, Flaw(detail)))
+    }
+
+    /// Reads the kinds of a block's page and gives `values` the rest, all of which it must use.
+    fn decode_page(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        count: usize,
+        values: impl FnOnce(&mut Cursor<'_>) -> Result<(), Flaw>,
+    ) -> Result<Vec<Kind>, ReadError> {
+        self.with_block_page(column, block, |page| {
+            let mut cursor = Cursor::new(page);
+            let kinds = match column.directory.kind {
+                Some(kind) => vec![kind; count],
+                None => ints::decode(&mut cursor, count)?
+                    .into_iter()
+                    .map(|tag| {
+                        u8::try_from(tag)
+                            .ok()
+                            .and_then(Kind::from_tag)
+                            .ok_or(Flaw("a kind is unknown"))
+                    })
+                    .collect::<Result<_, _>>()?,
+            };
+            values(&mut cursor)?;
+            cursor.finish()?;
+            Ok(kinds)
+        })
+    }
+
+    /// Copies the texts of a block out of the frames that hold them.
+    fn copy_texts(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        groups: &[Group],
+        frames: &[Frame],
+        pages: &Pages,
+        sink: &mut Sink,
+    ) -> Result<(), ReadError> {
+        let (start, end) = column.presence.values_of(block);
+        let group = groups.partition_point(|group| group.block_end <= block);
+        let first_frame = match group.checked_sub(1) {
+            Some(before) => groups.get(before).map_or(0, |group| group.frame_end),
+            None => 0,
+        };
+        let of_group = first_frame..groups.get(group).map_or(0, |group| group.frame_end);
+        for number in of_group {
+            let Some(frame) = frames
+                .get(number)
+                .filter(|frame| frame.first_value < end && frame.value_end > start)
+            else {
+                continue;
+            };
+            let (at, bytes) = pages.span(number);
+            let load = || {
+                let texts = self.read(column.area + at, bytes, |packed| {
+                    let count = frame.value_end - frame.first_value;
+                    Texts::unpack(&packed, frame.plain_bytes, count)
+                })?;
+                let bytes = texts.memory_bytes();
+                Ok((texts, bytes))
+            };
+            let texts = match frame.first_value < start || frame.value_end > end {
+                true => {
+                    let key = self.key(Part::Frame, column.number, number);
+                    self.cache.get_or_load(key, load)?
+                }
+                // All of it goes into this block's column, which is cached itself.
+                false => Arc::new(load()?.0),
+            };
+            let first = start.max(frame.first_value) - frame.first_value;
+            let last = end.min(frame.value_end) - frame.first_value;
+            texts
+                .copy_into(first, last, &mut sink.text, &mut sink.ends)
+                .map_err(|flaw| self.damaged(column.area + at, flaw))?;
+        }
+        Ok(())
+    }
+
+    /// The filter of a block's group.
+    fn filter_may_contain(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        groups: &[Group],
+        filters: &Pages,
+        hash: u64,
+    ) -> Result<bool, ReadError> {
+        let group = groups.partition_point(|group| group.block_end <= block);
+        self.with_page(
+            Part::Filters,
+            column.number,
+            column.area,
+            filters,
+            group,
+            |bytes| filter::may_contain(bytes, hash),
+        )
+    }
+
+    /// Whether a block has a value with one of these codes.
+    fn has_code(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        is_wanted: impl Fn(i64) -> bool,
+    ) -> Result<bool, ReadError> {
+        Ok(self.codes(column, block)?.into_iter().any(is_wanted))
+    }
+
+    fn dictionary_may_contain(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        dictionary: &TextDictionary,
+        hash: u64,
+    ) -> Result<bool, ReadError> {
+        let tokens = &dictionary.tokens;
+        let start = tokens.partition_point(|(have, _)| *have < hash);
+        let end = tokens.partition_point(|(have, _)| *have <= hash);
+        let wanted = &tokens[start..end];
+        if wanted.is_empty() || dictionary.texts.len() <= DICTIONARY_ENTRIES_SMALL {
+            return Ok(!wanted.is_empty());
+        }
+        self.has_code(column, block, |code| {
+            wanted
+                .binary_search_by_key(&code, |(_, have)| i64::from(*have))
+                .is_ok()
+        })
+    }
+
+    /// Whether a block of an id column may hold the word, as far as its dictionary tells.
+    fn ids_may_contain(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        range: RangeInclusive<u128>,
+        word: &str,
+    ) -> Result<bool, ReadError> {
+        let Layout::FixedDictionary {
+            squeeze,
+            entries,
+            firsts,
+            pages,
+            ..
+        } = &column.directory.layout
+        else {
+            return Ok(true);
+        };
+        let find = || {
+            let codes = self.find_codes(column, squeeze, *entries, firsts, pages, &range)?;
+            let found = Found {
+                word: word.into(),
+                codes,
+            };
+            Ok::<_, ReadError>((found, word.len() + 64))
+        };
+        // One place for each hash; another word of the same hash is looked up each time.
+        let index = token_hash(word) as u32 as usize;
+        let key = self.key(Part::Found, column.number, index);
+        let mut found = self.cache.get_or_load(key, find)?;
+        if found.word != word {
+            found = Arc::new(find()?.0);
+        }
+        match &found.codes {
+            Some(codes) => self.has_code(column, block, |code| codes.contains(&code)),
+            None => Ok(false),
+        }
+    }
+
+    /// Codes of the entries within `range`: the pages that it touches are read, one nearly always.
+    fn find_codes(
+        &self,
+        column: &OpenColumn,
+        squeeze: &Squeeze,
+        entries: usize,
+        firsts: &[u128],
+        pages: &Pages,
+        range: &RangeInclusive<u128>,
+    ) -> Result<Option<RangeInclusive<i64>>, ReadError> {
+        let begin = firsts
+            .partition_point(|first| first <= range.start())
+            .saturating_sub(1);
+        let mut found: Option<RangeInclusive<i64>> = None;
+        for page in begin..firsts.len() {
+            if firsts[page] > *range.end() {
+                break;
+            }
+            let (at, bytes) = pages.span(page);
+            let numbers = self.read(column.area + at, bytes, |bytes| {
+                let mut numbers = Vec::new();
+                let count = entries_of_page(entries, page);
+                decode_fixed_page(&bytes, squeeze, firsts[page], count, &mut numbers)?;
+                Ok(numbers)
+            })?;
+            let base = (page * FIXED_PAGE_ENTRIES) as i64;
+            for (code, _) in (base..)
+                .zip(&numbers)
+                .filter(|(_, number)| range.contains(number))
+            {
+                let first = found.as_ref().map_or(code, |found| *found.start());
+                found = Some(first..=code);
+            }
+        }
+        Ok(found)
+    }
+
+    /// A column that has values in the block; `None` if there is none.
+    fn column_with_values(
+        &self,
+        block: usize,
+        name: &str,
+    ) -> Result<Option<OpenColumn>, ReadError> {
+        let column = self.open_column(name)?;
+        Ok(column.filter(|column| count_of(&column.presence, block) > 0))
+    }
+
+    fn numbers_of_block(
+        &self,
+        part: Part,
+        pages: fn(&Directory) -> &Pages,
+        block: usize,
+    ) -> Result<Arc<Vec<i64>>, ReadError> {
+        let directory = self.directory()?;
+        let rows = rows_of_block(directory.rows, block);
+        let run = match part {
+            Part::Timestamps => Part::TimestampPages,
+            _ => Part::PositionPages,
+        };
+        self.cache.get_or_load(self.key(part, 0, block), || {
+            let numbers = self.with_page(run, 0, 0, pages(&directory), block, |page| {
+                let mut cursor = Cursor::new(page);
+                let numbers = ints::decode(&mut cursor, rows)?;
+                cursor.finish()?;
+                Ok(numbers)
+            })?;
+            Ok((numbers, rows * 8))
+        })
+    }
+}
+
+/// Values of a block.
+fn count_of(presence: &Presence, block: usize) -> usize {
+    let (start, end) = presence.values_of(block);
+    end - start
+}
+
+fn entries_of_page(entries: usize, page: usize) -> usize {
+    entries
+        .saturating_sub(page * FIXED_PAGE_ENTRIES)
+        .min(FIXED_PAGE_ENTRIES)
+}
+
+/// Appends the `count` entries of a dictionary's page.
+fn decode_fixed_page(
+    page: &[u8],
+    squeeze: &Squeeze,
+    first: u128,
+    count: usize,
+    out: &mut Vec<u128>,
+) -> Result<(), Flaw> {
+    let mut cursor = Cursor::new(page);
+    let width = u32::from(cursor.byte()?);
+    if width > 128 {
+        return Err(Flaw("a width is above 128 bits"));
+    }
+    let least = u128::from_le_bytes(cursor.array()?);
+    let steps = count.saturating_sub(1);
+    let packed = cursor.take(packed_bytes(steps, width))?;
+    cursor.finish()?;
+    let mut squeezed = squeeze.squeeze(first);
+    out.push(first);
+    out.extend((0..steps).map(|index| {
+        squeezed = squeezed
+            .wrapping_add(least)
+            .wrapping_add(get_wide(packed, width, index));
+        squeeze.expand(squeezed)
+    }));
+    Ok(())
+}
+
+/// Texts of a column that is being decoded.
+#[derive(Default)]
+struct Sink {
+    text: String,
+    ends: Vec<u32>,
+}
+
+impl Sink {
+    fn push(&mut self, write: impl FnOnce(&mut String)) -> Result<(), Flaw> {
+        write(&mut self.text);
+        let end = u32::try_from(self.text.len())
+            .map_err(|_| Flaw("a block has more than 4 GiB of text"))?;
+        self.ends.push(end);
+        Ok(())
+    }
+}
+
+/// Decodes the values of layouts that need nothing but the page.
+fn decode_plain(
+    layout: &Layout,
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    sink: &mut Sink,
+) -> Result<(), Flaw> {
+    match layout {
+        Layout::Constant { text } => {
+            if text.len().saturating_mul(count) > CONSTANT_BLOCK_BYTES_MAX {
+                return Err(Flaw("a constant is too long"));
+            }
+            (0..count).try_for_each(|_| sink.push(|out| out.push_str(text)))
+        }
+        Layout::Integer => {
+            let mut buffer = itoa::Buffer::new();
+            ints::decode(cursor, count)?
+                .into_iter()
+                .try_for_each(|number| sink.push(|out| out.push_str(buffer.format(number))))
+        }
+        Layout::Decimal { scale, decimals } => {
+            let scaled = ints::decode(cursor, count)?;
+            let shown = match decimals {
+                Decimals::PerValue => ints::decode_lengths(cursor, count, usize::from(*scale))?,
+                _ => Vec::new(),
+            };
+            scaled
+                .into_iter()
+                .enumerate()
+                .try_for_each(|(index, number)| {
+                    let shown = match decimals {
+                        Decimals::All => *scale,
+                        Decimals::Trimmed(least) => trimmed_decimals(number, *scale, *least),
+                        Decimals::PerValue => shown.get(index).map_or(*scale, |shown| *shown as u8),
+                    };
+                    sink.push(|out| write_decimal(number, *scale, shown, out))
+                })
+        }
+        Layout::Fixed { form, .. } if form.is_long() => {
+            let bytes = form.long_bytes();
+            for _ in 0..count {
+                let nibbles = cursor.take(bytes)?;
+                sink.push(|out| form.write_long(nibbles, out))?;
+            }
+            Ok(())
+        }
+        Layout::Fixed { form, squeeze } => {
+            let width = squeeze.width();
+            let packed = cursor.take(packed_bytes(count, width))?;
+            (0..count).try_for_each(|index| {
+                let number = squeeze.expand(get_wide(packed, width, index));
+                sink.push(|out| form.write(number, out))
+            })
+        }
+        // Decoded by the caller.
+        Layout::FixedDictionary { .. } | Layout::Dictionary { .. } | Layout::Text { .. } => Ok(()),
+    }
+}
+
+/// Bytes of a block of a constant: the longest constant in every row.
+const CONSTANT_BLOCK_BYTES_MAX: usize = 16 << 20;
+
+/// Ids that hold a folded word, as a range; `Err(false)` if none can, `Err(true)` if the form does
+/// not tell.
+fn ids_with_word(form: Form, word: &str) -> Result<RangeInclusive<u128>, bool> {
+    let digits = word.len();
+    let number = u128::from_str_radix(word, 16).ok().filter(|_| {
+        digits <= 32
+            && word
+                .bytes()
+                .all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
+    });
+    match (form, number) {
+        (Form::Ipv6, _) => Err(true),
+        (Form::Ipv4, _) => Err(digits <= 3 && word.bytes().all(|byte| byte.is_ascii_digit())),
+        (Form::Uuid, Some(number)) if digits == 8 => {
+            Ok(number << 96..=number << 96 | u128::MAX >> 32)
+        }
+        (Form::Uuid, Some(_)) => Err(digits == 4 || digits == 12),
+        (Form::HexLower(have) | Form::HexUpper(have), Some(number)) if have <= 32 => {
+            match digits == have {
+                true => Ok(number..=number),
+                false => Err(false),
+            }
+        }
+        (Form::HexLower(have) | Form::HexUpper(have), _) => Err(digits == have && have > 32),
+        (Form::Uuid, None) => Err(false),
+    }
+}
+
+impl RowSource for SectionReader {
+    fn name(&self) -> String {
+        self.source.name()
+    }
+
+    fn extent(&self) -> Extent {
+        self.extent
+    }
+
+    fn column_names(&self) -> Result<Vec<FieldName>, ReadError> {
+        let directory = self.directory()?;
+        Ok(directory
+            .columns
+            .iter()
+            .map(|column| column.name.clone())
+            .collect())
+    }
+
+    fn blocks(&self) -> Result<Cow<'_, [Extent]>, ReadError> {
+        Ok(Cow::Owned(self.directory()?.blocks.clone()))
+    }
+
+    fn timestamps(&self, block: usize) -> Result<Cow<'_, [i64]>, ReadError> {
+        let numbers =
+            self.numbers_of_block(Part::Timestamps, |directory| &directory.timestamps, block)?;
+        Ok(Cow::Owned(numbers.to_vec()))
+    }
+
+    fn positions(&self, block: usize) -> Result<Cow<'_, [u64]>, ReadError> {
+        let numbers =
+            self.numbers_of_block(Part::Positions, |directory| &directory.positions, block)?;
+        Ok(Cow::Owned(
+            numbers.iter().map(|number| *number as u64).collect(),
+        ))
+    }
+
+    fn column(&self, block: usize, name: &str) -> Result<Option<Arc<Column>>, ReadError> {
+        let Some(column) = self.column_with_values(block, name)? else {
+            return Ok(None);
+        };
+        let key = self.key(Part::Column, column.number, block);
+        let load = || {
+            let decoded = self.decode_block(&column, block)?;
+            let bytes = decoded.memory_bytes();
+            Ok((decoded, bytes))
+        };
+        self.cache.get_or_load(key, load).map(Some)
+    }
+
+    fn stats(&self, block: usize, name: &str) -> Result<Option<ColumnStats>, ReadError> {
+        let Some(column) = self.column_with_values(block, name)? else {
+            return Ok(Some(ColumnStats {
+                values: 0,
+                numbers: None,
+            }));
+        };
+        Ok(Some(ColumnStats {
+            values: count_of(&column.presence, block) as u32,
+            numbers: column.directory.numbers.get(block).copied().flatten(),
+        }))
+    }
+
+    fn may_contain(&self, block: usize, name: &str, token_hash: u64) -> Result<bool, ReadError> {
+        let Some(column) = self.column_with_values(block, name)? else {
+            return Ok(false);
+        };
+        match &column.directory.layout {
+            Layout::Text {
+                groups, filters, ..
+            } => self.filter_may_contain(&column, block, groups, filters, token_hash),
+            Layout::Dictionary {
+                entries,
+                bytes,
+                plain_bytes,
+            } => {
+                let dictionary = self.text_dictionary(&column, *entries, *bytes, *plain_bytes)?;
+                self.dictionary_may_contain(&column, block, &dictionary, token_hash)
+            }
+            Layout::Constant { text } => {
+                let mut is_there = false;
+                filter::token_hashes(text, |hash| is_there |= hash == token_hash);
+                Ok(is_there)
+            }
+            _ => Ok(true),
+        }
+    }
+
+    fn may_contain_word(&self, block: usize, name: &str, folded: &str) -> Result<bool, ReadError> {
+        let Some(column) = self.column_with_values(block, name)? else {
+            return Ok(false);
+        };
+        match &column.directory.layout {
+            Layout::Integer | Layout::Decimal { .. } => {
+                Ok(folded.bytes().all(|byte| byte.is_ascii_digit()))
+            }
+            Layout::Fixed { form, .. } => {
+                Ok(ids_with_word(*form, folded).map_or_else(|known| known, |_| true))
+            }
+            Layout::FixedDictionary { form, .. } => match ids_with_word(*form, folded) {
+                Ok(range) => self.ids_may_contain(&column, block, range, folded),
+                Err(known) => Ok(known),
+            },
+            _ => self.may_contain(block, name, token_hash(folded)),
+        }
+    }
+}
+
+/// All rows of a section, ascending by (timestamp, position): for compaction and verification.
+/// Reads everything, and leaves nothing in the cache that queries use.
+///
+/// # Errors
+/// [`ReadError`].
+pub fn decode_all(reader: &SectionReader) -> Result<SectionInput, ReadError> {
+    let reader = SectionReader::open(
+        reader.extent,
+        reader.source.clone(),
+        Arc::new(BlockCache::default()),
+    );
+    let directory = reader.directory()?;
+    let mut input = SectionInput::default();
+    for block in 0..directory.blocks.len() {
+        input
+            .timestamps
+            .extend_from_slice(&reader.timestamps(block)?);
+        input.positions.extend_from_slice(&reader.positions(block)?);
+    }
+    for (number, entry) in (0u32..).zip(&directory.columns) {
+        let column = reader.open_numbered(&directory, number)?;
+        let mut all = Column::default();
+        for block in 0..directory.blocks.len() {
+            if count_of(&column.presence, block) == 0 {
+                continue;
+            }
+            let decoded = reader.decode_block(&column, block)?;
+            if all.text().len() + decoded.text().len() > u32::MAX as usize {
+                let flaw = Flaw("a column has more than 4 GiB of text");
+                return Err(reader.damaged(column.area, flaw));
+            }
+            all.append((block * BLOCK_ROWS) as u32, &decoded);
+        }
+        input.columns.insert(&entry.name, all);
+    }
+    input.columns.set_rows(directory.rows as u32);
+    Ok(input)
+}
