@@ -2,7 +2,7 @@
 use std::collections::BTreeMap;
 use taffrail_model::position::PartitionKey;
 use taffrail_storage::{
-    read::{ReadError, RowSource},
+    read::{ReadError, RowSource, token_hash},
     snapshot::{Fault, Snapshot},
 };
 use taffrail_testkit::{PlainRecord, record::json_text};
@@ -102,6 +102,12 @@ fn read_block(
             broken.push(format!("{}: statistics of {name}", source.name()));
         }
         for (row, value) in column.iter() {
+            for word in plain_words(value.text) {
+                let hash = token_hash(&word.to_ascii_lowercase());
+                if !source.may_contain(block, &name, hash)? {
+                    broken.push(format!("{}: filter of {name} denies {word}", source.name()));
+                }
+            }
             fields
                 .entry(row)
                 .or_default()
@@ -129,4 +135,12 @@ fn read_block(
         })
         .collect();
     Ok((rows, broken))
+}
+
+/// Words of ASCII letters and digits that any token rule gives: nothing but ASCII is next to them.
+fn plain_words(text: &str) -> impl Iterator<Item = &str> {
+    text.split(' ').flat_map(|part| {
+        let words = part.split(|c: char| !c.is_ascii_alphanumeric());
+        words.filter(move |word| part.is_ascii() && !word.is_empty())
+    })
 }
