@@ -122,6 +122,8 @@ pub struct SyncSite {
     pub kind: OperationKind,
     /// Text that the path contains; empty for every path.
     pub path_contains: String,
+    /// Whether the path must end with the text.
+    pub is_end: bool,
 }
 
 impl SyncSite {
@@ -131,6 +133,7 @@ impl SyncSite {
         SyncSite {
             kind: OperationKind::Sync,
             path_contains: path_contains.into(),
+            is_end: false,
         }
     }
 
@@ -140,10 +143,26 @@ impl SyncSite {
         SyncSite {
             kind: OperationKind::SyncDirectory,
             path_contains: path_contains.into(),
+            is_end: false,
+        }
+    }
+
+    /// Only where the text is the end of the path.
+    #[must_use]
+    pub fn at_end(self) -> SyncSite {
+        SyncSite {
+            is_end: true,
+            ..self
         }
     }
 
     pub(super) fn matches(&self, kind: OperationKind, path: &std::path::Path) -> bool {
-        self.kind == kind && path.to_string_lossy().contains(&self.path_contains)
+        let path = path.to_string_lossy();
+        let is_there = if self.is_end {
+            path.ends_with(&self.path_contains)
+        } else {
+            path.contains(&self.path_contains)
+        };
+        self.kind == kind && is_there
     }
 }
