@@ -2,19 +2,19 @@
 //! trees of values. Usage: `cargo run --release -p taffrail-ingest --example decode_speed -- FILE`
 use std::time::Instant;
 
-fn main() {
+fn main() -> Result<(), Box<dyn std::error::Error>> {
     let Some(path) = std::env::args().nth(1) else {
         eprintln!("usage: decode_speed FILE");
         std::process::exit(2);
     };
-    let bytes = std::fs::read(&path).expect("the file can be read");
+    let bytes = std::fs::read(&path)?;
     let batches = cut(&bytes, 4 << 20);
     for _ in 0..3 {
         let mut rows = 0;
         let mut memory_bytes = 0;
         let start = Instant::now();
         for batch in &batches {
-            let decoded = taffrail_ingest::decode::ndjson::decode(batch).expect("no array");
+            let decoded = taffrail_ingest::decode::ndjson::decode(batch)?;
             assert!(decoded.rejects.is_empty(), "{:?}", decoded.rejects[0]);
             rows += decoded.indexes.len();
             memory_bytes = memory_bytes.max(decoded.columns.memory_bytes());
@@ -28,15 +28,15 @@ fn main() {
         .split(|byte| *byte == b'\n')
         .filter(|line| !line.is_empty())
     {
-        let value: serde_json::Value = serde_json::from_slice(line).expect("valid");
+        let value: serde_json::Value = serde_json::from_slice(line)?;
         rows += usize::from(value.is_object());
     }
     report("serde_json::Value", bytes.len(), rows, start);
-    names();
+    names()
 }
 
 /// A record in thousands of random names must cost what its bytes cost.
-fn names() {
+fn names() -> Result<(), Box<dyn std::error::Error>> {
     for fields in [1_000usize, 2_000, 4_000, 8_000, 16_000, 32_000] {
         let record = |seed: usize| {
             let members: Vec<String> = (0..fields)
@@ -51,7 +51,7 @@ fn names() {
         };
         let body: String = (0..(8 << 20) / (fields * 18)).map(record).collect();
         let start = Instant::now();
-        let decoded = taffrail_ingest::decode::ndjson::decode(body.as_bytes()).expect("no array");
+        let decoded = taffrail_ingest::decode::ndjson::decode(body.as_bytes())?;
         report(
             &format!("{fields} random names"),
             body.len(),
@@ -59,6 +59,7 @@ fn names() {
             start,
         );
     }
+    Ok(())
 }
 
 fn cut(bytes: &[u8], size: usize) -> Vec<&[u8]> {

@@ -238,8 +238,10 @@ mod tests {
         zstd::encode_all(bytes, 3).unwrap()
     }
 
+    type Compress = fn(&[u8]) -> Vec<u8>;
+
     /// Every form of every encoding.
-    const FORMS: [(Encoding, fn(&[u8]) -> Vec<u8>); 4] = [
+    const FORMS: [(Encoding, Compress); 4] = [
         (Encoding::Gzip, gzip),
         (Encoding::Zstd, zstd),
         (Encoding::Deflate, zlib),
@@ -274,7 +276,7 @@ mod tests {
 
     #[test]
     fn members_and_frames_are_joined() {
-        let two = |form: fn(&[u8]) -> Vec<u8>| [form(b"ab"), form(b""), form(b"cd")].concat();
+        let two = |form: Compress| [form(b"ab"), form(b""), form(b"cd")].concat();
         assert_eq!(
             *decompress(Encoding::Gzip, &two(gzip), 4).unwrap(),
             *b"abcd"

@@ -1,1 +1,3 @@
 //! Where bytes come from when nobody sends a request.
+
+pub mod file;
