@@ -121,7 +121,7 @@ impl Redactor {
             return (at, bare_end(bytes, after), true);
         }
         if matches!(bytes.get(at), Some(b'{' | b'[')) {
-            return (at, nested_end(bytes, at), true);
+            return (at, bare_end(bytes, nested_end(bytes, at)), true);
         }
         let mut end = bare_end(bytes, at);
         let first = &text[at..end];

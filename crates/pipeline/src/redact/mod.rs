@@ -47,6 +47,10 @@ impl Mask {
     }
 }
 
+/// How often a text is looked at: two rounds are the rule, each more needs a mask that uncovers
+/// another find, so a text that needs more was made to.
+const ROUNDS_MAX: usize = 8;
+
 const MASK_START: &str = "[REDACTED:";
 
 /// Columns whose values the detectors leave alone: what records are correlated and owned by.
@@ -222,7 +226,8 @@ impl Redactor {
         changes
     }
 
-    /// The text with every secret masked, if there is one.
+    /// The text with every secret masked, if there is one. A mask changes what its neighbours
+    /// stand beside, so a text that was changed is looked at again, until nothing more is found.
     fn redact_text(
         &self,
         text: &str,
@@ -230,18 +235,37 @@ impl Redactor {
         scratch: &mut Scratch,
         counts: &mut BatchCounts,
     ) -> Option<String> {
+        let mut masked = self.redact_once(text, looks, scratch, counts)?;
+        for _ in 1..ROUNDS_MAX {
+            match self.redact_once(&masked, looks, scratch, counts) {
+                Some(again) => masked = again,
+                None => break,
+            }
+        }
+        Some(masked)
+    }
+
+    fn redact_once(
+        &self,
+        text: &str,
+        looks: Looks,
+        scratch: &mut Scratch,
+        counts: &mut BatchCounts,
+    ) -> Option<String> {
         let mut current: Option<String> = None;
+        if looks.detectors {
+            for pattern in &self.patterns {
+                let now = current.as_deref().unwrap_or(text);
+                current = apply(now, self.find_pattern(now, pattern, counts)).or(current);
+            }
+        }
         if looks.words {
-            let edits = self.find_assignments(text, counts);
-            current = apply(text, edits);
+            let now = current.as_deref().unwrap_or(text);
+            current = apply(now, self.find_assignments(now, counts)).or(current);
         }
         if looks.detectors {
-            let edits = self.find_numbers(current.as_deref().unwrap_or(text), scratch, counts);
-            current = apply(current.as_deref().unwrap_or(text), edits).or(current);
-            for pattern in &self.patterns {
-                let edits = self.find_pattern(current.as_deref().unwrap_or(text), pattern, counts);
-                current = apply(current.as_deref().unwrap_or(text), edits).or(current);
-            }
+            let now = current.as_deref().unwrap_or(text);
+            current = apply(now, self.find_numbers(now, scratch, counts)).or(current);
         }
         current
     }

@@ -1,1 +1,422 @@
+use super::*;
+use crate::config::PatternRule;
+use proptest::prelude::*;
 
+fn redactor() -> Redactor {
+    Redactor::new(&RedactionConfig {
+        field_names: vec!["internal_pin".into()],
+        patterns: vec![PatternRule {
+            name: "badge".into(),
+            regex: "B-[A-Z]{6}".into(),
+        }],
+    })
+    .unwrap()
+}
+
+fn one(name: &str, kind: Kind, text: &str) -> ColumnSet {
+    let mut columns = ColumnSet::default();
+    // Neighbours, since the search for words runs over the text of all values.
+    let column = columns.get_or_create(name);
+    column.push(0, Kind::String, "tok");
+    column.push(1, kind, text);
+    column.push(2, Kind::String, "en=x 4111");
+    columns.set_rows(3);
+    columns
+}
+
+fn redact_value(name: &str, kind: Kind, text: &str) -> (Kind, String) {
+    let redactor = redactor();
+    let mut columns = one(name, kind, text);
+    let mut counts = BatchCounts::default();
+    redactor.redact(&mut columns, &mut counts);
+    let once = columns.clone();
+    redactor.redact(&mut columns, &mut BatchCounts::default());
+    assert_eq!(columns, once, "twice is not once: {text}");
+    let value = columns.get(name).unwrap().get(1).unwrap();
+    let is_changed = value.text != text;
+    assert!(!is_changed || counts.redactions_total() > 0, "{text}");
+    (value.kind, value.text.to_owned())
+}
+
+#[track_caller]
+fn check(text: &str, expected: &str) {
+    assert_eq!(
+        redact_value("message", Kind::String, text),
+        (Kind::String, expected.to_owned()),
+        "{text}"
+    );
+}
+
+#[track_caller]
+fn check_json(text: &str, expected: &str) {
+    assert_eq!(
+        redact_value("list", Kind::Json, text),
+        (Kind::Json, expected.to_owned()),
+        "{text}"
+    );
+    let parsed: Result<serde_json::Value, _> = serde_json::from_str(expected);
+    assert!(parsed.is_ok(), "{expected}");
+}
+
+#[test]
+fn fields_are_masked_by_name() {
+    let check = |name: &str, kind, text: &str, expected: (Kind, &str)| {
+        let expected = (expected.0, expected.1.to_owned());
+        assert_eq!(redact_value(name, kind, text), expected, "{name} {text}");
+    };
+    let mask = |text| (Kind::String, text);
+    check(
+        "password",
+        Kind::String,
+        "hunter2",
+        mask("[REDACTED:password]"),
+    );
+    check("user.apiKey", Kind::String, "k", mask("[REDACTED:api_key]"));
+    check("token", Kind::Integer, "42", mask("[REDACTED:token]"));
+    check("secret", Kind::Json, "[1]", mask("[REDACTED:secret]"));
+    check("internalPin", Kind::Float, "1.5", mask("[REDACTED:field]"));
+    check("password", Kind::Bool, "true", (Kind::Bool, "true"));
+    check("password", Kind::String, "", (Kind::String, ""));
+    check(
+        "token",
+        Kind::String,
+        "[REDACTED:nonsense]",
+        mask("[REDACTED:token]"),
+    );
+    check("input_tokens", Kind::Integer, "42", (Kind::Integer, "42"));
+}
+
+#[test]
+fn secrets_inside_text() {
+    check("password=hunter2", "password=[REDACTED:password]");
+    check("PASSWORD = hunter2 ok", "PASSWORD = [REDACTED:password] ok");
+    check(
+        "user=ada, password=hunter2, retry=1",
+        "user=ada, password=[REDACTED:password], retry=1",
+    );
+    check("password=a,b;c)d x", "password=[REDACTED:password] x");
+    check("token: abc.def", "token: [REDACTED:token]");
+    check("(token: abc)", "(token: [REDACTED:token])");
+    check("x-api-key: k1", "x-api-key: [REDACTED:api_key]");
+    check("apiKey='k 1' y", "apiKey='[REDACTED:api_key]' y");
+    check("API key: k1", "API key: [REDACTED:api_key]");
+    check(
+        "GET /x?access_token=abc&page=2",
+        "GET /x?access_token=[REDACTED:access_token]&page=2",
+    );
+    check(
+        r#"body {"user":"ada","password":"hun\"ter2","n":1}"#,
+        r#"body {"user":"ada","password":"[REDACTED:password]","n":1}"#,
+    );
+    check(
+        r#"body {"token":123456,"a":1}"#,
+        r#"body {"token":"[REDACTED:token]","a":1}"#,
+    );
+    check(
+        r#"body {"secret":{"a":"}","b":["x"]},"a":1}"#,
+        r#"body {"secret":"[REDACTED:secret]","a":1}"#,
+    );
+    check(
+        r#"{"body":"{\"password\":\"hunter2\",\"a\":\"b\"}"}"#,
+        r#"{"body":"{\"password\":\"[REDACTED:password]\",\"a\":\"b\"}"}"#,
+    );
+    check(
+        "{'token': 'abc', 'a': 1}",
+        "{'token': '[REDACTED:token]', 'a': 1}",
+    );
+    check("password=\"never closed", "password=\"[REDACTED:password]");
+    check(
+        "mysql --password hunter2 -h x",
+        "mysql --password [REDACTED:password] -h x",
+    );
+    check("secret => s3", "secret => [REDACTED:secret]");
+    check("token: Bearer abc", "token: [REDACTED:token]");
+    check(
+        "Authorization: Bearer abcdef0123456789abcdef",
+        "Authorization: Bearer [REDACTED:token]",
+    );
+    check("ssn: 123 45 6789 ok", "ssn: [REDACTED:ssn] ok");
+    check("internal-pin=77", "internal-pin=[REDACTED:field]");
+    check("badge B-ABCDEF seen", "badge [REDACTED:badge] seen");
+    check(
+        "password=a token=b",
+        "password=[REDACTED:password] token=[REDACTED:token]",
+    );
+    check(
+        "密码 password=秘密 完",
+        "密码 password=[REDACTED:password] 完",
+    );
+}
+
+#[test]
+fn ordinary_text_is_left_alone() {
+    for text in [
+        "",
+        "token",
+        "token:",
+        "password=",
+        "invalid token",
+        "the password was changed",
+        "unexpected token: }",
+        "tokens: 5",
+        "max_tokens=100",
+        "next_page_token=abc",
+        "password=true",
+        r#"{"field":"password","error":"too short"}"#,
+        r#"{"token":null}"#,
+        "basic internationalization",
+        "classname=Foo",
+        "secretary: Ada",
+    ] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn cards_and_social_security_numbers() {
+    check("card 4111111111111111 ok", "card [REDACTED:card] ok");
+    check("4111-1111-1111-1111", "[REDACTED:card]");
+    check("4111 1111 1111 1111.", "[REDACTED:card].");
+    check("4111 1111 1111 1111 2026", "[REDACTED:card] 2026");
+    check("378282246310005", "[REDACTED:card]");
+    check("3782 822463 10005", "[REDACTED:card]");
+    check(
+        "5555555555554444,2223003122003222",
+        "[REDACTED:card],[REDACTED:card]",
+    );
+    check(
+        "30569309025904 6011111111111117",
+        "[REDACTED:card] [REDACTED:card]",
+    );
+    check(
+        "3530111333300000/6200000000000005",
+        "[REDACTED:card]/[REDACTED:card]",
+    );
+    check("卡号4111111111111111完", "卡号[REDACTED:card]完");
+    check("id_4111111111111111", "id_[REDACTED:card]");
+    check("ssn is 123-45-6789", "ssn is [REDACTED:ssn]");
+    check(
+        "4111111111111111-123-45-6789",
+        "[REDACTED:card]-[REDACTED:ssn]",
+    );
+    assert_eq!(
+        redact_value("n", Kind::Integer, "4111111111111111"),
+        (Kind::String, "[REDACTED:card]".into())
+    );
+    assert_eq!(
+        redact_value("ssn", Kind::Integer, "123456789"),
+        (Kind::String, "[REDACTED:ssn]".into())
+    );
+}
+
+#[test]
+fn ordinary_numbers_are_left_alone() {
+    for text in [
+        "4111111111111112",  // check digit
+        "41111111111111",    // length of no Visa card
+        "1111111111111117",  // no issuer
+        "a4111111111111111", // inside a word
+        "4111111111111111b",
+        "94111111111111111119",
+        "0.4111111111111111", // decimals
+        "4111111111111111.5",
+        "1767540645123000000", // epoch ns
+        "2026-01-04 15:30:45",
+        "41111111-1111-4111-9111-411111111111", // UUID
+        "000-12-3456",
+        "666-12-3456",
+        "900-12-3456",
+        "123-00-4567",
+        "123-45-0000",
+        "123-45-67890",
+        "1123-45-6789",
+        "12-123-45-6789",
+        "123-45-6789-1",
+        "123 45 6789",
+        "10 20 30 40 50 60 70 80 90",
+    ] {
+        check(text, text);
+    }
+    for name in IDS {
+        for text in ["4111111111111111", "123-45-6789", "B-ABCDEF"] {
+            let (_, kept) = redact_value(name, Kind::String, text);
+            assert_eq!(kept, text, "{name}");
+        }
+    }
+}
+
+#[test]
+fn json_text_stays_json() {
+    check_json(
+        r#"[{"password":"x","a":1.50},{"b":{"api_key":{"c":[1]}}}]"#,
+        r#"[{"password":"[REDACTED:password]","a":1.50},{"b":{"api_key":"[REDACTED:api_key]"}}]"#,
+    );
+    check_json(
+        r#"[4111111111111111,"4111111111111111",1.50,-7]"#,
+        r#"["[REDACTED:card]","[REDACTED:card]",1.50,-7]"#,
+    );
+    check_json(
+        r#"["password=hunter2","say \"token: abc\" \u0041"]"#,
+        r#"["password=[REDACTED:password]","say \"token: [REDACTED:token]\" A"]"#,
+    );
+    check_json(
+        r#"[{"pass\u0077ord":"x"}]"#,
+        r#"[{"pass\u0077ord":"[REDACTED:password]"}]"#,
+    );
+    check_json(
+        r#"{"x.token":"abc","y":true}"#,
+        r#"{"x.token":"[REDACTED:token]","y":true}"#,
+    );
+    for text in ["[]", "{}", r#"["a\"b",{"c":null}]"#, r#"[{"token":null}]"#] {
+        check_json(text, text);
+    }
+}
+
+#[test]
+fn custom_rules_are_checked() {
+    let with = |name: &str, regex: &str| {
+        Redactor::new(&RedactionConfig {
+            field_names: Vec::new(),
+            patterns: vec![PatternRule {
+                name: name.into(),
+                regex: regex.into(),
+            }],
+        })
+        .map(|_| ())
+    };
+    assert!(with("ok", "a+").is_ok());
+    assert!(matches!(
+        with("Bad", "a"),
+        Err(ConfigError::RuleName { .. })
+    ));
+    assert!(matches!(with("", "a"), Err(ConfigError::RuleName { .. })));
+    assert!(matches!(
+        with("card", "a"),
+        Err(ConfigError::RuleDuplicate { .. })
+    ));
+    assert!(matches!(with("r", "("), Err(ConfigError::RuleRegex { .. })));
+    assert!(matches!(
+        with("r", "a{1,99999}{1,99999}"),
+        Err(ConfigError::RuleRegex { .. })
+    ));
+    assert!(matches!(
+        with("r", "a*"),
+        Err(ConfigError::RuleMatchesEmpty { .. })
+    ));
+}
+
+#[test]
+fn hostile_text_takes_linear_time() {
+    let size = 1 << 19;
+    for unit in [
+        "password",
+        "password=",
+        "\"token\":\"",
+        "\\",
+        "\"secret\":{",
+        "\"secret\":[\\",
+        "4",
+        "4111 ",
+        "123-45-",
+        "token: [",
+        "password=,",
+        "[REDACTED:",
+        "token ",
+        "bearer ",
+        "--token ",
+    ] {
+        let text = unit.repeat(size / unit.len());
+        let mut columns = one("message", Kind::String, &text);
+        redactor().redact(&mut columns, &mut BatchCounts::default());
+        let json = serde_json::Value::from(vec![text]).to_string();
+        let mut columns = one("list", Kind::Json, &json);
+        redactor().redact(&mut columns, &mut BatchCounts::default());
+    }
+}
+
+/// A card number of 16 digits with a check digit of the textbook, written apart from the code.
+fn card(prefix: u64, middle: u64) -> String {
+    let body = format!("{prefix}{:0width$}", middle % 100_000_000_000, width = 14);
+    let body = &body[..15];
+    let mut sum = 0;
+    for (place, c) in body.chars().enumerate() {
+        let digit = c.to_digit(10).unwrap();
+        let value = if place % 2 == 0 { digit * 2 } else { digit };
+        sum += value / 10 + value % 10;
+    }
+    format!("{body}{}", (10 - sum % 10) % 10)
+}
+
+proptest! {
+    #[test]
+    fn planted_secrets_never_survive(
+        secret in "[A-Za-z][A-Za-z0-9!@#$%^*_+~-]{7,24}",
+        key in prop::sample::select(vec![
+            "password", "token", "access_token", "refresh_token", "secret", "api_key",
+            "accessToken", "refreshToken", "apiKey", "x-api-key", "X-Api-Key", "db_password",
+            "clientSecret", "PASSWORD", "API_KEY",
+        ]),
+        form in 0usize..9,
+        before in "[a-z ]{0,12}",
+        after in "[a-z ]{0,12}",
+    ) {
+        let quoted = serde_json::json!({ key: secret.clone(), "z": after.clone() }).to_string();
+        let (kind, name, text) = match form {
+            0 => (Kind::String, key.to_owned(), secret.clone()),
+            1 => (Kind::String, format!("a.{key}"), secret.clone()),
+            2 => (Kind::String, format!("a.{key}.b"), secret.clone()),
+            3 => (Kind::String, "message".into(), format!("{before} {key}={secret} {after}")),
+            4 => (Kind::String, "message".into(), format!("{before} {key}: {secret} {after}")),
+            5 => (Kind::String, "other".into(), format!("{before}{quoted}{after}")),
+            6 => (Kind::Json, "list".into(), format!("[{quoted}]")),
+            7 => (Kind::Json, "list".into(), serde_json::json!([quoted]).to_string()),
+            _ => (Kind::String, "message".into(), serde_json::json!({ "inner": quoted }).to_string()),
+        };
+        let (_, masked) = redact_value(&name, kind, &text);
+        prop_assert!(!masked.contains(&secret), "{text} -> {masked}");
+    }
+
+    #[test]
+    fn planted_cards_never_survive(
+        prefix in prop::sample::select(vec![4u64, 51, 55, 2221, 2720, 6011, 65, 3528, 62]),
+        middle in any::<u64>(),
+        written in 0usize..3,
+        form in 0usize..4,
+        before in "[a-z :,]{0,12}",
+    ) {
+        let card = card(prefix, middle);
+        let groups: Vec<&str> = (0..4).map(|n| &card[n * 4..n * 4 + 4]).collect();
+        let text = match written {
+            0 => card.clone(),
+            1 => groups.join("-"),
+            _ => groups.join(" "),
+        };
+        let (kind, value) = match form {
+            0 => (Kind::String, format!("{before} {text}, done")),
+            1 => (Kind::Json, serde_json::json!([before, text]).to_string()),
+            2 => (Kind::Json, format!("[{card}]")),
+            _ => (Kind::Integer, card.clone()),
+        };
+        let (_, masked) = redact_value("any.field", kind, &value);
+        let digits: String = masked.chars().filter(char::is_ascii_digit).collect();
+        prop_assert!(!digits.contains(&card), "{value} -> {masked}");
+    }
+
+    #[test]
+    fn ordinary_ids_are_untouched(bits in any::<u128>(), id in any::<u64>(), time in 1_000_000_000u64..2_000_000_000) {
+        let hex = format!("{bits:032x}");
+        let uuid = format!("{}-{}-{}-{}-{}", &hex[..8], &hex[8..12], &hex[12..16], &hex[16..20], &hex[20..]);
+        // Hashes of capitals and numbers that begin with digits no issuer has.
+        for text in [uuid, format!("{hex}x"), format!("1{id:018}"), format!("9{:014}", id % 100_000_000_000_000), format!("{time}123456789")] {
+            let (_, kept) = redact_value("any.field", Kind::String, &text);
+            prop_assert_eq!(kept, text);
+        }
+    }
+
+    #[test]
+    fn any_text_is_redacted_once(text in "(\\PC|token|password|[=:\"'\\\\{}\\[\\],; ]|4111111111111111|123-45-6789|B-ABCDEF|\\[REDACTED:|token\\]){0,40}") {
+        redact_value("message", Kind::String, &text);
+        let json = serde_json::json!([text]).to_string();
+        redact_value("list", Kind::Json, &json);
+    }
+}

@@ -115,7 +115,6 @@ static FORMATS: &[Format] = &[
     dated("postgresql_session", &layout::POSTGRESQL_SESSION),
     dated("postgresql_detail", &layout::POSTGRESQL_DETAIL),
     dated("container", &layout::CONTAINER),
-    dated("rsyslog", &layout::RSYSLOG),
     dated("dpkg", &layout::DPKG),
     dated("go_file", &layout::GO_FILE),
     dated("level_logger", &layout::LEVEL_LOGGER),
@@ -123,6 +122,7 @@ static FORMATS: &[Format] = &[
     dated("logger_level", &layout::LOGGER_LEVEL),
     dated("level_colon", &layout::LEVEL_COLON),
     dated("level", &layout::LEVEL),
+    dated("rsyslog", &layout::RSYSLOG),
     dated("dated_colon", &layout::DATED_COLON),
     dated("dated", &layout::DATED),
     line("access", access::read),
@@ -242,8 +242,11 @@ fn recognise<'a>(
                 Reader::Undated(steps) => layout::follow(steps, line, Found::default()),
             }?;
             let is_named = |name: &str| (1..=limits::FIELD_NAME_BYTES_MAX).contains(&name.len());
-            let is_usable =
-                !found.fields.is_empty() && found.fields.iter().all(|(name, _, _)| is_named(name));
+            let is_usable = found.fields.iter().all(|(name, _, _)| is_named(name))
+                && found
+                    .fields
+                    .iter()
+                    .any(|(_, kind, text)| !is_null(*kind, text));
             is_usable.then_some((row.name, found))
         })
 }
