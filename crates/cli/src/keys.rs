@@ -121,8 +121,9 @@ struct Created {
 pub async fn run(arguments: KeysArguments) -> Result<()> {
     match arguments.command {
         KeysCommand::List { format, server } => {
-            let answer: Keys = Client::new(&server)?.get("/api/v1/keys", &[]).await?;
-            table::print(format, COLUMNS, &answer.keys)
+            let client = Client::new(&server)?;
+            let keys = users::all_pages(&client, "/api/v1/keys", |page: Keys| page.keys).await?;
+            table::print(format, COLUMNS, &keys)
         }
         KeysCommand::Create(arguments) => create(arguments).await,
         KeysCommand::Revoke { id, server } => {

@@ -8,6 +8,7 @@ use std::{
     path::{Path, PathBuf},
     process::{Child, ChildStdin, Command, Stdio},
 };
+use tokio::signal::unix::{SignalKind, signal};
 
 /// When to use colours.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -137,7 +138,11 @@ fn start_pager() -> Option<Child> {
         // A plain `less` of PAGER should colour and end on one screen as ours does.
         command.env("LESS", "RF");
     }
-    command.stdin(Stdio::piped()).spawn().ok()
+    let child = command.stdin(Stdio::piped()).spawn().ok()?;
+    // Ctrl-C is the pager's now: if we ended, it would be left fighting the shell for the
+    // terminal. We end when it does, at the next write. Without a handler we would only end early.
+    let _ = signal(SignalKind::interrupt());
+    Some(child)
 }
 
 #[cfg(test)]

@@ -8,8 +8,11 @@ use crate::{
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
 use reqwest::Method;
-use serde::Deserialize;
+use serde::{Deserialize, de::DeserializeOwned};
 use serde_json::{Value, json};
+
+/// Entries of one page: the most that the server gives.
+const PAGE_ENTRIES: usize = 1_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -121,7 +124,7 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn state(row: &Value) -> &'static str {
-    match row["disabled"].as_bool() {
+    match row["is_disabled"].as_bool() {
         Some(true) => "disabled",
         _ => "active",
     }
@@ -167,10 +170,10 @@ pub async fn run(arguments: UsersArguments) -> Result<()> {
             change(&server, &name, json!({"password": password})).await
         }
         UsersCommand::Disable { name, server } => {
-            change(&server, &name, json!({"disabled": true})).await
+            change(&server, &name, json!({"is_disabled": true})).await
         }
         UsersCommand::Enable { name, server } => {
-            change(&server, &name, json!({"disabled": false})).await
+            change(&server, &name, json!({"is_disabled": false})).await
         }
         UsersCommand::OwnIds {
             name,
@@ -181,8 +184,29 @@ pub async fn run(arguments: UsersArguments) -> Result<()> {
 }
 
 async fn list(client: &Client) -> Result<Vec<Value>> {
-    let answer: Users = client.get("/api/v1/users", &[]).await?;
-    Ok(answer.users)
+    all_pages(client, "/api/v1/users", |page: Users| page.users).await
+}
+
+/// Every entry of a list that the server gives in pages by number.
+pub async fn all_pages<T: DeserializeOwned>(
+    client: &Client,
+    path: &str,
+    entries: impl Fn(T) -> Vec<Value>,
+) -> Result<Vec<Value>> {
+    let mut all: Vec<Value> = Vec::new();
+    loop {
+        let after = all.last().and_then(|last| last["id"].as_i64()).unwrap_or(0);
+        let parameters = [
+            ("limit", PAGE_ENTRIES.to_string()),
+            ("after", after.to_string()),
+        ];
+        let page = entries(client.get(path, &parameters).await?);
+        let is_last = page.len() < PAGE_ENTRIES;
+        all.extend(page);
+        if is_last {
+            return Ok(all);
+        }
+    }
 }
 
 async fn change(server: &ServerOptions, name: &str, change: Value) -> Result<()> {
