@@ -2,6 +2,7 @@
 //! not in the figures.
 use serde_json::Value;
 use std::{
+    collections::BTreeMap,
     error::Error,
     fs::File,
     io::{BufRead, BufReader},
@@ -39,7 +40,8 @@ fn main() -> Result<(), Box<dyn Error>> {
         catalogue: &catalogue,
         may_write: &|_| true,
     };
-    let (mut rows, mut text_bytes, mut rejects, mut masked) = (0u64, 0u64, 0, 0);
+    let (mut rows, mut text_bytes, mut rejects) = (0u64, 0u64, 0);
+    let mut masked: BTreeMap<String, u64> = BTreeMap::new();
     let mut spent = Duration::ZERO;
     let mut raw = RawBatch::default();
     let mut lines = BufReader::new(File::open(file)?).lines();
@@ -64,7 +66,9 @@ fn main() -> Result<(), Box<dyn Error>> {
             spent += start.elapsed();
             rows += clean.rows() as u64;
             rejects += clean.rejects().len();
-            masked += clean.counts().redactions_total();
+            for (rule, count) in &clean.counts().redactions {
+                *masked.entry(rule.to_string()).or_default() += count;
+            }
         }
         if line.is_none() {
             break;
@@ -72,7 +76,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     }
     let seconds = spent.as_secs_f64();
     println!(
-        "{rows} records, {rejects} rejected, {masked} values masked: {:.3} s, {:.0} ns a record, {:.0} MB/s of values",
+        "{rows} records, {rejects} rejected, masked {masked:?}: {:.3} s, {:.0} ns a record, {:.0} MB/s of values",
         seconds,
         seconds * 1e9 / rows as f64,
         text_bytes as f64 / 1e6 / seconds

@@ -1,4 +1,8 @@
 //! Records through every stage, as a caller sees it.
+#![allow(
+    clippy::unwrap_used,
+    reason = "a test fails by panicking; the lint knows only functions marked as tests"
+)]
 use std::sync::{
     Arc,
     atomic::{AtomicU32, Ordering},

@@ -92,7 +92,7 @@ fn passes_luhn(digits: &[u8]) -> bool {
             },
         })
         .sum();
-    sum % 10 == 0
+    sum.is_multiple_of(10)
 }
 
 /// Whether the range is part of a UUID whose neighbouring digits look like a card number.

@@ -113,23 +113,14 @@ fn run_around(bytes: &[u8], at: usize, floor: usize) -> (usize, usize) {
 
 fn split(bytes: &[u8], start: usize, end: usize, groups: &mut Vec<Group>) {
     groups.clear();
-    let mut group_start = start;
-    for at in start..end {
-        if !bytes[at].is_ascii_digit() {
-            if at > group_start {
-                groups.push(Group {
-                    start: group_start,
-                    end: at,
-                });
-            }
-            group_start = at + 1;
-        }
-    }
-    if end > group_start {
+    let mut at = start;
+    // Separators in a run are single, so every piece is a group.
+    for piece in bytes[start..end].split(|byte| !byte.is_ascii_digit()) {
         groups.push(Group {
-            start: group_start,
-            end,
+            start: at,
+            end: at + piece.len(),
         });
+        at += piece.len() + 1;
     }
 }
 
