@@ -1,11 +1,29 @@
 //! The log store: write-ahead log, tails, segments, manifest, recovery, retention.
+//!
+//! What is where
+//! - The way in: [`store`] (threads), [`store_core`] (the synchronous machine), the log in `wal`.
+//! - What is read: [`snapshot`], [`read`], [`tail`], [`segment`].
+//! - On disk: [`container`] around everything, [`keys`], bundles, the manifest.
+//! - Over time: [`flush`], [`retention`], [`recovery`].
 
+mod bundle;
 pub mod container;
 mod encoding;
+pub mod flush;
+mod idempotency;
 pub mod keys;
 pub mod local_files;
+mod manifest;
+mod partition;
 pub mod read;
+pub mod recovery;
+pub mod retention;
 pub mod segment;
 pub mod snapshot;
+pub mod store;
+pub mod store_core;
 pub mod tail;
 mod wal;
+
+pub use idempotency::{IDEMPOTENCY_BYTES_MAX, Recall, Waiter};
+pub use wal::WalError;

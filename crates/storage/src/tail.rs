@@ -43,9 +43,12 @@ impl TailChunk {
         };
         let memory_bytes = columns.memory_bytes() + timestamps.len() * 16 + 256;
         let (names, columns) = columns
-            .iter()
+            .into_columns()
             .filter(|(_, column)| !column.is_empty())
-            .map(|(name, column)| (name.clone(), Arc::new(column.clone())))
+            .map(|(name, mut column)| {
+                column.shrink_to_fit();
+                (name, Arc::new(column))
+            })
             .unzip();
         TailChunk {
             extent,
@@ -73,6 +76,12 @@ impl TailChunk {
     #[must_use]
     pub fn all_positions(&self) -> &[u64] {
         &self.positions
+    }
+
+    /// The column of a name.
+    pub(crate) fn find(&self, name: &str) -> Option<&Arc<Column>> {
+        let at = self.names.iter().position(|have| &**have == name)?;
+        Some(&self.columns[at])
     }
 
     /// All (name, column).
@@ -107,8 +116,7 @@ impl RowSource for TailChunk {
     }
 
     fn column(&self, _block: usize, name: &str) -> Result<Option<Arc<Column>>, ReadError> {
-        let at = self.names.iter().position(|have| &**have == name);
-        Ok(at.map(|at| self.columns[at].clone()))
+        Ok(self.find(name).cloned())
     }
 
     fn stats(&self, _block: usize, _name: &str) -> Result<Option<ColumnStats>, ReadError> {

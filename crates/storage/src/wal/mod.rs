@@ -22,7 +22,7 @@ mod scan;
 
 pub(crate) use frame::{FileIdentity, FrameKind};
 pub(crate) use payload::{IdempotencyRecord, Payload};
-pub(crate) use scan::{LogFault, RecoveredLog, ScannedFrame, Torn, recover};
+pub(crate) use scan::{LogFault, RecoveredLog, ScanBase, ScannedFrame, Torn, recover};
 
 use crate::{
     container::{Entropy, ObjectId, STORE_TENANT},
@@ -536,6 +536,11 @@ impl Wal {
         let files = &self.options.files;
         let temporary = path.with_extension("new");
         let write = || {
+            // A start that was interrupted may have left one.
+            match files.remove(&temporary) {
+                Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+                _ => {}
+            }
             let file = files.create(&temporary)?;
             file.append(bytes)?;
             file.sync()?;

@@ -33,6 +33,8 @@ pub(crate) struct LogFault {
     pub(crate) file: String,
     pub(crate) partition: Option<PartitionKey>,
     pub(crate) detail: String,
+    /// Whether rows or edits may be lost by it.
+    pub(crate) is_loss: bool,
 }
 
 /// Bytes at the end of the last file that were never known to be durable.
@@ -52,6 +54,11 @@ pub(crate) struct ScannedFrame {
 }
 
 impl ScannedFrame {
+    /// Number of its file's place in the order of frames.
+    pub(crate) fn sequence(&self) -> u64 {
+        self.header.sequence
+    }
+
     /// The same, to be written again.
     pub(crate) fn to_new(&self) -> NewFrame {
         NewFrame {
@@ -99,6 +106,8 @@ pub(crate) struct RecoveredLog {
     pub(crate) next_number: u64,
     pub(crate) next_sequence: u64,
     pub(crate) next_position: Position,
+    /// Number of the first frame that the log had, if it has any file.
+    pub(crate) first_sequence: Option<u64>,
 }
 
 /// A piece of a file, in order.
@@ -136,6 +145,9 @@ pub(crate) fn recover(options: &WalOptions, base: ScanBase) -> io::Result<Recove
     }
     log.next_sequence = log.next_sequence.max(newest.header.first_sequence);
     log.next_position = log.next_position.max(newest.header.next_position);
+    let oldest = newest.header.chain.first();
+    log.first_sequence =
+        Some(oldest.map_or(newest.header.first_sequence, |entry| entry.first_sequence));
     let mut watermark = base.durable_sequence;
     for entry in &newest.header.chain {
         watermark = watermark.max(entry.last_sequence);
@@ -189,6 +201,7 @@ fn read_headers(
                 file: file_name(number),
                 partition: None,
                 detail: format!("copy {copy} of its header is damaged; nothing is lost by it"),
+                is_loss: false,
             });
         }
         headers.insert(number, header);
@@ -322,6 +335,7 @@ impl Walk {
                 "{place}: frames {} to {} cannot be read; {rows}",
                 gap.first_sequence, gap.last_sequence
             ),
+            is_loss: true,
         }
     }
 
@@ -354,6 +368,7 @@ impl RecoveredLog {
                 "missing, or its header is damaged: rows from position {} on may be lost",
                 from.0
             ),
+            is_loss: true,
         });
     }
 

@@ -1,0 +1,510 @@
+//! Flush: tails become a bundle of sections, and the log is dropped behind them.
+//!
+//! Invariants
+//! - Rows stay readable in the tail until the edit that lists their section is durable; then both
+//!   change places in one published state.
+//! - A bundle is durable under its name before its edit is written.
+//! - A failed flush changes nothing: its rows are taken by the next one. Its file may be listed by
+//!   an edit that reached the disk all the same, so it is removed only after a later edit
+//!   succeeded, in a log file that voids the failed one.
+//! - The log stays within twice the bound of the tails: where it grows past the bound, the tails
+//!   that pin its oldest files are flushed, however small they are.
+use crate::{
+    bundle::{SEGMENTS_DIRECTORY, bundle_name, fan_out_directory, section_object},
+    container::{self, Binding, ObjectId, STORE_TENANT},
+    manifest::{
+        BundleMeta, Edit, MANIFEST_DIRECTORY, ManifestSnapshot, SectionMeta, snapshot_name,
+    },
+    read::{Extent, RowSource},
+    segment::encode_chunks,
+    store_core::{Maintenance, MaintenanceError, State, StoreCore, count, rows_first_number},
+    tail::TailChunk,
+    wal::is_no_space,
+};
+use std::{collections::BTreeSet, io, path::Path, sync::Arc, sync::atomic::Ordering};
+use taffrail_model::{
+    files::File,
+    limits::{SEGMENT_ROWS_MAX, TAIL_ROWS_MAX},
+    position::{PartitionKey, Position},
+};
+
+/// What a flush wrote.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct FlushReport {
+    /// Rows that are in a segment now.
+    pub rows: u64,
+    /// Sections that were written.
+    pub sections: usize,
+    /// Bytes of the file.
+    pub bytes: u64,
+}
+
+type Frozen = Vec<(PartitionKey, Vec<Arc<TailChunk>>)>;
+
+fn failed(action: &'static str) -> impl Fn(io::Error) -> MaintenanceError {
+    move |source| MaintenanceError::Io { action, source }
+}
+
+impl StoreCore {
+    /// Flushes every tail.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`].
+    pub fn flush(&self) -> Result<FlushReport, MaintenanceError> {
+        let keys = self.state.lock().unflushed.iter().copied().collect();
+        self.flush_partitions(keys)
+    }
+
+    /// Whether [`StoreCore::maintain`] would flush.
+    #[must_use]
+    pub fn is_flush_due(&self) -> bool {
+        !self.due_partitions().is_empty()
+    }
+
+    /// Does what is due, once: flushes tails, writes a manifest snapshot where it lets the log
+    /// shrink, drops log files and segment files that nothing needs.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`]; what was due still is.
+    pub fn maintain(&self) -> Result<(), MaintenanceError> {
+        let due = self.due_partitions();
+        if !due.is_empty() {
+            self.flush_partitions(due)?;
+        }
+        if self.is_manifest_snapshot_due() {
+            self.snapshot_manifest()?;
+        }
+        self.collect_garbage()?;
+        Ok(())
+    }
+
+    /// Removes segment files that nothing reads any more; returns how many.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`].
+    pub fn collect_garbage(&self) -> Result<usize, MaintenanceError> {
+        self.bundle_files
+            .collect_garbage()
+            .map_err(failed("remove a segment file"))
+    }
+
+    /// The partitions that must be flushed now.
+    fn due_partitions(&self) -> BTreeSet<PartitionKey> {
+        let bound = self.options.tails_bytes_max;
+        let tails_bytes = self.tails_bytes.load(Ordering::Acquire);
+        let is_room_wanted = self.is_room_wanted.load(Ordering::Acquire);
+        let log = self.log.lock();
+        let state = self.state.lock();
+        let filled = || {
+            let unflushed = state.unflushed.iter();
+            unflushed.filter_map(|key| Some((key, state.partitions.get(key)?)))
+        };
+        let mut due: BTreeSet<_> = filled()
+            .filter(|(_, partition)| partition.unflushed_rows() >= TAIL_ROWS_MAX)
+            .map(|(key, _)| *key)
+            .collect();
+        if is_room_wanted {
+            due.extend(filled().map(|(key, _)| *key));
+        } else if tails_bytes >= bound / 2 {
+            // Half of the bound is flushed while the other half fills. The largest go first.
+            let mut by_bytes: Vec<_> = filled()
+                .map(|(key, partition)| (partition.unflushed_bytes(), *key))
+                .collect();
+            by_bytes.sort_unstable_by(|a, b| b.cmp(a));
+            let mut left = tails_bytes;
+            for (bytes, key) in by_bytes {
+                if left <= bound / 8 {
+                    break;
+                }
+                left = left.saturating_sub(bytes);
+                due.insert(key);
+            }
+        }
+        let is_log_long = log.wal.bytes() > bound as u64;
+        if is_log_long || !due.is_empty() {
+            // Until the rest of the log is short, what pins its oldest files goes too.
+            let mut left = log.wal.bytes();
+            let flushed_through = |key: &PartitionKey| state.manifest.flushed_through(key);
+            for file in log.wal.live() {
+                if left <= bound as u64 / 2 {
+                    break;
+                }
+                left = left.saturating_sub(file.bytes);
+                let pinned = file.pins.iter();
+                due.extend(
+                    pinned
+                        .filter(|(key, last)| **last > flushed_through(key))
+                        .map(|(key, _)| *key),
+                );
+            }
+        }
+        due.retain(|key| state.unflushed.contains(key));
+        due
+    }
+
+    fn flush_partitions(
+        &self,
+        keys: BTreeSet<PartitionKey>,
+    ) -> Result<FlushReport, MaintenanceError> {
+        let mut maintenance = self.maintenance.lock();
+        let frozen: Frozen = {
+            let mut state = self.state.lock();
+            keys.iter()
+                .filter_map(|key| Some((*key, state.partitions.get_mut(key)?.freeze())))
+                .filter(|(_, chunks)| !chunks.is_empty())
+                .collect()
+        };
+        if frozen.is_empty() {
+            self.is_room_wanted.store(false, Ordering::Release);
+            return Ok(FlushReport::default());
+        }
+        let result = self.flush_frozen(&mut maintenance, &frozen);
+        match &result {
+            Ok(report) => {
+                count(&self.counters.flushes, 1);
+                count(&self.counters.segment_bytes, report.bytes);
+                self.is_room_wanted.store(false, Ordering::Release);
+                self.drop_log(&maintenance)?;
+            }
+            Err(_) => count(&self.counters.flush_failures, 1),
+        }
+        result
+    }
+
+    fn flush_frozen(
+        &self,
+        maintenance: &mut Maintenance,
+        frozen: &Frozen,
+    ) -> Result<FlushReport, MaintenanceError> {
+        let number = maintenance.next_bundle;
+        maintenance.next_bundle += 1;
+        let bundle = self.write_bundle(maintenance, number, frozen)?;
+        let report = FlushReport {
+            rows: bundle
+                .sections
+                .iter()
+                .map(|section| u64::from(section.extent.rows))
+                .sum(),
+            sections: bundle.sections.len(),
+            bytes: bundle.bytes,
+        };
+        let edit = Edit {
+            flushed_through: frozen
+                .iter()
+                .map(|(key, chunks)| (*key, last_position(chunks)))
+                .collect(),
+            add: vec![bundle.clone()],
+            ..Edit::default()
+        };
+        let committed = self.commit_edit(edit, |core, state| core.swap_in(state, &bundle, frozen));
+        if let Err(error) = committed {
+            maintenance.orphans.push(number);
+            return Err(error);
+        }
+        self.remove_orphans(maintenance);
+        Ok(report)
+    }
+
+    /// Sections take the place of the chunks that they were made from.
+    fn swap_in(
+        &self,
+        state: &mut State,
+        bundle: &BundleMeta,
+        frozen: &Frozen,
+    ) -> Vec<PartitionKey> {
+        self.serve_bundle(state, bundle, bundle.bytes);
+        let mut bytes = 0;
+        for (key, _) in frozen {
+            if let Some(partition) = state.partitions.get_mut(key) {
+                bytes += partition.drop_frozen();
+            }
+        }
+        self.grow_tails(-(bytes as i64));
+        frozen.iter().map(|(key, _)| *key).collect()
+    }
+
+    /// Writes a bundle and makes it durable under its name.
+    fn write_bundle(
+        &self,
+        maintenance: &mut Maintenance,
+        number: u64,
+        frozen: &Frozen,
+    ) -> Result<BundleMeta, MaintenanceError> {
+        self.make_fan_out(maintenance, number)
+            .map_err(failed("make a directory for segments"))?;
+        let path = self.options.directory.join(bundle_name(number));
+        let temporary = path.with_extension("new");
+        let written = self.write_sections(number, &temporary, frozen);
+        let written = written.and_then(|bundle| {
+            self.files
+                .rename(&temporary, &path)
+                .map_err(failed("name a segment file"))?;
+            let directory = path.parent().unwrap_or(Path::new("."));
+            self.files
+                .sync_directory(directory)
+                .map_err(failed("make the name of a segment file durable"))?;
+            Ok(bundle)
+        });
+        written.inspect_err(|_| {
+            // The fault that is reported is the first one; leftovers are removed at the start.
+            let _ = self.files.remove(&temporary);
+            let _ = self.files.remove(&path);
+        })
+    }
+
+    fn make_fan_out(&self, maintenance: &mut Maintenance, number: u64) -> io::Result<()> {
+        let name = fan_out_directory(number);
+        if !maintenance.directories.contains(&name) {
+            let parent = self.options.directory.join(SEGMENTS_DIRECTORY);
+            self.files.make_directory(&parent.join(&name))?;
+            self.files.sync_directory(&parent)?;
+            maintenance.directories.insert(name);
+        }
+        Ok(())
+    }
+
+    fn write_sections(
+        &self,
+        number: u64,
+        temporary: &Path,
+        frozen: &Frozen,
+    ) -> Result<BundleMeta, MaintenanceError> {
+        let file = self
+            .files
+            .create(temporary)
+            .map_err(failed("create a segment file"))?;
+        let mut object = ObjectId([0; 16]);
+        (self.options.entropy)(&mut object.0);
+        let mut bundle = BundleMeta {
+            number,
+            object,
+            bytes: 0,
+            sections: Vec::new(),
+        };
+        for (key, chunks) in frozen {
+            for part in section_parts(chunks) {
+                self.write_section(&*file, &mut bundle, *key, part)?;
+            }
+        }
+        file.sync().map_err(failed("sync a segment file"))?;
+        Ok(bundle)
+    }
+
+    fn write_section(
+        &self,
+        file: &dyn File,
+        bundle: &mut BundleMeta,
+        key: PartitionKey,
+        chunks: &[Arc<TailChunk>],
+    ) -> Result<(), MaintenanceError> {
+        let plain = encode_chunks(chunks).map_err(MaintenanceError::Encode)?;
+        let index = bundle.sections.len() as u32;
+        let binding = Binding {
+            object: section_object(bundle.object, index),
+            tenant: key.tenant,
+            context: &[],
+        };
+        let data_key = self
+            .keys
+            .sealing_key(key.tenant, self.clock.now())
+            .map_err(MaintenanceError::Keyring)?;
+        let mut salt = [0; 32];
+        (self.options.entropy)(&mut salt);
+        let mut sealed = Vec::new();
+        container::seal(&data_key, salt, &binding, &plain, &mut sealed);
+        drop(plain);
+        file.append(&sealed)
+            .map_err(failed("write a segment file"))?;
+        bundle.sections.push(SectionMeta {
+            key,
+            index,
+            offset: bundle.bytes,
+            bytes: sealed.len() as u64,
+            extent: extent(chunks),
+        });
+        bundle.bytes += sealed.len() as u64;
+        Ok(())
+    }
+
+    /// Removes bundles whose edit is void now. What cannot be removed goes at the next start.
+    fn remove_orphans(&self, maintenance: &mut Maintenance) {
+        for number in std::mem::take(&mut maintenance.orphans) {
+            let _ = self
+                .files
+                .remove(&self.options.directory.join(bundle_name(number)));
+        }
+    }
+
+    /// Drops log files that neither a tail nor the older manifest snapshot needs.
+    fn drop_log(&self, maintenance: &Maintenance) -> Result<usize, MaintenanceError> {
+        let covered = match &maintenance.generations[..] {
+            // With one snapshot alone, the state before it is none, and needs the whole log.
+            [] | [_] => 0,
+            [.., (_, covered), _] => *covered,
+        };
+        let mut log = self.log.lock();
+        let manifest = self.state.lock().manifest.clone();
+        log.wal
+            .drop_unneeded(covered, &|key| manifest.flushed_through(key))
+            .map_err(failed("drop a log file"))
+    }
+
+    /// Whether a manifest snapshot is worth its bytes: it lets the log shrink.
+    fn is_manifest_snapshot_due(&self) -> bool {
+        let maintenance = self.maintenance.lock();
+        let written = self.counters.wal_bytes.load(Ordering::Relaxed);
+        let since = written.saturating_sub(maintenance.wal_bytes_at_snapshot);
+        let (bytes, files) = {
+            let log = self.log.lock();
+            (log.wal.bytes(), log.wal.live().len())
+        };
+        // Never more bytes of snapshots than of log; and none while the log has one file.
+        let is_worth = since >= self.wal_file_bytes_max().max(maintenance.snapshot_bytes);
+        files > 1 && (is_worth || bytes > self.options.tails_bytes_max as u64 && since > 0)
+    }
+
+    /// Bytes from which on a log file is followed by the next: an eighth of the tails' bound, so
+    /// that what pins a file is small, within bounds that keep the number of files reasonable.
+    pub(crate) fn wal_file_bytes_max(&self) -> u64 {
+        wal_file_bytes_max(self.options.tails_bytes_max)
+    }
+
+    /// Writes a manifest snapshot, keeps two generations, and drops the log behind them.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`].
+    pub fn snapshot_manifest(&self) -> Result<(), MaintenanceError> {
+        let mut maintenance = self.maintenance.lock();
+        let snapshot = self.cut_snapshot(&mut maintenance);
+        let generation = maintenance.next_generation;
+        maintenance.next_generation += 1;
+        let key = self
+            .keys
+            .sealing_key(STORE_TENANT, self.clock.now())
+            .map_err(MaintenanceError::Keyring)?;
+        let mut salt = [0; 32];
+        (self.options.entropy)(&mut salt);
+        let sealed = snapshot.seal(generation, &key, salt);
+        let directory = self.options.directory.join(MANIFEST_DIRECTORY);
+        let path = directory.join(snapshot_name(generation));
+        crate::keys::replace(&*self.files, &path, &sealed)
+            .map_err(failed("write a manifest snapshot"))?;
+        count(&self.counters.manifest_snapshots, 1);
+        maintenance.snapshot_bytes = sealed.len() as u64;
+        maintenance
+            .generations
+            .push((generation, snapshot.covered_sequence));
+        while maintenance.generations.len() > 2 {
+            let (oldest, _) = maintenance.generations[0];
+            match self.files.remove(&directory.join(snapshot_name(oldest))) {
+                Err(source) if source.kind() != io::ErrorKind::NotFound => {
+                    let action = "remove a manifest snapshot";
+                    return Err(MaintenanceError::Io { action, source });
+                }
+                _ => {}
+            }
+            maintenance.generations.remove(0);
+        }
+        self.drop_log(&maintenance)?;
+        Ok(())
+    }
+
+    /// A clean cut through log and state.
+    fn cut_snapshot(&self, maintenance: &mut Maintenance) -> ManifestSnapshot {
+        let log = self.log.lock();
+        let state = self.state.lock();
+        maintenance.wal_bytes_at_snapshot = self.counters.wal_bytes.load(Ordering::Relaxed);
+        let mut manifest = state.manifest.clone();
+        manifest.rows_first_number = rows_first_number(&log.wal, &manifest);
+        ManifestSnapshot {
+            manifest,
+            covered_sequence: log.wal.durable_sequence(),
+            next_position: log.wal.next_position(),
+            wal_number: log.wal.current_number(),
+            idempotency: self.idempotency.records(),
+        }
+    }
+
+    /// Stops the store: nothing is taken any more, the watermark is durable, the manifest is
+    /// written. Reads go on.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`]; acknowledged records are durable all the same.
+    pub fn close(&self) -> Result<(), MaintenanceError> {
+        {
+            let mut log = self.log.lock();
+            if log.is_closed {
+                return Ok(());
+            }
+            log.is_closed = true;
+            let now = self.clock.now();
+            log.wal
+                .write_watermark(now)
+                .and_then(|()| log.wal.sync())
+                .map_err(MaintenanceError::Log)?;
+        }
+        self.snapshot_manifest()?;
+        self.collect_garbage()?;
+        Ok(())
+    }
+}
+
+pub(crate) fn wal_file_bytes_max(tails_bytes_max: usize) -> u64 {
+    (tails_bytes_max as u64 / 8).clamp(256 << 10, 16 << 20)
+}
+
+impl MaintenanceError {
+    /// Whether there was no room on the disk.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        match self {
+            MaintenanceError::Io { source, .. } => is_no_space(source),
+            MaintenanceError::Log(error) => error.is_no_space(),
+            MaintenanceError::Keyring(crate::keys::KeyringError::Io { source, .. }) => {
+                is_no_space(source)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Chunks in groups that fit into one section each.
+fn section_parts(chunks: &[Arc<TailChunk>]) -> Vec<&[Arc<TailChunk>]> {
+    let mut parts = Vec::new();
+    let mut start = 0;
+    let mut rows = 0;
+    for (at, chunk) in chunks.iter().enumerate() {
+        let more = chunk.extent().rows as usize;
+        if rows + more > SEGMENT_ROWS_MAX && at > start {
+            parts.push(&chunks[start..at]);
+            start = at;
+            rows = 0;
+        }
+        rows += more;
+    }
+    parts.push(&chunks[start..]);
+    parts
+}
+
+fn last_position(chunks: &[Arc<TailChunk>]) -> Position {
+    let last = chunks.iter().map(|chunk| chunk.extent().position_max);
+    last.max().unwrap_or_default()
+}
+
+fn extent(chunks: &[Arc<TailChunk>]) -> Extent {
+    let extents = chunks.iter().map(|chunk| chunk.extent());
+    let joined = extents.reduce(|a, b| Extent {
+        rows: a.rows + b.rows,
+        time_min: a.time_min.min(b.time_min),
+        time_max: a.time_max.max(b.time_max),
+        position_min: a.position_min.min(b.position_min),
+        position_max: a.position_max.max(b.position_max),
+    });
+    joined.unwrap_or(Extent {
+        rows: 0,
+        time_min: Default::default(),
+        time_max: Default::default(),
+        position_min: Position::ZERO,
+        position_max: Position::ZERO,
+    })
+}

@@ -1,0 +1,282 @@
+//! One partition in memory: its sections, and the chunks of its tail.
+//!
+//! Invariants
+//! - Every row is in exactly one of: a section, a chunk that is being flushed, a chunk of the tail.
+//! - A tail of n rows has O(log n) chunks: eight neighbours of one size become one of the next.
+//!   So a row is copied about log8(n) times, and a chunk beyond [`MERGED_ROWS_MAX`] never again.
+use crate::{
+    bundle::{Bundle, section_name},
+    manifest::SectionMeta,
+    read::RowSource,
+    segment::SectionReader,
+    snapshot::PartitionView,
+    tail::TailChunk,
+};
+use std::{collections::HashMap, sync::Arc};
+use taffrail_model::{
+    column::ColumnSet,
+    position::{PartitionKey, Position},
+};
+
+/// Chunks of one size that are merged together.
+const MERGE_FAN_IN: usize = 8;
+/// Rows from which on a chunk is left as it is: it is searched as fast as a larger one.
+const MERGED_ROWS_MAX: usize = 32_768;
+/// Rows of one chunk: a request with more is cut, so that a chunk is one small block.
+pub(crate) const CHUNK_ROWS_MAX: usize = 65_536;
+
+/// A section that is served.
+pub(crate) struct Section {
+    pub(crate) bundle: Arc<Bundle>,
+    pub(crate) number: u64,
+    pub(crate) meta: SectionMeta,
+    pub(crate) reader: Arc<SectionReader>,
+    /// Whether it is damaged: it is named in the faults and not read again.
+    pub(crate) is_excluded: bool,
+}
+
+impl Section {
+    pub(crate) fn name(&self) -> String {
+        section_name(self.number, self.meta.index)
+    }
+}
+
+/// A partition.
+#[derive(Default)]
+pub(crate) struct Partition {
+    pub(crate) sections: Vec<Section>,
+    flushing: Vec<Arc<TailChunk>>,
+    tail: Vec<Arc<TailChunk>>,
+}
+
+impl Partition {
+    /// Adds acknowledged rows; returns by how many bytes the tail grew.
+    pub(crate) fn push(
+        &mut self,
+        timestamps: Vec<i64>,
+        first: Position,
+        columns: ColumnSet,
+    ) -> i64 {
+        let before = bytes(&self.tail);
+        for chunk in cut(timestamps, first, columns) {
+            self.tail.push(Arc::new(chunk));
+            self.merge();
+        }
+        bytes(&self.tail) as i64 - before as i64
+    }
+
+    fn merge(&mut self) {
+        while let Some(last) = self.tail.last() {
+            let size = size_class(last);
+            let alike = self.tail.iter().rev();
+            let alike = alike.take_while(|chunk| size_class(chunk) <= size).count();
+            if alike < MERGE_FAN_IN || rows(last) > MERGED_ROWS_MAX {
+                return;
+            }
+            let merged = merged(&self.tail.split_off(self.tail.len() - alike));
+            self.tail.push(Arc::new(merged));
+        }
+    }
+
+    /// Takes what is to be flushed: the tail, and what an earlier flush could not write. The rows
+    /// stay readable.
+    pub(crate) fn freeze(&mut self) -> Vec<Arc<TailChunk>> {
+        self.flushing.append(&mut self.tail);
+        self.flushing.clone()
+    }
+
+    /// Drops the frozen chunks, which are in sections now; returns their bytes.
+    pub(crate) fn drop_frozen(&mut self) -> usize {
+        let bytes = bytes(&self.flushing);
+        self.flushing.clear();
+        bytes
+    }
+
+    pub(crate) fn unflushed_bytes(&self) -> usize {
+        bytes(&self.tail) + bytes(&self.flushing)
+    }
+
+    pub(crate) fn unflushed_rows(&self) -> usize {
+        self.chunks().map(|chunk| rows(chunk)).sum()
+    }
+
+    /// Position of the last row that is in no section.
+    pub(crate) fn last_unflushed(&self) -> Option<Position> {
+        let last = self.chunks().map(|chunk| chunk.extent().position_max);
+        last.max()
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.sections.is_empty() && self.tail.is_empty() && self.flushing.is_empty()
+    }
+
+    fn chunks(&self) -> impl Iterator<Item = &Arc<TailChunk>> {
+        self.flushing.iter().chain(&self.tail)
+    }
+
+    /// What a snapshot shows of it.
+    pub(crate) fn view(&self, key: PartitionKey) -> Arc<PartitionView> {
+        let mut sources: Vec<Arc<dyn RowSource>> =
+            Vec::with_capacity(self.sections.len() + self.flushing.len() + self.tail.len());
+        for section in self.sections.iter().filter(|section| !section.is_excluded) {
+            sources.push(section.reader.clone());
+        }
+        for chunk in self.chunks() {
+            sources.push(chunk.clone());
+        }
+        Arc::new(PartitionView { key, sources })
+    }
+}
+
+fn rows(chunk: &TailChunk) -> usize {
+    chunk.extent().rows as usize
+}
+
+fn bytes(chunks: &[Arc<TailChunk>]) -> usize {
+    chunks.iter().map(|chunk| chunk.memory_bytes()).sum()
+}
+
+/// 0 for up to 7 rows, 1 for up to 63, and so on.
+fn size_class(chunk: &TailChunk) -> u32 {
+    rows(chunk).ilog2() / MERGE_FAN_IN.ilog2()
+}
+
+fn cut(timestamps: Vec<i64>, first: Position, columns: ColumnSet) -> Vec<TailChunk> {
+    let count = timestamps.len();
+    let positions = |start: usize, end: usize| -> Vec<u64> {
+        (first.0 + start as u64..first.0 + end as u64).collect()
+    };
+    if count == 0 {
+        return Vec::new();
+    }
+    if count <= CHUNK_ROWS_MAX {
+        return vec![TailChunk::new(timestamps, positions(0, count), columns)];
+    }
+    let starts = (0..count).step_by(CHUNK_ROWS_MAX);
+    starts
+        .map(|start| {
+            let end = count.min(start + CHUNK_ROWS_MAX);
+            let keep: Vec<u32> = (start as u32..end as u32).collect();
+            TailChunk::new(
+                timestamps[start..end].to_vec(),
+                positions(start, end),
+                columns.select(&keep),
+            )
+        })
+        .collect()
+}
+
+fn merged(chunks: &[Arc<TailChunk>]) -> TailChunk {
+    let count = chunks.iter().map(|chunk| rows(chunk)).sum();
+    let mut timestamps = Vec::with_capacity(count);
+    let mut positions = Vec::with_capacity(count);
+    let mut columns = ColumnSet::default();
+    // Each column is made as large as it will be, so that appending moves nothing.
+    let mut sizes: HashMap<&str, (usize, usize)> = HashMap::new();
+    for (name, column) in chunks.iter().flat_map(|chunk| chunk.columns()) {
+        let (values, text_bytes) = sizes.entry(name).or_default();
+        *values += column.len();
+        *text_bytes += column.text().len();
+        columns.slot(name);
+    }
+    for (name, column) in columns.iter_mut() {
+        let (values, text_bytes) = sizes.get(&**name).copied().unwrap_or_default();
+        column.reserve(values, text_bytes);
+    }
+    let mut first_row = 0;
+    for chunk in chunks {
+        timestamps.extend_from_slice(chunk.all_timestamps());
+        positions.extend_from_slice(chunk.all_positions());
+        for (name, column) in chunk.columns() {
+            columns.get_or_create(name).append(first_row, column);
+        }
+        first_row += chunk.extent().rows;
+    }
+    columns.set_rows(first_row);
+    TailChunk::new(timestamps, positions, columns)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taffrail_model::column::Kind;
+
+    fn batch(first: u64, count: usize) -> (Vec<i64>, Position, ColumnSet) {
+        let mut columns = ColumnSet::default();
+        for row in 0..count as u32 {
+            let text = (first + u64::from(row)).to_string();
+            columns.get_or_create("n").push(row, Kind::Integer, &text);
+            if row % 3 == 0 {
+                columns
+                    .get_or_create("third")
+                    .push(row, Kind::String, &text);
+            }
+        }
+        columns.set_rows(count as u32);
+        (vec![7; count], Position(first), columns)
+    }
+
+    /// Positions and the text of `n` in order, over all chunks.
+    fn rows_of(partition: &Partition) -> Vec<(u64, String)> {
+        let mut out = Vec::new();
+        for chunk in partition.chunks() {
+            let column = chunk.column(0, "n").unwrap().unwrap();
+            for (at, position) in chunk.all_positions().iter().enumerate() {
+                let value = column.get(at as u32).unwrap();
+                out.push((*position, value.text.to_string()));
+            }
+        }
+        out
+    }
+
+    fn expected(rows: std::ops::Range<u64>) -> Vec<(u64, String)> {
+        rows.map(|position| (position, position.to_string()))
+            .collect()
+    }
+
+    #[test]
+    fn a_tail_keeps_few_chunks_and_every_row() {
+        for batch_rows in [1usize, 3, 100] {
+            let mut partition = Partition::default();
+            let mut next = 1;
+            for _ in 0..3_000 {
+                let (timestamps, first, columns) = batch(next, batch_rows);
+                partition.push(timestamps, first, columns);
+                next += batch_rows as u64;
+                assert!(partition.tail.len() <= 50, "{}", partition.tail.len());
+            }
+            assert_eq!(rows_of(&partition), expected(1..next));
+            assert_eq!(partition.unflushed_rows() as u64, next - 1);
+        }
+    }
+
+    #[test]
+    fn a_large_batch_is_cut() {
+        let mut partition = Partition::default();
+        let (timestamps, first, columns) = batch(5, CHUNK_ROWS_MAX * 2 + 10);
+        let grown = partition.push(timestamps, first, columns);
+        assert_eq!(partition.tail.len(), 3);
+        assert_eq!(grown as usize, partition.unflushed_bytes());
+        let end = 5 + CHUNK_ROWS_MAX as u64 * 2 + 10;
+        assert_eq!(rows_of(&partition), expected(5..end));
+    }
+
+    #[test]
+    fn frozen_rows_stay_readable_until_they_are_dropped() {
+        let mut partition = Partition::default();
+        let mut push = |partition: &mut Partition, first| {
+            let (timestamps, first, columns) = batch(first, 2);
+            partition.push(timestamps, first, columns);
+        };
+        push(&mut partition, 1);
+        assert_eq!(partition.freeze().len(), 1);
+        push(&mut partition, 3);
+        assert_eq!(rows_of(&partition), expected(1..5));
+        // A flush that failed: the next one takes everything.
+        assert_eq!(partition.freeze().len(), 2);
+        push(&mut partition, 5);
+        assert_eq!(partition.last_unflushed(), Some(Position(6)));
+        assert!(partition.drop_frozen() > 0);
+        assert_eq!(rows_of(&partition), expected(5..7));
+    }
+}

@@ -1,0 +1,434 @@
+//! The log store with its threads: one that commits, one that maintains.
+//!
+//! Whatever arrives while a group is being synced is the next group: there is no timer. What
+//! waits is bounded in requests and bytes; past that a request is refused as overloaded, and its
+//! sender tries again. Encoding for the log is done by the caller's thread, so the committer only
+//! seals, writes and syncs.
+use crate::{
+    flush::FlushReport,
+    idempotency::Recall,
+    keys::Kek,
+    recovery::{OpenError, RecoveryReport},
+    retention::RetentionReport,
+    snapshot::{Fault, Snapshot},
+    store_core::{
+        CommitError, CommitRequest, Committed, MaintenanceError, Prepared, StoreCore, StoreOptions,
+        StoreStatus,
+    },
+};
+use parking_lot::{Condvar, Mutex};
+use std::{
+    collections::VecDeque,
+    error::Error,
+    io,
+    sync::Arc,
+    thread::JoinHandle,
+    time::{Duration, Instant},
+};
+use taffrail_model::{clock::Clock, files::Files, position::Position, stream::StreamCatalogue};
+
+/// Requests that wait for the committer: some 100 ms of a busy server's small ones.
+pub const QUEUE_REQUESTS_MAX: usize = 4_096;
+/// Bytes of rows that wait for the committer; a larger request waits alone.
+pub const QUEUE_BYTES_MAX: usize = 32 << 20;
+/// How long the committer waits for a flush to make room before it refuses: a flush of half of
+/// the tails takes well below a second; after this long the disk is the matter.
+const ROOM_WAIT: Duration = Duration::from_secs(5);
+/// How long maintenance waits after a failure.
+const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// How often retention looks for days that are over.
+const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
+
+/// Called with the result of a commit, on the committer's thread or the caller's; it must be
+/// quick.
+pub type Reply = Box<dyn FnOnce(Result<Committed, CommitError>) + Send>;
+
+/// The log store; a handle that is cheap to clone. With the last one the threads stop.
+#[derive(Clone)]
+pub struct Store {
+    handle: Arc<Handle>,
+}
+
+struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.shared.stop();
+    }
+}
+
+struct Shared {
+    core: StoreCore,
+    queue: Mutex<Queue>,
+    /// Something came into the queue, or it closes.
+    arrived: Condvar,
+    maintenance: Mutex<MaintenanceCall>,
+    /// Maintenance is called, or it closes.
+    called: Condvar,
+    /// Maintenance has done something: there may be room.
+    room: Condvar,
+    threads: Mutex<Vec<JoinHandle<()>>>,
+}
+
+#[derive(Default)]
+struct Queue {
+    waiting: VecDeque<(Prepared, Reply)>,
+    bytes: usize,
+    is_closed: bool,
+}
+
+#[derive(Default)]
+struct MaintenanceCall {
+    is_called: bool,
+    is_closed: bool,
+    /// Why the last round failed, if it did.
+    failure: Option<String>,
+}
+
+impl Store {
+    /// Opens the store in a directory and starts its threads.
+    ///
+    /// # Errors
+    /// [`OpenError`].
+    pub fn open(
+        options: StoreOptions,
+        files: Arc<dyn Files>,
+        clock: Arc<dyn Clock>,
+        kek: Arc<dyn Kek>,
+    ) -> Result<(Store, RecoveryReport), OpenError> {
+        let path = options.directory.clone();
+        let (core, report) = StoreCore::open(options, files, clock, kek)?;
+        let shared = Arc::new(Shared {
+            core,
+            queue: Mutex::default(),
+            arrived: Condvar::new(),
+            maintenance: Mutex::default(),
+            called: Condvar::new(),
+            room: Condvar::new(),
+            threads: Mutex::default(),
+        });
+        let start = |name: &str, run: fn(&Shared)| {
+            let shared = shared.clone();
+            std::thread::Builder::new()
+                .name(name.into())
+                .spawn(move || run(&shared))
+                .map_err(|source| OpenError::Io {
+                    path: path.clone(),
+                    source,
+                })
+        };
+        let threads = [
+            start("committer", Shared::run_committer),
+            start("maintenance", Shared::run_maintenance),
+        ];
+        for thread in threads {
+            match thread {
+                Ok(thread) => shared.threads.lock().push(thread),
+                Err(error) => {
+                    shared.stop();
+                    return Err(error);
+                }
+            }
+        }
+        Ok((
+            Store {
+                handle: Arc::new(Handle { shared }),
+            },
+            report,
+        ))
+    }
+
+    /// Hands a request to the committer. `reply` is called after the sync, or at once with a
+    /// refusal.
+    pub fn commit(&self, request: CommitRequest, reply: Reply) {
+        let key = request.idempotency.clone();
+        let forget = || {
+            if let Some(key) = &key {
+                self.handle.shared.core.forget(&key.scope, &key.key);
+            }
+        };
+        if let Err(error) = self.handle.shared.check_queue(0) {
+            forget();
+            return reply(Err(error));
+        }
+        let prepared = match self.handle.shared.core.prepare(request) {
+            Ok(prepared) => prepared,
+            Err(error) => return reply(Err(error)),
+        };
+        if let Err((error, reply)) = self.handle.shared.enqueue(prepared, reply) {
+            forget();
+            reply(Err(error));
+        }
+    }
+
+    /// The state that is published, without a lock.
+    #[must_use]
+    pub fn snapshot(&self) -> Arc<Snapshot> {
+        self.handle.shared.core.snapshot()
+    }
+
+    /// Calls `notify` with each new watermark, after it is published. It must be quick.
+    pub fn subscribe(&self, notify: Box<dyn Fn(Position) + Send + Sync>) {
+        self.handle.shared.core.subscribe(notify);
+    }
+
+    /// What is known of an idempotency key; a new one is reserved until its commit ends or
+    /// [`Store::forget`].
+    #[must_use]
+    pub fn recall(&self, scope: &str, key: &str, body_hash: &[u8; 32]) -> Recall {
+        self.handle.shared.core.recall(scope, key, body_hash)
+    }
+
+    /// Frees a reserved key whose request is not committed.
+    pub fn forget(&self, scope: &str, key: &str) {
+        self.handle.shared.core.forget(scope, key);
+    }
+
+    /// Takes a fault into every later snapshot; the section that it names is not read again.
+    pub fn report_fault(&self, fault: Fault) {
+        self.handle.shared.core.report_fault(fault);
+    }
+
+    /// State, counters and limits.
+    #[must_use]
+    pub fn status(&self) -> StoreStatus {
+        let failure = self.handle.shared.maintenance.lock().failure.clone();
+        StoreStatus {
+            maintenance_failure: failure,
+            ..self.handle.shared.core.status()
+        }
+    }
+
+    /// The store without its threads.
+    #[must_use]
+    pub fn core(&self) -> &StoreCore {
+        &self.handle.shared.core
+    }
+
+    /// Replaces the streams.
+    pub fn set_catalogue(&self, catalogue: Arc<StreamCatalogue>) {
+        self.handle.shared.core.set_catalogue(catalogue);
+    }
+
+    /// Free bytes of the file system that holds the data.
+    ///
+    /// # Errors
+    /// Of the operating system.
+    pub fn free_bytes(&self) -> io::Result<u64> {
+        self.handle.shared.core.free_bytes()
+    }
+
+    /// Flushes every tail.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`].
+    pub fn flush(&self) -> Result<FlushReport, MaintenanceError> {
+        let result = self.handle.shared.core.flush();
+        self.handle.shared.end_round(&result.as_ref().map(|_| ()));
+        result
+    }
+
+    /// Drops the days that their streams keep no longer.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`].
+    pub fn retain(&self) -> Result<RetentionReport, MaintenanceError> {
+        self.handle.shared.core.retain()
+    }
+
+    /// Writes a manifest snapshot.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`].
+    pub fn write_manifest_snapshot(&self) -> Result<(), MaintenanceError> {
+        self.handle.shared.core.snapshot_manifest()
+    }
+
+    /// Commits what waits, stops the threads, makes the watermark durable and writes the
+    /// manifest. Later commits are refused; reads go on.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`]; acknowledged records are durable all the same.
+    pub fn close(&self) -> Result<(), MaintenanceError> {
+        self.handle.shared.stop();
+        self.handle.shared.core.close()
+    }
+}
+
+/// Refuses what waits when the committer ends, whatever the reason: nobody waits for ever.
+struct RefuseAtExit<'a>(&'a Shared);
+
+impl Drop for RefuseAtExit<'_> {
+    fn drop(&mut self) {
+        let waiting = {
+            let mut queue = self.0.queue.lock();
+            queue.is_closed = true;
+            std::mem::take(&mut queue.waiting)
+        };
+        for (_, reply) in waiting {
+            reply(Err(CommitError::Closed));
+        }
+    }
+}
+
+impl Shared {
+    fn check_queue(&self, bytes: usize) -> Result<(), CommitError> {
+        Shared::check(&self.queue.lock(), bytes)
+    }
+
+    fn check(queue: &Queue, bytes: usize) -> Result<(), CommitError> {
+        if queue.is_closed {
+            return Err(CommitError::Closed);
+        }
+        let is_full = queue.waiting.len() >= QUEUE_REQUESTS_MAX
+            || (queue.bytes > 0 && queue.bytes + bytes > QUEUE_BYTES_MAX);
+        if is_full {
+            return Err(CommitError::Overloaded);
+        }
+        Ok(())
+    }
+
+    fn enqueue(&self, prepared: Prepared, reply: Reply) -> Result<(), (CommitError, Reply)> {
+        let mut queue = self.queue.lock();
+        if let Err(error) = Shared::check(&queue, prepared.memory_bytes()) {
+            return Err((error, reply));
+        }
+        queue.bytes += prepared.memory_bytes();
+        queue.waiting.push_back((prepared, reply));
+        drop(queue);
+        self.arrived.notify_one();
+        Ok(())
+    }
+
+    /// Everything that waits, once something does; `None` when the queue is closed and empty.
+    fn next_group(&self) -> Option<VecDeque<(Prepared, Reply)>> {
+        let mut queue = self.queue.lock();
+        while queue.waiting.is_empty() && !queue.is_closed {
+            self.arrived.wait(&mut queue);
+        }
+        queue.bytes = 0;
+        let group = std::mem::take(&mut queue.waiting);
+        (!group.is_empty()).then_some(group)
+    }
+
+    fn run_committer(&self) {
+        let _refuse_at_exit = RefuseAtExit(self);
+        while let Some(mut waiting) = self.next_group() {
+            while !waiting.is_empty() {
+                self.wait_for_room(waiting.front().map_or(0, |(first, _)| first.memory_bytes()));
+                self.commit_waiting(&mut waiting);
+            }
+            if self.queue.lock().waiting.is_empty() {
+                self.core.write_idle_watermark();
+            }
+        }
+    }
+
+    /// Commits as many of those that wait as there is room for, the first in any case.
+    fn commit_waiting(&self, waiting: &mut VecDeque<(Prepared, Reply)>) {
+        let mut group = Vec::new();
+        let mut replies = Vec::new();
+        let mut bytes = 0;
+        while let Some((next, _)) = waiting.front() {
+            bytes += next.memory_bytes();
+            if !group.is_empty() && !self.core.has_room(bytes) {
+                break;
+            }
+            if let Some((prepared, reply)) = waiting.pop_front() {
+                group.push(prepared);
+                replies.push(reply);
+            }
+        }
+        let results = self.core.commit_prepared(group);
+        if self.core.take_maintenance_call() {
+            self.call_maintenance();
+        }
+        for (reply, result) in replies.into_iter().zip(results) {
+            reply(result);
+        }
+    }
+
+    /// Waits until the tails have room, as long as maintenance makes progress.
+    fn wait_for_room(&self, bytes: usize) {
+        let deadline = Instant::now() + ROOM_WAIT;
+        let mut call = self.maintenance.lock();
+        loop {
+            // A refusal by the core says later what is wrong.
+            if self.core.has_room(bytes) || call.failure.is_some() || call.is_closed {
+                return;
+            }
+            call.is_called = true;
+            self.called.notify_one();
+            if self.room.wait_until(&mut call, deadline).timed_out() {
+                return;
+            }
+        }
+    }
+
+    fn call_maintenance(&self) {
+        self.maintenance.lock().is_called = true;
+        self.called.notify_one();
+    }
+
+    fn end_round(&self, result: &Result<(), &MaintenanceError>) {
+        let failure = result.as_ref().err().map(|error| match error.source() {
+            Some(source) => format!("{error}: {source}"),
+            None => error.to_string(),
+        });
+        self.maintenance.lock().failure = failure;
+        self.room.notify_all();
+    }
+
+    fn run_maintenance(&self) {
+        let mut next_retention = Instant::now();
+        loop {
+            let mut result = self.core.maintain();
+            if result.is_ok() && Instant::now() >= next_retention {
+                result = self.core.retain().map(|_| ());
+                next_retention = Instant::now() + RETENTION_INTERVAL;
+            }
+            self.end_round(&result.as_ref().map(|()| ()));
+            let has_failed = result.is_err();
+            let is_due = !has_failed && self.core.is_flush_due();
+            let mut call = self.maintenance.lock();
+            if !call.is_called && !is_due && !call.is_closed {
+                let wait = if has_failed {
+                    RETRY_WAIT
+                } else {
+                    next_retention.saturating_duration_since(Instant::now())
+                };
+                let _ = self.called.wait_for(&mut call, wait);
+            } else if has_failed && !call.is_closed {
+                // A call does not shorten the wait after a failure.
+                let _ = self.called.wait_for(&mut call, RETRY_WAIT);
+            }
+            call.is_called = false;
+            if call.is_closed {
+                return;
+            }
+        }
+    }
+
+    fn stop(&self) {
+        self.queue.lock().is_closed = true;
+        self.arrived.notify_all();
+        let threads = std::mem::take(&mut *self.threads.lock());
+        let mut threads = threads.into_iter();
+        // The committer first: what waits is committed while maintenance can still make room.
+        let join = |thread: Option<JoinHandle<()>>| {
+            let is_own =
+                |thread: &JoinHandle<()>| thread.thread().id() == std::thread::current().id();
+            if let Some(thread) = thread.filter(|thread| !is_own(thread)) {
+                // A thread that panicked has said so on standard error.
+                let _ = thread.join();
+            }
+        };
+        join(threads.next());
+        self.maintenance.lock().is_closed = true;
+        self.called.notify_all();
+        self.room.notify_all();
+        join(threads.next());
+    }
+}
