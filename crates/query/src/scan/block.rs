@@ -93,8 +93,8 @@ impl<'a> BlockView<'a> {
         self.source.stats(self.block, name)
     }
 
-    pub(super) fn may_contain(&self, name: &str, token_hash: u64) -> Result<bool, ReadError> {
-        self.source.may_contain(self.block, name, token_hash)
+    pub(super) fn may_contain(&self, name: &str, folded: &str) -> Result<bool, ReadError> {
+        self.source.may_contain_word(self.block, name, folded)
     }
 
     pub(super) fn timestamps(&mut self) -> Result<Rc<Cow<'a, [i64]>>, ReadError> {

@@ -23,10 +23,6 @@ impl Selection {
         Selection { words, rows }
     }
 
-    pub(super) fn rows(&self) -> u32 {
-        self.rows
-    }
-
     /// Whether the row is in the set; a row that the block does not have never is.
     pub(super) fn has(&self, row: u32) -> bool {
         self.words
@@ -50,10 +46,6 @@ impl Selection {
             .iter()
             .map(|word| word.count_ones() as usize)
             .sum()
-    }
-
-    pub(super) fn is_all(&self) -> bool {
-        self.count() == self.rows as usize
     }
 
     pub(super) fn unite(&mut self, other: &Selection) {
@@ -107,7 +99,6 @@ mod tests {
         for rows in [0, 1, 63, 64, 65, 200] {
             let all = Selection::all(rows);
             assert_eq!(all.count(), rows as usize);
-            assert!(all.is_all());
             let mut odd = Selection::none(rows);
             (0..rows + 70)
                 .filter(|row| row % 2 == 1)

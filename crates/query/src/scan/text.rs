@@ -22,7 +22,6 @@ use taffrail_model::{
     column::{FieldName, Kind},
     token::{fold, fold_char, fold_into, tokens},
 };
-use taffrail_storage::read::token_hash;
 
 /// Below one candidate in this many values, values are looked at one by one.
 const SPARSE_FACTOR: usize = 16;
@@ -42,8 +41,8 @@ struct Probe {
     /// Whether the finder runs over folded text.
     is_folded: bool,
     check: Check,
-    /// Hashes of folded tokens that every match contains.
-    tokens: Vec<u64>,
+    /// Folded tokens that every match contains.
+    tokens: Vec<String>,
 }
 
 #[derive(Debug)]
@@ -204,7 +203,7 @@ impl TextTest {
         for probe in &self.probes {
             let mut may_be = true;
             for token in &probe.tokens {
-                may_be = may_be && view.may_contain(name, *token)?;
+                may_be = may_be && view.may_contain(name, token)?;
             }
             if may_be {
                 return Ok(true);
@@ -225,18 +224,17 @@ fn finder(text: &str) -> Option<Finder<'static>> {
 
 fn words_probe(text: &str) -> Probe {
     let tokens = folded_tokens(text);
-    let hashes = tokens.iter().map(|token| token_hash(token)).collect();
     let anchor = (0..tokens.len())
         .max_by_key(|index| tokens[*index].len())
         .unwrap_or_default();
     Probe {
         finder: tokens.get(anchor).and_then(|token| finder(token)),
         is_folded: true,
+        tokens: tokens.clone(),
         check: match tokens.len() {
             1 => Check::Word,
             _ => Check::Phrase { tokens, anchor },
         },
-        tokens: hashes,
     }
 }
 
@@ -254,7 +252,6 @@ fn word_pattern_probe(pattern: &Pattern) -> Probe {
     let tokens = words
         .iter()
         .filter_map(|word| whole_literal(word))
-        .map(|token| token_hash(&token))
         .collect();
     Probe {
         finder: finder(&literal),
@@ -270,7 +267,7 @@ fn substring_probe(text: &str) -> Probe {
     let is_open_at = |start: usize, end: usize| start == 0 || end == folded.len();
     let tokens = tokens(&folded)
         .filter(|(start, end)| !is_open_at(*start, *end))
-        .map(|(start, end)| token_hash(&folded[start..end]))
+        .map(|(start, end)| folded[start..end].to_owned())
         .collect();
     Probe {
         finder: finder(&folded),
@@ -285,10 +282,7 @@ fn whole_probe(text: &str) -> Probe {
         finder: finder(text),
         is_folded: false,
         check: Check::Whole(text.to_owned()),
-        tokens: folded_tokens(text)
-            .iter()
-            .map(|token| token_hash(token))
-            .collect(),
+        tokens: folded_tokens(text),
     }
 }
 

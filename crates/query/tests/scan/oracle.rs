@@ -1,0 +1,679 @@
+//! The executor against a brute-force oracle: generated records, generated queries, every output,
+//! over tails and segments.
+use crate::build::{Layout, NOW, NS_PER_DAY, Reader, TODAY, flat, rows, snapshot};
+use crate::rule::{Record, matches};
+use proptest::prelude::*;
+use std::collections::{BTreeMap, BTreeSet};
+use taffrail_model::{
+    column::Kind,
+    level::Level,
+    position::Position,
+    stream::StreamCatalogue,
+    time::{TimeRange, Timestamp},
+};
+use taffrail_query::{
+    Expr, Order, Output, RowsOutput, ScanOutput, ScanRequest, SeriesKey, StreamSelection, Test,
+    execute, parse,
+    search::tree::{NumberText, Operator, Pattern, PatternPart},
+};
+use taffrail_storage::snapshot::Snapshot;
+
+const WORDS: &[&str] = &[
+    "fail", "Failed", "open", "size", "blk", "é", "e\u{301}", "Émile", "日本", "本", "か日", "K9",
+    "k9", "ΣΑ", "ς", "σ", "ß", "200", "7", "a", "A", "x1y", "u1", "debug", "😀",
+];
+const SEPARATORS: &[&str] = &[" ", "_", "-", ".", "/", ": ", "", "\"", "\\", "  "];
+const HOUR: i64 = 3_600_000_000_000;
+
+fn text() -> impl Strategy<Value = String> {
+    prop::collection::vec(
+        (
+            prop::sample::select(WORDS),
+            prop::sample::select(SEPARATORS),
+        ),
+        0..5,
+    )
+    .prop_map(|parts| {
+        parts
+            .iter()
+            .flat_map(|(word, separator)| [*word, *separator])
+            .collect()
+    })
+}
+
+fn number() -> impl Strategy<Value = (Kind, String)> {
+    prop_oneof![
+        prop::sample::select(vec!["200", "7", "-7", "0", "500", "9007199254740993"])
+            .prop_map(|text| (Kind::Integer, text.to_owned())),
+        prop::sample::select(vec!["200.0", "2e2", "1.5", "7.00", "-0.5"])
+            .prop_map(|text| (Kind::Float, text.to_owned())),
+        prop::sample::select(vec!["200", "200.0", "7", "-7", "007", "abc 200"])
+            .prop_map(|text| (Kind::String, text.to_owned())),
+    ]
+}
+
+fn value(name: &'static str) -> BoxedStrategy<(Kind, String)> {
+    let string = |texts: &'static [&'static str]| {
+        prop::sample::select(texts).prop_map(|text| (Kind::String, text.to_owned()))
+    };
+    match name {
+        "level" => string(&["trace", "debug", "info", "warn", "error", "critical"]).boxed(),
+        "source" => string(&["figma", "Figma", "slack-bot"]).boxed(),
+        "user_id" => prop_oneof![
+            3 => string(&["u1", "u2", "u3"]),
+            1 => Just((Kind::Integer, "42".to_owned())),
+        ]
+        .boxed(),
+        "status" | "on" => number().boxed(),
+        "flag" => prop::bool::ANY
+            .prop_map(|flag| (Kind::Bool, flag.to_string()))
+            .boxed(),
+        "tags" => prop::sample::select(vec!["[\"fail\",1]", "[]", "[true,\"日本\"]"])
+            .prop_map(|text| (Kind::Json, text.to_owned()))
+            .boxed(),
+        // The oracle writes the overflow's JSON by hand: nothing in it needs an escape.
+        "of" => string(&["fail open", "Failed", "", "日本 7"]).boxed(),
+        _ => text().prop_map(|text| (Kind::String, text)).boxed(),
+    }
+}
+
+fn fields(
+    names: &'static [&'static str],
+    share: f64,
+) -> BoxedStrategy<Vec<(String, Kind, String)>> {
+    let each: Vec<_> = names
+        .iter()
+        .map(|name| {
+            prop::option::weighted(share, value(name))
+                .prop_map(|value| value.map(|(kind, text)| ((*name).to_owned(), kind, text)))
+        })
+        .collect();
+    each.prop_map(|fields| fields.into_iter().flatten().collect())
+        .boxed()
+}
+
+fn record() -> impl Strategy<Value = Record> {
+    const NAMES: &[&str] = &[
+        "level",
+        "message",
+        "source",
+        "user_id",
+        "status",
+        "flag",
+        "tags",
+        "note",
+        "error.stack",
+    ];
+    (
+        prop_oneof![4 => Just(1u32), 1 => Just(2u32)],
+        prop::sample::select(vec![
+            "app.backend",
+            "app.backend",
+            "runtime",
+            "system.application",
+        ]),
+        prop::sample::select(vec![0i64, 0, 0, 1, 30, 31, 90, 91]),
+        // Few times, so that many are equal; some out of the order of arrival.
+        (0i64..24).prop_map(|step| step * HOUR / 2),
+        fields(NAMES, 0.7),
+        prop_oneof![3 => Just(Vec::new()).boxed(), 1 => fields(&["of", "on"], 0.8)],
+    )
+        .prop_map(|(tenant, stream, age, time, fields, overflow)| Record {
+            tenant,
+            stream,
+            timestamp: (TODAY - age) * NS_PER_DAY + time,
+            position: 0,
+            fields,
+            overflow,
+        })
+}
+
+fn records(count: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Vec<Record>> {
+    prop::collection::vec((record(), 1u64..3), count).prop_map(|records| {
+        let mut position = 0;
+        records
+            .into_iter()
+            .map(|(record, step)| {
+                position += step;
+                Record { position, ..record }
+            })
+            .collect()
+    })
+}
+
+fn pattern() -> impl Strategy<Value = Pattern> {
+    let part = prop_oneof![
+        2 => Just(PatternPart::AnyRun),
+        1 => Just(PatternPart::AnyOne),
+        3 => prop::sample::select(WORDS).prop_map(|word| PatternPart::Literal(word.to_owned())),
+        1 => prop::sample::select(vec!["-", "ai", "il", "f", "20", ".", "日"])
+            .prop_map(|word| PatternPart::Literal(word.to_owned())),
+    ];
+    prop::collection::vec(part, 1..5).prop_map(Pattern::new)
+}
+
+fn words() -> impl Strategy<Value = String> {
+    prop_oneof![
+        3 => prop::sample::select(WORDS).prop_map(str::to_owned),
+        2 => text(),
+        1 => prop::sample::select(vec!["200", "200.0", "2e2", "true", "figma", "007", "fail-open"])
+            .prop_map(str::to_owned),
+    ]
+    .prop_filter("the parser refuses words without a letter", |text| {
+        text.chars().any(char::is_alphanumeric)
+    })
+}
+
+/// The regexes that the oracle understands, through the parser, which is the only way to one.
+fn regex() -> impl Strategy<Value = Test> {
+    let plain =
+        || prop::sample::select(vec!["fail", "Fail", "blk", "size ", "本", "é", "k9", "op"]);
+    let pattern = prop_oneof![
+        plain().prop_map(str::to_owned),
+        plain().prop_map(|x| format!("^{x}")),
+        plain().prop_map(|x| format!("{x}$")),
+        (plain(), plain()).prop_map(|(x, y)| format!("{x}|{y}")),
+        (plain(), prop::sample::select(vec!["", "y", "."]))
+            .prop_map(|(x, y)| format!("{x}[0-9]+{}", if y == "." { "" } else { y })),
+    ];
+    (pattern, any::<bool>()).prop_map(|(pattern, folds)| {
+        let text = format!("/{pattern}/{}", if folds { "i" } else { "" });
+        match parse(&text).expect("a regex").filter {
+            Expr::Leaf(leaf) => leaf.test,
+            other => panic!("{other}"),
+        }
+    })
+}
+
+fn text_test() -> BoxedStrategy<Test> {
+    prop_oneof![
+        4 => words().prop_map(Test::Words),
+        2 => pattern()
+            .prop_filter("a word pattern has a word and a wildcard", |pattern| {
+                let text: String = pattern.parts().iter().map(|part| match part {
+                    PatternPart::Literal(text) => text.as_str(),
+                    _ => "",
+                }).collect();
+                text.chars().any(char::is_alphanumeric)
+                    && pattern.parts().iter().any(|p| !matches!(p, PatternPart::Literal(_)))
+            })
+            .prop_map(Test::WordPattern),
+        2 => prop_oneof![
+            prop::sample::select(vec!["ail", "-", "d o", "é", "20", "本", "k", "σ", "[\""])
+                .prop_map(str::to_owned),
+            words(),
+        ].prop_map(Test::Substring),
+        1 => regex(),
+    ]
+    .boxed()
+}
+
+fn operator() -> impl Strategy<Value = Operator> {
+    prop::sample::select(vec![
+        Operator::Greater,
+        Operator::GreaterOrEqual,
+        Operator::Less,
+        Operator::LessOrEqual,
+    ])
+}
+
+fn leaf() -> impl Strategy<Value = Expr> {
+    const NAMES: &[&str] = &[
+        "message",
+        "source",
+        "user_id",
+        "status",
+        "flag",
+        "tags",
+        "note",
+        "level",
+        "of",
+        "on",
+        "error.stack",
+        "absent",
+        "_overflow",
+    ];
+    let name = || prop::sample::select(NAMES);
+    let whole = prop_oneof![
+        words(),
+        prop::sample::select(vec!["figma", "Failed", "200", "", "u1", "[]", "true"])
+            .prop_map(str::to_owned),
+    ];
+    prop_oneof![
+        4 => text_test().prop_map(Expr::text),
+        4 => (name(), text_test()).prop_map(|(name, test)| Expr::field(name, test)),
+        1 => (name(), whole).prop_map(|(name, text)| Expr::field(name, Test::Whole(text))),
+        1 => (name(), pattern()).prop_map(|(name, p)| Expr::field(name, Test::WholePattern(p))),
+        1 => name().prop_map(|name| Expr::field(name, Test::Exists)),
+        1 => (name(), operator(), prop::sample::select(vec!["7", "200", "-1.5", "1e2"])).prop_map(
+            |(name, operator, text)| Expr::field(
+                name,
+                Test::Number(operator, NumberText::new(text).expect("a number"))
+            )
+        ),
+        1 => (operator(), 0..6usize).prop_map(|(operator, index)| Expr::field(
+            "level",
+            Test::Level(operator, Level::ALL[index])
+        )),
+        1 => (operator(), 0i64..4, 0i64..24).prop_map(|(operator, day, hour)| Expr::field(
+            "timestamp",
+            Test::Time(operator, ((TODAY - day) * NS_PER_DAY + hour * HOUR / 2).to_string())
+        )),
+        1 => prop::sample::select(vec!["app.backend", "runtime", "system.application"])
+            .prop_map(|name| Expr::field("stream", Test::Whole(name.into()))),
+        1 => Just(Expr::All),
+    ]
+}
+
+fn expr() -> impl Strategy<Value = Expr> {
+    leaf().prop_recursive(3, 12, 3, |inner| {
+        prop_oneof![
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Expr::all_of),
+            prop::collection::vec(inner.clone(), 2..4).prop_map(Expr::any_of),
+            inner.prop_map(Expr::negated),
+        ]
+    })
+}
+
+fn layout() -> impl Strategy<Value = Layout> {
+    (1usize..20, 0usize..4).prop_map(|(rows, section_every)| Layout {
+        rows,
+        section_every,
+    })
+}
+
+fn reader() -> impl Strategy<Value = Reader> {
+    prop_oneof![
+        3 => Just(Reader::Admin),
+        1 => Just(Reader::AdminOfBoth),
+        2 => Just(Reader::User(vec!["u1", "42"])),
+        1 => Just(Reader::User(vec![])),
+    ]
+}
+
+fn range() -> impl Strategy<Value = TimeRange> {
+    prop_oneof![
+        2 => Just(TimeRange::ALL),
+        1 => (0i64..40, 0i64..40).prop_map(|(a, b)| {
+            let at = |steps: i64| Timestamp(TODAY * NS_PER_DAY - NS_PER_DAY + steps * HOUR);
+            TimeRange { start: at(a.min(b)), end: at(a.max(b)) }
+        }),
+    ]
+}
+
+/// Everything that decides an answer.
+#[derive(Clone, Debug)]
+struct Case {
+    records: Vec<Record>,
+    layout: Layout,
+    reader: Reader,
+    expr: Expr,
+    range: TimeRange,
+    positions: (u64, u64),
+}
+
+fn case(count: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Case> {
+    let positions = prop_oneof![
+        2 => Just((0, u64::MAX >> 16)),
+        1 => (0u64..40, 0u64..80),
+    ];
+    (
+        records(count),
+        layout(),
+        reader(),
+        expr(),
+        range(),
+        positions,
+    )
+        .prop_map(|(records, layout, reader, expr, range, positions)| Case {
+            records,
+            layout,
+            reader,
+            expr,
+            range,
+            positions,
+        })
+}
+
+impl Case {
+    fn request(&self, output: Output) -> ScanRequest {
+        let catalogue = StreamCatalogue::built_in();
+        let all = catalogue.iter().map(|stream| stream.number).collect();
+        self.reader
+            .request(output)
+            .with_streams(StreamSelection::Only(all))
+            .with_range(self.range)
+            .with_positions(Position(self.positions.0), Position(self.positions.1))
+            .with_predicate(self.expr.clone())
+    }
+
+    fn run(&self, snapshot: &Snapshot, output: Output) -> ScanOutput {
+        let result = execute(&self.request(output), snapshot).expect("a read");
+        assert!(!result.completeness.partial, "{:?}", result.completeness);
+        result.output
+    }
+
+    /// The matching records, in order of arrival.
+    fn expected(&self) -> Vec<&Record> {
+        self.records
+            .iter()
+            .filter(|record| {
+                self.reader.may_see(record)
+                    && self.range.contains(Timestamp(record.timestamp))
+                    && self.positions.0 < record.position
+                    && record.position <= self.positions.1
+                    && matches(&self.expr, record)
+            })
+            .collect()
+    }
+
+    fn expected_rows(&self, order: Order) -> Vec<(i64, u64, Vec<(String, Kind, String)>)> {
+        let mut rows: Vec<_> = self
+            .expected()
+            .iter()
+            .map(|record| (record.timestamp, record.position, record.stored()))
+            .collect();
+        match order {
+            Order::Arrival => {}
+            Order::Ascending => rows.sort(),
+            Order::Descending => {
+                rows.sort();
+                rows.reverse();
+            }
+        }
+        rows
+    }
+}
+
+fn check_rows(case: &Case, snapshot: &Snapshot) {
+    for order in [Order::Descending, Order::Ascending, Order::Arrival] {
+        let expected = case.expected_rows(order);
+        for (limit, offset, count) in [(1_000, 0, true), (3, 0, false), (3, 2, true), (0, 0, true)]
+        {
+            let output = rows(RowsOutput {
+                order,
+                limit,
+                offset,
+                count,
+                ..RowsOutput::default()
+            });
+            let ScanOutput::Rows(page) = case.run(snapshot, output) else {
+                panic!("not rows");
+            };
+            let found: Vec<_> = page.rows.iter().map(flat).collect();
+            let wanted: Vec<_> = expected.iter().skip(offset).take(limit).cloned().collect();
+            assert_eq!(found, wanted, "{order:?} {limit} {offset}: {}", case.expr);
+            assert_eq!(page.total, count.then_some(expected.len() as u64));
+            let has_more = limit > 0 && expected.len() > offset + limit;
+            assert_eq!(page.cursor.is_some(), has_more);
+        }
+    }
+}
+
+fn check_pages(case: &Case, snapshot: &Snapshot, later: &Snapshot) {
+    for order in [Order::Descending, Order::Ascending, Order::Arrival] {
+        let mut found = Vec::new();
+        let mut cursor = None;
+        let total = case.expected().len() as u64;
+        for page_number in 0.. {
+            let output = rows(RowsOutput {
+                order,
+                limit: 2,
+                cursor,
+                count: true,
+                ..RowsOutput::default()
+            });
+            // Records that arrive between two pages do not belong to them.
+            let at = if page_number == 0 { snapshot } else { later };
+            let ScanOutput::Rows(page) = case.run(at, output) else {
+                panic!("not rows");
+            };
+            assert_eq!(page.total, Some(total), "{}", case.expr);
+            found.extend(page.rows.iter().map(flat));
+            let Some(next) = page.cursor else { break };
+            cursor = Some(next.to_string().parse().expect("a cursor"));
+        }
+        assert_eq!(found, case.expected_rows(order), "{order:?}: {}", case.expr);
+    }
+}
+
+fn check_counts(case: &Case, snapshot: &Snapshot) {
+    let expected = case.expected();
+    assert_eq!(
+        case.run(snapshot, Output::Count),
+        ScanOutput::Count(expected.len() as u64),
+        "{}",
+        case.expr
+    );
+    let extent = expected.iter().map(|record| Timestamp(record.timestamp));
+    let extent = extent.clone().min().zip(extent.max());
+    assert_eq!(
+        case.run(snapshot, Output::TimeExtent),
+        ScanOutput::TimeExtent(extent.map(|(start, end)| TimeRange { start, end })),
+    );
+    for (interval_ns, by) in [
+        (HOUR, None),
+        (5 * HOUR, Some("level")),
+        (NS_PER_DAY, Some("stream")),
+    ] {
+        let output = Output::Histogram {
+            interval_ns,
+            by: by.map(Into::into),
+        };
+        let ScanOutput::Histogram(histogram) = case.run(snapshot, output) else {
+            panic!("no histogram");
+        };
+        assert_eq!(histogram.total(), expected.len() as u64);
+        let mut wanted: BTreeMap<SeriesKey, BTreeMap<i64, u64>> = BTreeMap::new();
+        for record in &expected {
+            let key = match by {
+                None => SeriesKey::All,
+                Some("stream") => SeriesKey::Value(record.stream.into()),
+                Some(name) => match record.get(name) {
+                    Some((_, text)) => SeriesKey::Value(text.into()),
+                    None => SeriesKey::Missing,
+                },
+            };
+            let bucket = record.timestamp.div_euclid(interval_ns) * interval_ns;
+            *wanted.entry(key).or_default().entry(bucket).or_default() += 1;
+        }
+        let found = histogram.series.into_iter().map(|series| {
+            let points = series
+                .points
+                .into_iter()
+                .map(|(time, count)| (time.0, count));
+            (series.key, points.collect())
+        });
+        assert_eq!(found.collect::<BTreeMap<_, _>>(), wanted, "{}", case.expr);
+    }
+}
+
+fn check_facets(case: &Case, snapshot: &Snapshot) {
+    let expected = case.expected();
+    let names = ["source", "status", "stream", "absent"];
+    let output = Output::Facets {
+        fields: names.map(Into::into).to_vec(),
+        limit: 2,
+    };
+    let ScanOutput::Facets(facets) = case.run(snapshot, output) else {
+        panic!("no facets");
+    };
+    for (facet, name) in facets.iter().zip(names) {
+        let mut counts: BTreeMap<&str, u64> = BTreeMap::new();
+        for record in &expected {
+            let value = match name {
+                "stream" => Some(record.stream),
+                name => record.get(name).map(|(_, text)| text),
+            };
+            *counts.entry(value.unwrap_or("\0missing")).or_default() += 1;
+        }
+        counts.remove("\0missing");
+        let mut ranked: Vec<_> = counts
+            .iter()
+            .map(|(value, count)| (u64::MAX - count, *value))
+            .collect();
+        ranked.sort_unstable();
+        let wanted: Vec<_> = ranked
+            .iter()
+            .take(2)
+            .map(|(rank, value)| (*value, u64::MAX - rank))
+            .collect();
+        let found: Vec<_> = facet
+            .values
+            .iter()
+            .map(|value| (value.value.as_str(), value.count))
+            .collect();
+        assert_eq!(found, wanted, "{name} {}", case.expr);
+        assert_eq!(
+            (facet.distinct, facet.is_estimate),
+            (counts.len() as u64, false)
+        );
+    }
+
+    let ScanOutput::Fields(fields) = case.run(snapshot, Output::Fields) else {
+        panic!("no fields");
+    };
+    let mut wanted: BTreeMap<String, (BTreeSet<Kind>, u64)> = BTreeMap::new();
+    for record in &expected {
+        for (name, kind, _) in record.stored() {
+            let entry = wanted.entry(name).or_default();
+            entry.0.insert(kind);
+            entry.1 += 1;
+        }
+    }
+    let found = fields.into_iter().map(|field| {
+        (
+            field.name.to_string(),
+            (field.kinds.into_iter().collect(), field.count),
+        )
+    });
+    assert_eq!(found.collect::<BTreeMap<_, _>>(), wanted, "{}", case.expr);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(400))]
+
+    #[test]
+    fn rows_are_those_of_the_oracle(case in case(0..40)) {
+        check_rows(&case, &snapshot(&case.records, case.layout));
+    }
+
+    #[test]
+    fn counts_are_those_of_the_oracle(case in case(0..40)) {
+        let snapshot = snapshot(&case.records, case.layout);
+        check_counts(&case, &snapshot);
+        check_facets(&case, &snapshot);
+    }
+
+    #[test]
+    fn pages_are_one_big_page_and_new_records_do_not_disturb(
+        mut case in case(1..30),
+        more in records(1..10),
+        other in layout(),
+    ) {
+        let before = snapshot(&case.records, case.layout);
+        let mut all = case.records.clone();
+        all.extend(more.into_iter().map(|record| Record {
+            position: record.position + before.watermark().0,
+            ..record
+        }));
+        // What was in tails may have become segments in between, too.
+        let later = snapshot(&all, other);
+        case.positions = (0, before.watermark().0);
+        check_pages(&case, &before, &later);
+        case.positions = (0, u64::MAX >> 16);
+        check_pages(&case, &before, &later);
+    }
+}
+
+/// Many blocks and both threads: the same checks over thousands of records.
+#[test]
+fn large_scans_are_those_of_the_oracle() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let some = records(2_000)
+        .new_tree(&mut runner)
+        .expect("records")
+        .current();
+    // The same records several times over, each at its own time and position.
+    let records: Vec<Record> = (0..40_000u64)
+        .map(|n| {
+            let record = &some[n as usize % some.len()];
+            Record {
+                position: n + 1,
+                timestamp: record.timestamp + (n as i64 * 7_919) % 1_000_000_007,
+                ..record.clone()
+            }
+        })
+        .collect();
+    let layout = Layout {
+        rows: 9_000,
+        section_every: 2,
+    };
+    let snapshot = snapshot(&records, layout);
+    for index in 0..24 {
+        let expr = match index {
+            0 => Expr::All,
+            _ => expr()
+                .new_tree(&mut runner)
+                .expect("an expression")
+                .current(),
+        };
+        let case = Case {
+            records: Vec::new(),
+            layout,
+            reader: if index % 3 == 2 {
+                Reader::User(vec!["u1"])
+            } else {
+                Reader::Admin
+            },
+            expr,
+            range: TimeRange::ALL,
+            positions: (0, u64::MAX >> 16),
+        };
+        check_large(&case, &snapshot, &records);
+    }
+    assert_eq!(NOW.day().map(|day| i64::from(day.0)), Some(TODAY));
+}
+
+fn check_large(case: &Case, snapshot: &Snapshot, records: &[Record]) {
+    let mut expected: Vec<_> = records
+        .iter()
+        .filter(|record| case.reader.may_see(record) && matches(&case.expr, record))
+        .map(|record| (record.timestamp, record.position))
+        .collect();
+    expected.sort_unstable();
+    expected.reverse();
+    assert_eq!(
+        case.run(snapshot, Output::Count),
+        ScanOutput::Count(expected.len() as u64),
+        "{}",
+        case.expr
+    );
+    let output = Output::Histogram {
+        interval_ns: HOUR,
+        by: Some("source".into()),
+    };
+    let ScanOutput::Histogram(histogram) = case.run(snapshot, output) else {
+        panic!("no histogram");
+    };
+    assert_eq!(histogram.total(), expected.len() as u64);
+    for count in [true, false] {
+        let output = rows(RowsOutput {
+            limit: 500,
+            offset: 100,
+            count,
+            ..RowsOutput::default()
+        });
+        let ScanOutput::Rows(page) = case.run(snapshot, output) else {
+            panic!("not rows");
+        };
+        let found: Vec<_> = page
+            .rows
+            .iter()
+            .map(|row| (row.key.timestamp.0, row.key.position.0))
+            .collect();
+        let wanted: Vec<_> = expected.iter().skip(100).take(500).copied().collect();
+        assert_eq!(found, wanted, "{}", case.expr);
+    }
+}
