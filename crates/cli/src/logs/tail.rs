@@ -17,7 +17,7 @@ use crate::{
 };
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
-use futures_util::StreamExt;
+use futures_util::{FutureExt, StreamExt};
 use reqwest::Url;
 use serde::Deserialize;
 use std::{collections::HashSet, time::Duration};
@@ -37,6 +37,9 @@ const RETRY_LONGEST: Duration = Duration::from_secs(10);
 /// How long a connection may take, and how long it may be silent: the server says something every
 /// second.
 const SILENCE_LONGEST: Duration = Duration::from_secs(30);
+
+/// Records that are printed before they are made visible, at the most.
+const RECORDS_TOGETHER_MAX: usize = 1_000;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -64,7 +67,10 @@ pub struct TailArguments {
 #[derive(Debug, Deserialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 enum Kind {
-    LogEntry,
+    LogEntry {
+        #[serde(default)]
+        cursor: Option<String>,
+    },
     Dropped {
         count: u64,
     },
@@ -206,29 +212,57 @@ async fn read(
     printer: &mut Printer,
 ) -> Result<String> {
     loop {
-        // Everything that is there is printed before it is made visible.
         let waiting = tokio::time::timeout(SILENCE_LONGEST, socket.next());
-        let message = match waiting.await {
+        let mut next = match waiting.await {
             Err(_) => return Ok("it was silent".into()),
-            Ok(None) => return Ok("closed by the server".into()),
-            Ok(Some(Err(error))) => return Ok(error.to_string()),
-            Ok(Some(Ok(message))) => message,
+            Ok(next) => next,
         };
-        match message {
-            Message::Text(text) => match follower.take(&text)? {
-                Some(record) => {
-                    printer.print(&[record], None)?;
-                    printer.flush()?;
-                }
-                None => printer.flush()?,
-            },
-            Message::Close(frame) => {
-                let reason = frame.map(|frame| frame.reason.to_string());
-                let reason = reason.filter(|reason| !reason.is_empty());
-                return Ok(reason.unwrap_or_else(|| "closed by the server".into()));
+        // What is there already is printed together and then made visible.
+        let mut records = Vec::new();
+        let mut lost = None;
+        loop {
+            match received(next) {
+                Received::Text(text) => match follower.take(&text)? {
+                    Taken::Record(record) => records.push(record),
+                    Taken::Nothing => {}
+                    Taken::Lost(reason) => lost = Some(reason),
+                },
+                Received::Nothing => {}
+                Received::Lost(reason) => lost = lost.or(Some(reason)),
             }
-            _ => {}
+            if lost.is_some() || records.len() >= RECORDS_TOGETHER_MAX {
+                break;
+            }
+            match socket.next().now_or_never() {
+                Some(more) => next = more,
+                None => break,
+            }
         }
+        printer.print(&records, None)?;
+        printer.flush()?;
+        if let Some(reason) = lost {
+            return Ok(reason);
+        }
+    }
+}
+
+enum Received {
+    Text(String),
+    Nothing,
+    Lost(String),
+}
+
+fn received(next: Option<Result<Message, SocketError>>) -> Received {
+    match next {
+        None => Received::Lost("closed by the server".into()),
+        Some(Err(error)) => Received::Lost(error.to_string()),
+        Some(Ok(Message::Text(text))) => Received::Text(text.to_string()),
+        Some(Ok(Message::Close(frame))) => {
+            let reason = frame.map(|frame| frame.reason.to_string());
+            let reason = reason.filter(|reason| !reason.is_empty());
+            Received::Lost(reason.unwrap_or_else(|| "closed by the server".into()))
+        }
+        Some(Ok(_)) => Received::Nothing,
     }
 }
 
@@ -238,6 +272,15 @@ struct Follower {
     cursor: Option<String>,
     /// Ids printed since the cursor: a reconnect repeats them.
     since_cursor: HashSet<String>,
+}
+
+/// What a message asks us to do.
+#[derive(Debug)]
+enum Taken {
+    Record(Record),
+    Nothing,
+    /// The server says why it will close the connection.
+    Lost(String),
 }
 
 impl Follower {
@@ -256,33 +299,46 @@ impl Follower {
         url
     }
 
-    /// Takes a message; the record to print, if it is a new one.
-    fn take(&mut self, text: &str) -> Result<Option<Record>> {
+    fn take(&mut self, text: &str) -> Result<Taken> {
         let kind: Kind = serde_json::from_str(text)
             .with_context(|| format!("unreadable message from the server: {}", shown(text)))?;
         match kind {
-            Kind::LogEntry => {
+            Kind::LogEntry { cursor } => {
                 let entry: Entry = serde_json::from_str(text).context("unreadable record")?;
                 let id = entry.data.get("id").map(|id| id.into_owned());
                 let is_new = id.is_none_or(|id| self.since_cursor.insert(id));
-                Ok(is_new.then_some(entry.data))
+                self.advance(cursor);
+                Ok(match is_new {
+                    true => Taken::Record(entry.data),
+                    false => Taken::Nothing,
+                })
             }
             Kind::Dropped { count } => {
-                eprintln!(
-                    "taffrail: {count} records dropped, because they came faster than they were read"
-                );
-                Ok(None)
+                let why = "because they came faster than they were read";
+                eprintln!("taffrail: {count} records dropped, {why}");
+                Ok(Taken::Nothing)
             }
             Kind::Cursor { cursor } => {
-                self.cursor = Some(cursor);
-                self.since_cursor.clear();
-                Ok(None)
+                self.advance(Some(cursor));
+                Ok(Taken::Nothing)
             }
             Kind::Error { detail, status } => match status {
                 Some(401 | 403) => Err(Failure::NotAllowed(detail).into()),
+                Some(503) => Ok(Taken::Lost(detail)),
+                Some(500..) => {
+                    eprintln!("taffrail: {}", shown(&detail));
+                    Ok(Taken::Nothing)
+                }
                 _ => Err(anyhow!(detail)),
             },
-            Kind::Other => Ok(None),
+            Kind::Other => Ok(Taken::Nothing),
+        }
+    }
+
+    fn advance(&mut self, cursor: Option<String>) {
+        if cursor.is_some() {
+            self.cursor = cursor;
+            self.since_cursor.clear();
         }
     }
 }
@@ -306,6 +362,10 @@ mod tests {
 
     /// A server that accepts one connection after the other: each sends its messages and ends
     /// abruptly. After the last one it refuses. Returns the addresses asked for.
+    #[expect(
+        clippy::result_large_err,
+        reason = "the callback's type is tungstenite's"
+    )]
     async fn serve(listener: TcpListener, connections: Vec<Vec<String>>) -> Vec<String> {
         let mut asked = Vec::new();
         for messages in connections {
@@ -414,12 +474,18 @@ mod tests {
         ));
     }
 
+    fn id(taken: Taken) -> Option<String> {
+        match taken {
+            Taken::Record(record) => record.get("id").map(|id| id.into_owned()),
+            _ => None,
+        }
+    }
+
     #[test]
     fn a_reconnect_repeats_nothing() {
         let mut follower = Follower::default();
         let url = Url::parse("ws://h/ws/logs?backlog=10&query=a+b").unwrap();
         assert_eq!(follower.resumed(&url), url);
-        let mut printed = Vec::new();
         let cursor = r#"{"type":"cursor","cursor":"c1"}"#.to_string();
         let sent = [
             entry("1"),
@@ -429,10 +495,8 @@ mod tests {
             entry("2"),
             entry("4"),
         ];
-        for text in &sent {
-            let record = follower.take(text).unwrap();
-            printed.extend(record.and_then(|r| r.get("id").map(|id| id.into_owned())));
-        }
+        let taken = sent.iter().map(|text| follower.take(text).unwrap());
+        let printed: Vec<String> = taken.filter_map(id).collect();
         assert_eq!(printed, ["1", "2", "3", "4"]);
         let resumed = follower.resumed(&url);
         assert_eq!(resumed.query(), Some("query=a+b&cursor=c1"));
@@ -442,17 +506,34 @@ mod tests {
     fn a_cursor_forgets_the_ids_before_it() {
         let mut follower = Follower::default();
         follower.take(&entry("1")).unwrap();
-        follower.take(r#"{"type":"cursor","cursor":"c1"}"#).unwrap();
+        let with_cursor = r#"{"type":"log_entry","data":{"id":"2"},"cursor":"c2"}"#;
+        assert_eq!(
+            id(follower.take(with_cursor).unwrap()).as_deref(),
+            Some("2")
+        );
         assert!(follower.since_cursor.is_empty());
+        assert_eq!(follower.cursor.as_deref(), Some("c2"));
     }
 
     #[test]
     fn errors_and_strange_messages() {
         let mut follower = Follower::default();
-        let error = follower.take(r#"{"type":"error","status":403,"detail":"no more"}"#);
-        let error = error.unwrap_err();
-        assert!(matches!(error.downcast_ref(), Some(Failure::NotAllowed(_))));
-        assert!(follower.take(r#"{"type":"news"}"#).unwrap().is_none());
+        let mut error = |status: u16| {
+            let text = format!(r#"{{"type":"error","status":{status},"detail":"no more"}}"#);
+            follower.take(&text)
+        };
+        let refused = error(403).unwrap_err();
+        assert!(matches!(
+            refused.downcast_ref(),
+            Some(Failure::NotAllowed(_))
+        ));
+        assert!(matches!(error(503), Ok(Taken::Lost(_))));
+        assert!(matches!(error(500), Ok(Taken::Nothing)));
+        assert!(error(400).is_err());
+        assert!(matches!(
+            follower.take(r#"{"type":"news"}"#),
+            Ok(Taken::Nothing)
+        ));
         assert!(follower.take("hello").is_err());
     }
 }
