@@ -21,7 +21,7 @@ use taffrail_model::{
     level::Level,
     tenant::DEFAULT_TENANT,
 };
-use tokio::sync::mpsc;
+use tokio::sync::{mpsc, watch};
 
 /// Events that wait for their commit at the most: some seconds of a busy server.
 const QUEUE_EVENTS_MAX: usize = 8_192;
@@ -73,6 +73,17 @@ impl OwnEvent {
 pub(crate) struct OwnEvents {
     queue: mpsc::Sender<Queued>,
     lost: Arc<AtomicU64>,
+    /// Whether the task that commits has ended.
+    is_drained: watch::Receiver<bool>,
+}
+
+impl OwnEvents {
+    /// Waits until what was queued before the engine began to stop is committed.
+    pub(crate) async fn drained(&self) {
+        let mut is_drained = self.is_drained.clone();
+        // An error means that the task is gone: there is nothing to wait for.
+        let _ = is_drained.wait_for(|drained| *drained).await;
+    }
 }
 
 #[derive(Debug)]
@@ -81,15 +92,21 @@ pub(crate) struct Queued {
     event: OwnEvent,
 }
 
-pub(crate) fn channel() -> (OwnEvents, mpsc::Receiver<Queued>) {
-    let (queue, receiver) = mpsc::channel(QUEUE_EVENTS_MAX);
-    (
-        OwnEvents {
-            queue,
-            lost: Arc::default(),
-        },
-        receiver,
-    )
+/// The end of the queue that commits.
+pub(crate) struct Outlet {
+    queue: mpsc::Receiver<Queued>,
+    drained: watch::Sender<bool>,
+}
+
+pub(crate) fn channel() -> (OwnEvents, Outlet) {
+    let (queue_in, queue) = mpsc::channel(QUEUE_EVENTS_MAX);
+    let (drained, is_drained) = watch::channel(false);
+    let own_events = OwnEvents {
+        queue: queue_in,
+        lost: Arc::default(),
+        is_drained,
+    };
+    (own_events, Outlet { queue, drained })
 }
 
 impl Engine {
@@ -112,7 +129,8 @@ impl Engine {
 }
 
 /// Commits queued events until the engine is closed; what is queued then is committed still.
-pub(crate) fn spawn(engine: &Engine, mut queue: mpsc::Receiver<Queued>) {
+pub(crate) fn spawn(engine: &Engine, outlet: Outlet) {
+    let Outlet { mut queue, drained } = outlet;
     let weak = Arc::downgrade(&engine.inner);
     let mut stopping = engine.inner.stopping.subscribe();
     tokio::spawn(async move {
@@ -131,6 +149,7 @@ pub(crate) fn spawn(engine: &Engine, mut queue: mpsc::Receiver<Queued>) {
             let Some(inner) = weak.upgrade() else { return };
             commit(&Engine { inner }, std::mem::take(&mut group)).await;
             if !is_open {
+                drained.send_replace(true);
                 return;
             }
         }

@@ -12,7 +12,10 @@ use taffrail_model::{
     stream::StreamDefinition,
 };
 use taffrail_pipeline::{Arrival, clean::CleanBatch};
-use taffrail_storage::store::{CommitError, CommitRequest, Idempotency, Recall};
+use taffrail_storage::{
+    Recall,
+    store_core::{CommitError, CommitRequest, IdempotencyKey as StoredKey},
+};
 use tokio::sync::oneshot;
 
 /// What a sender is told.
@@ -171,7 +174,7 @@ impl Engine {
                 if let Reserved::Repeat(answer) = self.reserve(principal, &key).await? {
                     return Ok(answer);
                 }
-                Some(Idempotency {
+                Some(StoredKey {
                     scope: principal.credential.clone(),
                     key: key.key,
                     body_hash: key.body_hash,
@@ -214,7 +217,7 @@ impl Engine {
                 // The first of the two is being committed: its outcome decides.
                 Recall::InFlight(waiter) => {
                     let (done_in, done) = oneshot::channel();
-                    waiter.on_done(Box::new(move || drop(done_in.send(()))));
+                    waiter.notify(Box::new(move || drop(done_in.send(()))));
                     drop(done.await);
                 }
             }
@@ -223,10 +226,14 @@ impl Engine {
 
     async fn commit_to_store(&self, request: CommitRequest) -> Result<Position, CommitError> {
         let (reply_in, reply) = oneshot::channel();
-        self.inner.store.commit(
-            request,
-            Box::new(move |outcome| drop(reply_in.send(outcome))),
-        );
+        let store = self.inner.store.clone();
+        // Encoding for the log is done by the thread that commits: milliseconds for a large batch.
+        tokio::task::spawn_blocking(move || {
+            store.commit(
+                request,
+                Box::new(move |outcome| drop(reply_in.send(outcome))),
+            );
+        });
         match reply.await {
             Ok(outcome) => outcome.map(|committed| committed.last),
             Err(_) => Err(CommitError::Closed),

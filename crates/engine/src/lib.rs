@@ -17,14 +17,22 @@ pub mod live;
 pub mod maintenance;
 pub mod options;
 pub mod read;
+pub mod spool;
 pub mod status;
 
 use crate::{admission::Admission, events::OwnEvents, options::EngineOptions};
 use parking_lot::RwLock;
-use std::sync::Arc;
+use std::{
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+use taffrail_meta::Meta;
 use taffrail_model::{clock::Clock, stream::StreamCatalogue, time::Timestamp};
 use taffrail_pipeline::Pipeline;
-use taffrail_storage::{snapshot::Snapshot, store::Store};
+use taffrail_storage::{
+    local_files::DirectoryLock, recovery::RecoveryReport, snapshot::Snapshot, store::Store,
+    store_core::MaintenanceError,
+};
 use tokio::sync::watch;
 
 /// Accounts, keys and sessions: the metadata that the server's authentication works on.
@@ -49,8 +57,11 @@ struct Inner {
     own_events: OwnEvents,
     /// Watermark of the store, for whoever follows it.
     watermark: watch::Receiver<u64>,
-    recovery: taffrail_storage::store::RecoveryReport,
+    recovery: RecoveryReport,
+    new_key_file: Option<PathBuf>,
     stopping: watch::Sender<bool>,
+    /// The directory stays locked as long as anything works on it.
+    _lock: DirectoryLock,
 }
 
 impl Engine {
@@ -74,7 +85,7 @@ impl Engine {
 
     /// What recovery found at the start.
     #[must_use]
-    pub fn recovery(&self) -> &taffrail_storage::store::RecoveryReport {
+    pub fn recovery(&self) -> &RecoveryReport {
         &self.inner.recovery
     }
 
@@ -82,6 +93,28 @@ impl Engine {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.inner.clock.now()
+    }
+
+    /// The key file, if this start made it: without a copy of it the data is lost with the disk
+    /// that holds it, so its owner must be told.
+    #[must_use]
+    pub fn new_key_file(&self) -> Option<&Path> {
+        self.inner.new_key_file.as_deref()
+    }
+
+    /// Commits the own events that wait, stops background tasks and the store's threads, and
+    /// closes the metadata. Later commits are refused; live tails end.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`] if the store could not be put in order; what was acknowledged is
+    /// durable all the same.
+    pub async fn close(&self) -> Result<(), MaintenanceError> {
+        self.inner.stopping.send_replace(true);
+        self.inner.own_events.drained().await;
+        let store = self.inner.store.clone();
+        let closed = tokio::task::spawn_blocking(move || store.close()).await;
+        self.inner.meta.close().await;
+        closed.unwrap_or(Err(MaintenanceError::Closed))
     }
 
     fn snapshot(&self) -> Arc<Snapshot> {

@@ -1,52 +1,28 @@
-//! Background tasks: idempotent, without input, woken by a timer.
+//! Background tasks of the engine: idempotent, without input, woken by a timer. Those of the log
+//! store (flush, retention, manifest snapshots) run on the store's own threads.
 use crate::{Engine, events::OwnEvent};
 use std::{sync::Arc, time::Duration};
+use taffrail_meta::Meta;
 use taffrail_model::level::Level;
 
-/// How often expired days are looked for.
-const RETENTION_EVERY: Duration = Duration::from_secs(600);
-/// How often the manifest is written as a snapshot, which bounds what a start replays.
-const MANIFEST_SNAPSHOT_EVERY: Duration = Duration::from_secs(900);
+/// How often the store's state is compared with what was last told.
+const WATCH_EVERY: Duration = Duration::from_secs(2);
+/// How often sessions that ended are removed.
+const PURGE_EVERY: Duration = Duration::from_secs(3_600);
 
 pub(crate) fn spawn(engine: &Engine) {
-    every(engine, RETENTION_EVERY, |engine| {
-        match engine.inner.store.retain() {
-            Ok(report) if report.sections_removed > 0 => {
-                engine.record_own_event(
-                    OwnEvent::new(
-                        "system.application",
-                        Level::Info,
-                        "expired days were removed",
-                    )
-                    .with_number("sections_removed", report.sections_removed as i64),
-                );
-            }
-            Ok(_) => {}
-            Err(error) => failed(engine, "retention", &error),
-        }
-    });
-    every(engine, MANIFEST_SNAPSHOT_EVERY, |engine| {
-        if let Err(error) = engine.inner.store.write_manifest_snapshot() {
-            failed(engine, "manifest snapshot", &error);
-        }
-    });
+    spawn_watch(engine);
+    spawn_purge(engine);
 }
 
-fn failed(engine: &Engine, task: &str, error: &dyn std::error::Error) {
-    tracing::error!(task, %error, "background task failed");
-    engine.record_own_event(
-        OwnEvent::new("system.application", Level::Error, format!("{task} failed"))
-            .with("error.message", error.to_string()),
-    );
-}
-
-/// Runs `task` on a blocking thread at once and then at every `interval`, until the engine closes.
-fn every(engine: &Engine, interval: Duration, task: fn(&Engine)) {
+/// Tells of changes of the store's state in `system.application`: faults, refusal, recovery.
+fn spawn_watch(engine: &Engine) {
     let weak = Arc::downgrade(&engine.inner);
     let mut stopping = engine.inner.stopping.subscribe();
     tokio::spawn(async move {
-        let mut timer = tokio::time::interval(interval);
-        timer.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut timer = tokio::time::interval(WATCH_EVERY);
+        let mut told_faults = 0;
+        let mut told_refusing = None;
         loop {
             tokio::select! {
                 _ = timer.tick() => {}
@@ -54,12 +30,49 @@ fn every(engine: &Engine, interval: Duration, task: fn(&Engine)) {
             }
             let Some(inner) = weak.upgrade() else { return };
             let engine = Engine { inner };
-            if tokio::task::spawn_blocking(move || task(&engine))
-                .await
-                .is_err()
-            {
-                tracing::error!("a background task panicked");
+            let status = engine.inner.store.status();
+            for fault in status.faults.iter().skip(told_faults) {
+                engine.record_own_event(
+                    OwnEvent::new(APPLICATION, Level::Critical, "records cannot be read")
+                        .with("file", fault.file.clone())
+                        .with("detail", fault.detail.clone()),
+                );
+            }
+            told_faults = status.faults.len();
+            if status.refusing != told_refusing {
+                engine.record_own_event(match &status.refusing {
+                    Some(reason) => {
+                        OwnEvent::new(APPLICATION, Level::Critical, "the log takes no records")
+                            .with("reason", reason.clone())
+                    }
+                    None => OwnEvent::new(APPLICATION, Level::Info, "the log takes records again"),
+                });
+                told_refusing = status.refusing;
             }
         }
     });
 }
+
+fn spawn_purge(engine: &Engine) {
+    let weak = Arc::downgrade(&engine.inner);
+    let mut stopping = engine.inner.stopping.subscribe();
+    tokio::spawn(async move {
+        let mut timer = tokio::time::interval(PURGE_EVERY);
+        loop {
+            tokio::select! {
+                _ = timer.tick() => {}
+                _ = stopping.wait_for(|stop| *stop) => return,
+            }
+            let Some(inner) = weak.upgrade() else { return };
+            let engine = Engine { inner };
+            if let Err(error) = engine.meta().purge_sessions().await {
+                engine.record_own_event(
+                    OwnEvent::new("system.database", Level::Error, "old sessions stay")
+                        .with("error.message", error.to_string()),
+                );
+            }
+        }
+    });
+}
+
+const APPLICATION: &str = "system.application";

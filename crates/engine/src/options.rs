@@ -12,9 +12,11 @@ use taffrail_model::{
 };
 use taffrail_pipeline::{ConfigError, Pipeline, PipelineConfig};
 use taffrail_storage::{
-    keys::{KeyError, KeyFile},
-    local_files::LocalFiles,
-    store::{OpenError as StoreOpenError, Store, StoreOptions},
+    keys::{KeyFile, KeyFileError},
+    local_files::{DirectoryLock, LocalFiles, LockError},
+    recovery::{OpenError as StoreOpenError, RecoveryReport},
+    store::Store,
+    store_core::StoreOptions,
 };
 use tokio::sync::watch;
 
@@ -76,9 +78,12 @@ pub enum OpenError {
     /// The metadata database.
     #[error("cannot open the metadata database")]
     Meta(#[source] MetaError),
+    /// Another process works on the data directory.
+    #[error(transparent)]
+    Lock(LockError),
     /// The key-encryption key.
     #[error("cannot use the key file")]
-    Key(#[source] KeyError),
+    Key(#[source] KeyFileError),
     /// The log store.
     #[error("cannot open the log store")]
     Store(#[source] StoreOpenError),
@@ -110,10 +115,7 @@ impl Engine {
         options: EngineOptions,
         clock: Arc<dyn Clock>,
     ) -> Result<Engine, OpenError> {
-        std::fs::create_dir_all(&options.directory).map_err(|source| OpenError::Directory {
-            directory: options.directory.clone(),
-            source,
-        })?;
+        let lock = DirectoryLock::acquire(&options.directory).map_err(OpenError::Lock)?;
         let key_file = key_file(&options)?;
         let row_key_file = key_file.with_extension("rows.key");
         let meta: AnyMeta = SqliteMeta::open(
@@ -126,8 +128,8 @@ impl Engine {
         .into();
         let catalogue = Arc::new(catalogue(&options, &meta).await?);
         let pipeline = Pipeline::new(options.pipeline.clone()).map_err(OpenError::Pipeline)?;
-        let (store, recovery) =
-            open_store(&options, key_file, catalogue.clone(), clock.clone()).await?;
+        let opened = open_store(&options, key_file, catalogue.clone(), clock.clone()).await?;
+        let store = opened.store;
         let (watermark_in, watermark) = watch::channel(store.snapshot().watermark().0);
         store.subscribe(Box::new(move |position| {
             watermark_in.send_if_modified(|have| {
@@ -149,8 +151,10 @@ impl Engine {
                 admission: Admission::default(),
                 own_events,
                 watermark,
-                recovery,
+                recovery: opened.recovery,
+                new_key_file: opened.new_key_file,
                 stopping,
+                _lock: lock,
             }),
         };
         events::spawn(&engine, event_queue);
@@ -183,6 +187,40 @@ async fn catalogue(options: &EngineOptions, meta: &AnyMeta) -> Result<StreamCata
             .map_err(OpenError::Stream)?;
     }
     Ok(catalogue)
+}
+
+struct OpenedStore {
+    store: Store,
+    recovery: RecoveryReport,
+    /// The key file, if this start made it.
+    new_key_file: Option<PathBuf>,
+}
+
+/// Recovery reads and replays files, so it runs where a thread may block.
+async fn open_store(
+    options: &EngineOptions,
+    key_file: PathBuf,
+    catalogue: Arc<StreamCatalogue>,
+    clock: Arc<dyn Clock>,
+) -> Result<OpenedStore, OpenError> {
+    let store_options = StoreOptions {
+        tails_bytes_max: options.tails_bytes_max,
+        encryption: options.is_encrypted,
+        catalogue,
+        ..StoreOptions::new(options.directory.join("store"))
+    };
+    let opened = tokio::task::spawn_blocking(move || {
+        let (kek, is_new) = KeyFile::load_or_create(&key_file).map_err(OpenError::Key)?;
+        let (store, recovery) =
+            Store::open(store_options, Arc::new(LocalFiles), clock, Arc::new(kek))
+                .map_err(OpenError::Store)?;
+        Ok(OpenedStore {
+            store,
+            recovery,
+            new_key_file: is_new.then_some(key_file),
+        })
+    });
+    opened.await.map_err(|_| OpenError::Interrupted)?
 }
 
 /// The key file: where the options say, or in the home directory under the data directory's id.

@@ -18,9 +18,9 @@ use taffrail_model::{
     time::TimeRange,
 };
 use taffrail_query::{
-    Completeness, Context, CursorError, Expr, Facet, FieldSummary, Histogram, Order, Output, Page,
-    ParseError, RowsOutput, ScanError, ScanOutput, ScanRequest, StreamSelection, literal_words,
-    parse,
+    Completeness, ContextResult, CursorError, Expr, Facet, FieldSummary, Histogram, Order, Output,
+    Page, ParseError, RowsOutput, ScanError, ScanOutput, ScanRequest, StreamSelection,
+    literal_words, parse,
 };
 
 /// Which records are asked for: what all reads have in common.
@@ -215,8 +215,8 @@ impl Engine {
         })
     }
 
-    /// A record with those around it in its stream; `None` if there is none that the principal
-    /// may see.
+    /// A record with those around it in its stream; none if there is no such record that the
+    /// principal may see.
     ///
     /// # Errors
     /// [`ReadError`].
@@ -227,7 +227,7 @@ impl Engine {
         before: usize,
         after: usize,
         is_same_source: bool,
-    ) -> Result<Option<Context>, ReadError> {
+    ) -> Result<ContextResult, ReadError> {
         // A record is found by its id whatever its stream: the stream is in the id.
         let request = self
             .request(principal, &Question::default(), Output::Count)?
@@ -240,6 +240,7 @@ impl Engine {
             after,
             is_same_source,
         )?;
+        self.report(&found.completeness);
         Ok(found)
     }
 
@@ -260,9 +261,7 @@ impl Engine {
         pick: impl FnOnce(ScanOutput) -> Option<T>,
     ) -> Result<Answer<T>, ReadError> {
         let result = taffrail_query::execute(request, &self.snapshot())?;
-        for fault in &result.completeness.faults {
-            self.inner.store.report_fault(fault.clone());
-        }
+        self.report(&result.completeness);
         // A scan answers with the variant that it was asked for; anything else is its defect, and
         // is told as a query that was cut off rather than as an empty answer.
         let value = pick(result.output).ok_or(ReadError::Scan(ScanError::Cancelled))?;
@@ -271,6 +270,13 @@ impl Engine {
             completeness: result.completeness,
             watermark: result.watermark,
         })
+    }
+
+    /// Tells the store what a scan could not read, so that health shows it.
+    fn report(&self, completeness: &Completeness) {
+        for fault in &completeness.faults {
+            self.inner.store.report_fault(fault.clone());
+        }
     }
 
     /// The one place where a question becomes a scan, with the principal's row policy.

@@ -1,6 +1,6 @@
 //! What health and metrics show.
 use crate::Engine;
-use taffrail_storage::store::StoreStatus;
+use taffrail_storage::store_core::StoreStatus;
 
 /// State of the engine at a moment.
 #[derive(Clone, Debug)]
