@@ -29,9 +29,9 @@ impl ReadAt for Bytes {
     fn read(&self, offset: u64, bytes: usize) -> Result<Vec<u8>, ReadError> {
         let start = offset as usize;
         let range = self.0.get(start..start + bytes);
-        range.map(<[u8]>::to_vec).ok_or(ReadError::Missing {
-            file: self.name(),
-        })
+        range
+            .map(<[u8]>::to_vec)
+            .ok_or(ReadError::Missing { file: self.name() })
     }
 
     fn name(&self) -> String {
@@ -47,6 +47,8 @@ struct Totals {
     encode: Duration,
     decode: Duration,
     lookup: Duration,
+    open: Duration,
+    opened: usize,
     passed: usize,
     asked: usize,
     columns: BTreeMap<String, (String, u64, u64)>,
@@ -154,6 +156,13 @@ fn measure(input: SectionInput, totals: &mut Totals) -> Result<(), Box<dyn std::
         }
     }
     totals.lookup += begin.elapsed();
+    // One block of text with nothing decoded before but the directory, as a rare hit needs it.
+    for block in (0..reader.blocks()?.len()).step_by(9) {
+        let begin = Instant::now();
+        reader.column(block, "message")?;
+        totals.open += begin.elapsed();
+        totals.opened += 1;
+    }
     Ok(())
 }
 
@@ -179,6 +188,10 @@ fn report(totals: &Totals) {
         speed(totals.encode),
         totals.encode.as_secs_f64() * 1e6 / totals.rows.max(1) as f64,
         speed(totals.decode)
+    );
+    println!(
+        "a block of message is opened in {:.0} us",
+        totals.open.as_secs_f64() * 1e6 / totals.opened.max(1) as f64
     );
     println!(
         "absent words in message: {} of {} block filters pass, {:.0} ns each",

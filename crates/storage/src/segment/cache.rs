@@ -33,6 +33,7 @@ pub(super) enum Part {
     Frame,
     Filters,
     Dictionary,
+    DictionaryTokens,
     FixedDictionary,
     Timestamps,
     Positions,

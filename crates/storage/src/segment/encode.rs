@@ -16,15 +16,18 @@ use super::{
     gather::{Gathered, RowsPart, Values},
     ints,
     number::{number_of, parse_decimal, parse_integer, rescale, trimmed_decimals},
-    text::{DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES, FRAME_PLAIN_BYTES_MAX, pack, push_text},
+    text::{
+        BLOCK_TEXT_BYTES_MAX, DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES, FRAME_PLAIN_BYTES_MAX,
+        pack, push_text,
+    },
 };
 use crate::read::Extent;
 use hashbrown::{HashMap, HashSet};
 use taffrail_model::{column::Kind, limits::BLOCK_ROWS, position::Position, time::Timestamp};
 use zstd::bulk::Compressor;
 
-/// Level of zstd. By measurement: 1 is 6% larger and 15% quicker over all, 5 and above cost more
-/// time than they save space.
+/// Level of zstd. Measured on 1,000,000 log records, all columns, bytes a record and us of encoding:
+/// level 1 35.0, 1.06; 2 34.5, 1.2; 3 34.4, 1.2; 5 33.7, 1.6; on prose level 1 is 20% larger than 3.
 const ZSTD_LEVEL: i32 = 3;
 /// Distinct values of a dictionary: beyond it, codes cost as much as text.
 const DICTIONARY_ENTRIES_MAX: usize = 1 << 16;
@@ -38,6 +41,8 @@ const SAMPLE_RUN_BYTES: usize = 64 << 10;
 /// Text must be smaller than this part (in percent) of what the best other encoding takes: those
 /// are opened by block, searched without unpacking and have statistics.
 const TEXT_COST_PERCENT: usize = 85;
+/// Values for which text must save a byte; less is not worth what a dictionary can do.
+const TEXT_GAIN_VALUES: usize = 2;
 /// A sorted dictionary of ids may cost this much (in percent) of plain ids: it finds an id at once.
 const FIXED_DICTIONARY_COST_PERCENT: usize = 105;
 
@@ -546,7 +551,9 @@ fn is_text_smaller(
     let sample_cost = packed_bytes + filter_tokens;
     let text_bytes = values.text_bytes() + values.len();
     let estimate = text_bytes as u128 * sample_cost as u128 / plain_bytes.max(1) as u128;
-    Ok(estimate * 100 < cost as u128 * TEXT_COST_PERCENT as u128)
+    let gain = cost as u128 - estimate.min(cost as u128);
+    Ok(estimate * 100 < cost as u128 * TEXT_COST_PERCENT as u128
+        && gain > (values.len() / TEXT_GAIN_VALUES) as u128)
 }
 
 /// Appends a column as compressed runs with a filter of tokens for each group of blocks.
@@ -560,9 +567,11 @@ fn encode_text(
     let mut writer = TextWriter::new(compressor);
     let start = out.len();
     for block in values.blocks() {
+        let mut block_bytes = 0;
         for index in block {
             let text = values.text(index);
-            if text.len() > FRAME_PLAIN_BYTES_MAX / 2 {
+            block_bytes += text.len();
+            if block_bytes > BLOCK_TEXT_BYTES_MAX || text.len() > FRAME_PLAIN_BYTES_MAX / 2 {
                 return Err(EncodeError::ValueTooLarge {
                     column: name.into(),
                     bytes: text.len(),

@@ -70,7 +70,8 @@ pub enum EncodeError {
         /// How many there were.
         columns: usize,
     },
-    /// A value larger than a batch may be.
+    /// A value larger than half a batch, or a block whose values are larger than as many records
+    /// of the largest size.
     #[error("a value of {bytes} bytes in {column} does not fit into a section")]
     ValueTooLarge {
         /// Name of its column.

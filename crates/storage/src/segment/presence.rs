@@ -18,7 +18,8 @@ const LISTED_ABSENT: u8 = 4;
 
 /// Rows of the section's `block`, of `rows` in all.
 pub(super) fn rows_of_block(rows: usize, block: usize) -> usize {
-    rows.saturating_sub(block * BLOCK_ROWS).min(BLOCK_ROWS)
+    rows.saturating_sub(block.saturating_mul(BLOCK_ROWS))
+        .min(BLOCK_ROWS)
 }
 
 /// Appends one block: `present` are its rows with a value, ascending, of `rows`.

@@ -16,7 +16,7 @@ use super::{
     ints,
     number::{trimmed_decimals, write_decimal},
     presence::{Presence, rows_of_block},
-    text::Texts,
+    text::{BLOCK_TEXT_BYTES_MAX, Texts},
     wire::{Cursor, Flaw},
 };
 use crate::read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash};
@@ -31,6 +31,8 @@ const READ_BYTES: u64 = 64 << 10;
 /// Entries of a dictionary above which a token's codes are looked for in each block: in a small
 /// one they are nearly everywhere.
 const DICTIONARY_ENTRIES_SMALL: usize = 64;
+/// Tokens of a dictionary that are held in memory (8 MiB); beyond it, its filter says nothing.
+const DICTIONARY_TOKENS_MAX: usize = 1 << 19;
 
 /// Reads one section of a segment.
 pub struct SectionReader {
@@ -48,12 +50,8 @@ struct OpenColumn {
     directory: Arc<ColumnDirectory>,
 }
 
-/// A dictionary of texts with the hashes of their tokens.
-struct TextDictionary {
-    texts: Texts,
-    /// (hash of a token, code), ascending.
-    tokens: Vec<(u64, u32)>,
-}
+/// The tokens of a dictionary: (hash, code), ascending; `None` if they are too many to be held.
+type DictionaryTokens = Option<Vec<(u64, u32)>>;
 
 /// Where a looked-up id stands in a dictionary.
 struct Found {
@@ -190,7 +188,7 @@ impl SectionReader {
         Ok(OpenColumn {
             number,
             area,
-            
+
             directory: self.cache.get_or_load(key, load)?,
             presence,
         })
@@ -270,20 +268,36 @@ impl SectionReader {
         entries: usize,
         bytes: usize,
         plain_bytes: usize,
-    ) -> Result<Arc<TextDictionary>, ReadError> {
+    ) -> Result<Arc<Texts>, ReadError> {
         let key = self.key(Part::Dictionary, column.number, 0);
         self.cache.get_or_load(key, || {
             let texts = self.read(column.area, bytes, |packed| {
                 Texts::unpack(&packed, plain_bytes, entries)
             })?;
+            let bytes = texts.memory_bytes();
+            Ok((texts, bytes))
+        })
+    }
+
+    /// Which entries of a dictionary have which tokens.
+    fn dictionary_tokens(
+        &self,
+        column: &OpenColumn,
+        texts: &Texts,
+    ) -> Result<Arc<DictionaryTokens>, ReadError> {
+        let key = self.key(Part::DictionaryTokens, column.number, 0);
+        self.cache.get_or_load(key, || {
             let mut tokens = Vec::new();
             for (code, text) in (0u32..).zip(texts.iter()) {
                 filter::token_hashes(text, |hash| tokens.push((hash, code)));
+                if tokens.len() > DICTIONARY_TOKENS_MAX {
+                    return Ok((None, 0));
+                }
             }
             tokens.sort_unstable();
             tokens.dedup();
-            let bytes = texts.memory_bytes() + tokens.len() * 16;
-            Ok((TextDictionary { texts, tokens }, bytes))
+            let bytes = tokens.len() * 16;
+            Ok((Some(tokens), bytes))
         })
     }
 
@@ -333,7 +347,7 @@ impl SectionReader {
                     for code in ints::decode(cursor, count)? {
                         let text = usize::try_from(code)
                             .ok()
-                            .and_then(|code| dictionary.texts.get(code))
+                            .and_then(|code| dictionary.get(code))
                             .ok_or(Flaw("a code is not in the dictionary"))?;
                         sink.push(|out| out.push_str(text))?;
                     }
@@ -488,14 +502,17 @@ impl SectionReader {
         &self,
         column: &OpenColumn,
         block: usize,
-        dictionary: &TextDictionary,
+        texts: &Texts,
         hash: u64,
     ) -> Result<bool, ReadError> {
-        let tokens = &dictionary.tokens;
+        let tokens = self.dictionary_tokens(column, texts)?;
+        let Some(tokens) = &*tokens else {
+            return Ok(true);
+        };
         let start = tokens.partition_point(|(have, _)| *have < hash);
         let end = tokens.partition_point(|(have, _)| *have <= hash);
         let wanted = &tokens[start..end];
-        if wanted.is_empty() || dictionary.texts.len() <= DICTIONARY_ENTRIES_SMALL {
+        if wanted.is_empty() || texts.len() <= DICTIONARY_ENTRIES_SMALL {
             return Ok(!wanted.is_empty());
         }
         self.has_code(column, block, |code| {
@@ -558,15 +575,15 @@ impl SectionReader {
             .partition_point(|first| first <= range.start())
             .saturating_sub(1);
         let mut found: Option<RangeInclusive<i64>> = None;
-        for page in begin..firsts.len() {
-            if firsts[page] > *range.end() {
+        for (page, first) in firsts.iter().enumerate().skip(begin) {
+            if first > range.end() {
                 break;
             }
             let (at, bytes) = pages.span(page);
             let numbers = self.read(column.area + at, bytes, |bytes| {
                 let mut numbers = Vec::new();
                 let count = entries_of_page(entries, page);
-                decode_fixed_page(&bytes, squeeze, firsts[page], count, &mut numbers)?;
+                decode_fixed_page(&bytes, squeeze, *first, count, &mut numbers)?;
                 Ok(numbers)
             })?;
             let base = (page * FIXED_PAGE_ENTRIES) as i64;
@@ -665,9 +682,10 @@ struct Sink {
 impl Sink {
     fn push(&mut self, write: impl FnOnce(&mut String)) -> Result<(), Flaw> {
         write(&mut self.text);
-        let end = u32::try_from(self.text.len())
-            .map_err(|_| Flaw("a block has more than 4 GiB of text"))?;
-        self.ends.push(end);
+        if self.text.len() > BLOCK_TEXT_BYTES_MAX {
+            return Err(Flaw("a block has more text than it may have"));
+        }
+        self.ends.push(self.text.len() as u32);
         Ok(())
     }
 }
@@ -681,9 +699,6 @@ fn decode_plain(
 ) -> Result<(), Flaw> {
     match layout {
         Layout::Constant { text } => {
-            if text.len().saturating_mul(count) > CONSTANT_BLOCK_BYTES_MAX {
-                return Err(Flaw("a constant is too long"));
-            }
             (0..count).try_for_each(|_| sink.push(|out| out.push_str(text)))
         }
         Layout::Integer => {
@@ -730,9 +745,6 @@ fn decode_plain(
         Layout::FixedDictionary { .. } | Layout::Dictionary { .. } | Layout::Text { .. } => Ok(()),
     }
 }
-
-/// Bytes of a block of a constant: the longest constant in every row.
-const CONSTANT_BLOCK_BYTES_MAX: usize = 16 << 20;
 
 /// Ids that hold a folded word, as a range; `Err(false)` if none can, `Err(true)` if the form does
 /// not tell.
@@ -897,8 +909,12 @@ pub fn decode_all(reader: &SectionReader) -> Result<SectionInput, ReadError> {
             }
             let decoded = reader.decode_block(&column, block)?;
             if all.text().len() + decoded.text().len() > u32::MAX as usize {
-                let flaw = Flaw("a column has more than 4 GiB of text");
-                return Err(reader.damaged(column.area, flaw));
+                // No damage: a `Column` holds 4 GiB. Such a section is read block by block.
+                let too_large = std::io::Error::from(std::io::ErrorKind::FileTooLarge);
+                return Err(ReadError::Io {
+                    file: reader.source.name(),
+                    source: Arc::new(too_large),
+                });
             }
             all.append((block * BLOCK_ROWS) as u32, &decoded);
         }
