@@ -1,1 +1,28 @@
-//! Being built.
+//! The server: REST, live tail, health and metrics over one HTTP port. The only place that knows
+//! HTTP, sessions in cookies, and status codes.
+//!
+//! Invariants
+//! - Every route asks for a [`auth::Caller`] but those for health, login, the banner and the
+//!   description of the API; the test of the routes goes through all of them.
+//! - Every error is a [`problem::Problem`]; the status is chosen in [`problem`] alone, and its
+//!   text never holds what another tenant has.
+//! - Nothing that takes long runs on an asynchronous thread: bodies are decoded and records are
+//!   read on blocking threads, a bounded number at a time, and a read ends when nobody waits.
+//!
+//! What is where: [`config`] the layers of configuration; [`auth`] who asks; [`http`] one file
+//! for each area of routes; [`live`] the live tail; [`server`] start, connections and stop.
+
+pub mod auth;
+pub mod config;
+pub mod http;
+pub mod live;
+mod origin;
+mod parameters;
+pub mod problem;
+mod reads;
+mod record_json;
+mod request_log;
+pub mod server;
+mod state;
+
+pub use server::{ServeError, Server, ServerOptions, serve};

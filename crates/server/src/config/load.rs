@@ -1,0 +1,529 @@
+//! Reads the layers and lays them over each other.
+use super::{
+    BOOTSTRAP_KEY_CHARS_MIN, BootstrapKey, Config, ConfigFault, ConfigFaults, FirstAdmin, Loaded,
+    Place,
+    file::{ConfigFile, parse_listen, parse_switch, parse_tails_bytes},
+};
+use std::path::{Path, PathBuf};
+
+/// Bytes of a configuration file: a larger one is no configuration.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+/// Variables that belong to the client and the scripts, not to the server.
+const OTHER_VARIABLES: &[&str] = &[
+    "TAFFRAIL_URL",
+    "TAFFRAIL_TOKEN",
+    "TAFFRAIL_TOKEN_FILE",
+    "TAFFRAIL_LOG",
+];
+const VARIABLES: &[&str] = &[
+    "TAFFRAIL_LISTEN",
+    "TAFFRAIL_DATA_DIR",
+    "TAFFRAIL_KEY_FILE",
+    "TAFFRAIL_ENCRYPTION",
+    "TAFFRAIL_TAILS_BYTES",
+    "TAFFRAIL_METRICS_PUBLIC",
+    "TAFFRAIL_ADMIN_USER",
+    "TAFFRAIL_ADMIN_PASSWORD",
+    "TAFFRAIL_BOOTSTRAP_KEY",
+];
+
+/// Where the layers come from.
+#[derive(Clone, Debug, Default)]
+pub struct Sources {
+    /// Files in order that are read if they exist.
+    pub optional_files: Vec<PathBuf>,
+    /// The file of `--config`, which must exist.
+    pub config_file: Option<PathBuf>,
+    /// The environment.
+    pub environment: Vec<(String, String)>,
+    /// `--listen`.
+    pub listen: Option<String>,
+    /// `--data-dir`.
+    pub data_dir: Option<PathBuf>,
+    /// `--key-file`.
+    pub key_file: Option<PathBuf>,
+}
+
+impl Sources {
+    /// The standard places and the environment of the process; flags are added by the caller.
+    #[must_use]
+    pub fn standard() -> Sources {
+        let home = std::env::var_os("HOME").map(PathBuf::from);
+        let optional_files = [
+            Some(PathBuf::from("/etc/taffrail/config.yaml")),
+            home.map(|home| home.join(".taffrail/config.yaml")),
+            Some(PathBuf::from(".taffrail/project.yaml")),
+        ];
+        let environment = std::env::vars_os()
+            .filter_map(|(name, value)| Some((name.into_string().ok()?, value.into_string().ok()?)))
+            .filter(|(name, _)| name.starts_with("TAFFRAIL_"))
+            .collect();
+        Sources {
+            optional_files: optional_files.into_iter().flatten().collect(),
+            environment,
+            ..Sources::default()
+        }
+    }
+}
+
+/// Loads the layers.
+///
+/// # Errors
+/// All faults of all layers.
+pub fn load(sources: &Sources) -> Result<Loaded, ConfigFaults> {
+    let mut loading = Loading {
+        config: Config::default(),
+        files: Vec::new(),
+        notes: Vec::new(),
+        faults: Vec::new(),
+    };
+    for path in &sources.optional_files {
+        loading.file(path, false);
+    }
+    if let Some(path) = &sources.config_file {
+        loading.file(path, true);
+    }
+    loading.environment(&sources.environment);
+    loading.flags(sources);
+    loading.check_whole();
+    if !loading.faults.is_empty() {
+        return Err(ConfigFaults(loading.faults));
+    }
+    Ok(Loaded {
+        config: loading.config,
+        files: loading.files,
+        notes: loading.notes,
+    })
+}
+
+struct Loading {
+    config: Config,
+    files: Vec<PathBuf>,
+    notes: Vec<String>,
+    faults: Vec<ConfigFault>,
+}
+
+impl Loading {
+    fn file(&mut self, path: &Path, is_required: bool) {
+        let place = |line| Place::File {
+            path: path.to_owned(),
+            line,
+        };
+        let text = match read(path) {
+            Ok(text) => text,
+            Err(fault) if fault.kind() == std::io::ErrorKind::NotFound && !is_required => return,
+            Err(fault) => {
+                self.fault(place(None), format!("cannot be read: {fault}"), None);
+                return;
+            }
+        };
+        self.files.push(path.to_owned());
+        // A file of comments alone is null.
+        match serde_yaml_ng::from_str::<Option<ConfigFile>>(&text) {
+            Ok(file) => self.lay(path, file.unwrap_or_default()),
+            Err(fault) => {
+                let line = fault.location().map(|location| location.line());
+                let (detail, hint) = explain(&fault.to_string());
+                self.fault(place(line), detail, hint);
+            }
+        }
+    }
+
+    fn lay(&mut self, path: &Path, file: ConfigFile) {
+        for key in file.without_effect() {
+            let note = format!("{}: `{key}` has no effect in this version", path.display());
+            self.notes.push(note);
+        }
+        let config = &mut self.config;
+        config.listen = file.listen.unwrap_or(config.listen);
+        config.data_dir = file
+            .data_dir
+            .unwrap_or(std::mem::take(&mut config.data_dir));
+        config.key_file = file.key_file.or(config.key_file.take());
+        config.encryption = file.encryption.unwrap_or(config.encryption);
+        config.tails_bytes = file.tails_bytes.unwrap_or(config.tails_bytes);
+        config.streams.extend(file.streams);
+        if let Some(redaction) = file.redaction {
+            // Redaction only grows: a later file cannot take a rule of an earlier one away.
+            config.redaction.field_names.extend(redaction.field_names);
+            config.redaction.patterns.extend(redaction.patterns);
+        }
+        if let Some(is_public) = file.metrics.and_then(|metrics| metrics.public) {
+            config.metrics_are_public = is_public;
+        }
+    }
+
+    fn environment(&mut self, environment: &[(String, String)]) {
+        let (mut admin_user, mut admin_password) = (None, None);
+        for (name, value) in environment {
+            let outcome = match name.as_str() {
+                "TAFFRAIL_LISTEN" => parse_listen(value).map(|at| self.config.listen = at),
+                "TAFFRAIL_DATA_DIR" => {
+                    self.config.data_dir = value.into();
+                    Ok(())
+                }
+                "TAFFRAIL_KEY_FILE" => {
+                    self.config.key_file = Some(value.into());
+                    Ok(())
+                }
+                "TAFFRAIL_ENCRYPTION" => {
+                    parse_switch("encryption", value).map(|is| self.config.encryption = is)
+                }
+                "TAFFRAIL_TAILS_BYTES" => {
+                    parse_tails_bytes(value).map(|bytes| self.config.tails_bytes = bytes)
+                }
+                "TAFFRAIL_METRICS_PUBLIC" => parse_switch("metrics.public", value)
+                    .map(|is| self.config.metrics_are_public = is),
+                "TAFFRAIL_ADMIN_USER" => {
+                    admin_user = Some(value.clone());
+                    Ok(())
+                }
+                "TAFFRAIL_ADMIN_PASSWORD" => {
+                    admin_password = Some(value.clone());
+                    Ok(())
+                }
+                "TAFFRAIL_BOOTSTRAP_KEY" => {
+                    bootstrap_key(value).map(|key| self.config.bootstrap_key = Some(key))
+                }
+                other => {
+                    self.unknown_variable(other);
+                    Ok(())
+                }
+            };
+            if let Err(detail) = outcome {
+                self.fault(Place::Variable(name.clone()), detail, None);
+            }
+        }
+        match (admin_user, admin_password) {
+            (Some(name), Some(password)) => {
+                self.config.first_admin = Some(FirstAdmin { name, password });
+            }
+            (None, None) => {}
+            (have, _) => {
+                let missing = match have {
+                    Some(_) => "TAFFRAIL_ADMIN_PASSWORD",
+                    None => "TAFFRAIL_ADMIN_USER",
+                };
+                let detail = "must be set together with its counterpart".to_owned();
+                self.fault(Place::Variable(missing.into()), detail, None);
+            }
+        }
+    }
+
+    /// Only a note: Kubernetes sets variables of this prefix for a service of this name.
+    fn unknown_variable(&mut self, name: &str) {
+        if !name.starts_with("TAFFRAIL_") || OTHER_VARIABLES.contains(&name) {
+            return;
+        }
+        let near = nearest(name, VARIABLES.iter().copied());
+        let hint = near
+            .map(|near| format!("; did you mean {near}?"))
+            .unwrap_or_default();
+        self.notes.push(format!("{name}: unknown variable{hint}"));
+    }
+
+    fn flags(&mut self, sources: &Sources) {
+        if let Some(text) = &sources.listen {
+            match parse_listen(text) {
+                Ok(listen) => self.config.listen = listen,
+                Err(detail) => self.fault(Place::Flag("--listen"), detail, None),
+            }
+        }
+        if let Some(path) = &sources.data_dir {
+            self.config.data_dir = path.clone();
+        }
+        if let Some(path) = &sources.key_file {
+            self.config.key_file = Some(path.clone());
+        }
+    }
+
+    fn check_whole(&mut self) {
+        let options = self.config.engine_options();
+        if let Err(fault) = taffrail_engine::pipeline::Pipeline::new(options.pipeline) {
+            self.fault(Place::Whole, fault.to_string(), None);
+        }
+        let key = self.config.key_file.as_deref();
+        if key.is_some_and(|key| key.starts_with(&self.config.data_dir)) {
+            let detail =
+                "key_file must not lie in data_dir: who copies the data would have the key";
+            self.fault(Place::Whole, detail.into(), None);
+        }
+    }
+
+    fn fault(&mut self, place: Place, detail: String, hint: Option<String>) {
+        self.faults.push(ConfigFault {
+            place,
+            detail,
+            hint,
+        });
+    }
+}
+
+fn read(path: &Path) -> std::io::Result<String> {
+    if std::fs::metadata(path)?.len() > FILE_BYTES_MAX {
+        let detail = "the file is larger than 1 MiB";
+        return Err(std::io::Error::new(std::io::ErrorKind::InvalidData, detail));
+    }
+    std::fs::read_to_string(path)
+}
+
+fn bootstrap_key(value: &str) -> Result<BootstrapKey, String> {
+    let is_usable = value.chars().count() >= BOOTSTRAP_KEY_CHARS_MIN
+        && value.len() <= 1_024
+        && value.bytes().all(|b| b.is_ascii_graphic());
+    match is_usable {
+        true => Ok(BootstrapKey(value.to_owned())),
+        false => Err(format!(
+            "must be {BOOTSTRAP_KEY_CHARS_MIN} to 1,024 printable ASCII characters without blanks"
+        )),
+    }
+}
+
+/// What serde says, and for an unknown key or word the nearest that is valid.
+fn explain(message: &str) -> (String, Option<String>) {
+    // The line is in the place of the fault.
+    let detail = match message.rfind(" at line ") {
+        Some(at) => &message[..at],
+        None => message,
+    };
+    let is_unknown = detail.contains("unknown field `") || detail.contains("unknown variant `");
+    if !is_unknown {
+        return (detail.to_owned(), None);
+    }
+    let mut words = detail.split('`').skip(1).step_by(2);
+    let Some(unknown) = words.next() else {
+        return (detail.to_owned(), None);
+    };
+    let near = nearest(unknown, words);
+    let said = detail.split(", expected").next().unwrap_or(detail);
+    let said = said
+        .replace("unknown field", "unknown key")
+        .replace("unknown variant", "unknown value");
+    (said, near.map(|near| format!("did you mean `{near}`?")))
+}
+
+fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    known.min_by_key(|have| edit_distance(word, have))
+}
+
+fn edit_distance(a: &str, b: &str) -> usize {
+    let b: Vec<char> = b.chars().collect();
+    let mut row: Vec<usize> = (0..=b.len()).collect();
+    for (i, x) in a.chars().take(80).enumerate() {
+        let mut diagonal = row[0];
+        row[0] = i + 1;
+        for (j, y) in b.iter().enumerate() {
+            let substitution = diagonal + usize::from(x != *y);
+            diagonal = row[j + 1];
+            row[j + 1] = substitution.min(row[j] + 1).min(diagonal + 1);
+        }
+    }
+    row[b.len()]
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taffrail_model::stream::AccessClass;
+
+    fn from_files(files: &[&str], environment: &[(&str, &str)]) -> Result<Loaded, Vec<String>> {
+        let directory = tempfile::tempdir().unwrap();
+        let paths: Vec<_> = files
+            .iter()
+            .enumerate()
+            .map(|(index, text)| {
+                let path = directory.path().join(format!("{index}.yaml"));
+                std::fs::write(&path, text).unwrap();
+                path
+            })
+            .collect();
+        let sources = Sources {
+            optional_files: paths,
+            environment: environment
+                .iter()
+                .map(|(name, value)| (name.to_string(), value.to_string()))
+                .collect(),
+            ..Sources::default()
+        };
+        load(&sources).map_err(|faults| {
+            let prefix = format!("{}/", directory.path().display());
+            let texts = faults
+                .0
+                .iter()
+                .map(|fault| fault.to_string().replace(&prefix, ""));
+            texts.collect()
+        })
+    }
+
+    fn check_fault(text: &str, expected: &str) {
+        match from_files(&[text], &[]) {
+            Err(faults) => assert_eq!(faults, [expected], "{text}"),
+            Ok(loaded) => panic!("{text}: no fault in {loaded:?}"),
+        }
+    }
+
+    #[test]
+    fn later_layers_win() {
+        let loaded = from_files(
+            &[
+                "listen: 10.0.0.1:1\nencryption: false\nstreams:\n  machine: {retention_days: 10}\n",
+                "# only a comment\n",
+                "listen: \"[::1]:2\"\ntails_bytes: 64MiB\nstreams:\n  app.web:\n    retention_days: forever\n    access: own_records\n",
+            ],
+            &[("TAFFRAIL_TAILS_BYTES", "134217728")],
+        )
+        .unwrap();
+        let config = loaded.config;
+        assert_eq!(config.listen.to_string(), "[::1]:2");
+        assert!(!config.encryption);
+        assert_eq!(config.tails_bytes, 128 << 20);
+        assert_eq!(config.streams["machine"].retention_days, Some(10));
+        assert_eq!(config.streams["machine"].access, AccessClass::Restricted);
+        assert_eq!(config.streams["app.web"].retention_days, None);
+        assert_eq!(config.streams["app.web"].access, AccessClass::OwnRecords);
+        assert_eq!(loaded.files.len(), 3);
+        assert_eq!(loaded.notes, [] as [String; 0]);
+    }
+
+    #[test]
+    fn flags_win_over_everything() {
+        let sources = Sources {
+            environment: vec![("TAFFRAIL_LISTEN".into(), "127.0.0.1:1".into())],
+            listen: Some("localhost:7".into()),
+            data_dir: Some("/d".into()),
+            key_file: Some("/k".into()),
+            ..Sources::default()
+        };
+        let config = load(&sources).unwrap().config;
+        assert_eq!(config.listen.to_string(), "127.0.0.1:7");
+        assert_eq!(config.data_dir, Path::new("/d"));
+        assert_eq!(config.key_file.as_deref(), Some(Path::new("/k")));
+    }
+
+    #[test]
+    fn faults_name_file_line_and_nearest_key() {
+        check_fault(
+            "encryption: true\nlisten_adress: 127.0.0.1:1\n",
+            "0.yaml:2: unknown key `listen_adress` (did you mean `listen`?)",
+        );
+        check_fault(
+            "logging:\n  automation:\n    rotatoin: daily\n",
+            "0.yaml:3: logging.automation: unknown key `rotatoin` (did you mean `rotation`?)",
+        );
+        check_fault(
+            "logging:\n  automation:\n    rotation: hourly\n",
+            "0.yaml:3: logging.automation.rotation: unknown value `hourly` (did you mean `daily`?)",
+        );
+        for (text, line, part) in [
+            ("encryption: 7\n", 1, "expected a boolean"),
+            ("\nlisten: here\n", 2, "must be an address and a port"),
+            ("tails_bytes: 1KiB\n", 1, "8MiB"),
+            (
+                "streams:\n  machine:\n    retention_days: 0\n",
+                3,
+                "days from 1 to 36500",
+            ),
+            ("streams:\n  machine: {}\n", 2, "retention_days"),
+            (
+                "streams:\n  Machine: {retention_days: 1}\n",
+                2,
+                "must be 1-64 characters",
+            ),
+            ("streams:\n  runtime: {retention_days: 1}\n", 2, "built in"),
+            (
+                "logging:\n  monitoring:\n    disk_warning: 80\n",
+                3,
+                "share from 0 to 1",
+            ),
+            ("listen: [\n", 2, ""),
+            ("- a\n", 1, "expected"),
+        ] {
+            let faults = from_files(&[text], &[]).unwrap_err();
+            let is_placed = faults[0].starts_with(&format!("0.yaml:{line}: "));
+            assert!(is_placed && faults[0].contains(part), "{text}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn faults_of_all_layers_come_together() {
+        let faults = from_files(&["a: 1\n", "b: 1\n"], &[("TAFFRAIL_LISTEN", "x")]).unwrap_err();
+        assert_eq!(faults.len(), 3, "{faults:?}");
+        let missing = Sources {
+            config_file: Some("/nowhere/config.yaml".into()),
+            ..Sources::default()
+        };
+        assert_eq!(load(&missing).unwrap_err().0.len(), 1);
+    }
+
+    #[test]
+    fn variables() {
+        let of = |name: &str, value: &str| from_files(&[], &[(name, value)]);
+        let key = "k".repeat(32);
+        assert!(
+            of("TAFFRAIL_BOOTSTRAP_KEY", &key)
+                .unwrap()
+                .config
+                .bootstrap_key
+                .is_some()
+        );
+        for (name, value) in [
+            ("TAFFRAIL_BOOTSTRAP_KEY", &key[..31]),
+            ("TAFFRAIL_BOOTSTRAP_KEY", &format!("{key} x")),
+            ("TAFFRAIL_ADMIN_USER", "root"),
+            ("TAFFRAIL_ADMIN_PASSWORD", "secret123"),
+            ("TAFFRAIL_ENCRYPTION", "maybe"),
+        ] {
+            assert!(of(name, value).is_err(), "{name}={value}");
+        }
+        let loaded = of("TAFFRAIL_LISTN", "x").unwrap();
+        assert!(
+            loaded.notes[0].contains("TAFFRAIL_LISTEN"),
+            "{:?}",
+            loaded.notes
+        );
+        assert!(of("TAFFRAIL_URL", "x").unwrap().notes.is_empty());
+        let both = [
+            ("TAFFRAIL_ADMIN_USER", "root"),
+            ("TAFFRAIL_ADMIN_PASSWORD", "secret123"),
+        ];
+        let admin = from_files(&[], &both).unwrap().config.first_admin.unwrap();
+        assert_eq!(admin.name, "root");
+        assert!(!format!("{admin:?}").contains("secret123"));
+    }
+
+    #[test]
+    fn policy_keys_are_accepted_and_what_has_no_effect_is_said() {
+        let loaded = from_files(
+            &["logging:\n  centralized: true\n  aggregator: {type: local, endpoint: \"http://localhost:9200\"}\n  automation: {rotation: daily, compression: true, alerting: true, cleanup: auto}\n  monitoring: {error_threshold: 0.05, disk_warning: 0.80, disk_critical: 0.90}\n  alerting:\n    channels:\n      - email: ops@example.com\n      - slack: \"#alerts\"\n      - pagerduty: high_priority\n  access_control:\n    framework: [dev, ops, security, auditor]\n"],
+            &[],
+        )
+        .unwrap();
+        assert_eq!(loaded.notes.len(), 5, "{:?}", loaded.notes);
+    }
+
+    #[test]
+    fn redaction_grows_and_is_checked() {
+        let loaded = from_files(
+            &[
+                "redaction: {field_names: [internal_pin]}\n",
+                "redaction:\n  patterns:\n    - {name: ticket, regex: 'T-[0-9]{8}'}\n",
+            ],
+            &[],
+        )
+        .unwrap();
+        assert_eq!(loaded.config.redaction.field_names, ["internal_pin"]);
+        assert_eq!(loaded.config.redaction.patterns[0].name, "ticket");
+        let bad = "redaction:\n  patterns:\n    - {name: ticket, regex: '('}\n";
+        assert!(from_files(&[bad], &[]).is_err());
+    }
+
+    #[test]
+    fn the_key_stays_out_of_the_data() {
+        let sources = Sources {
+            data_dir: Some("/d".into()),
+            key_file: Some("/d/key".into()),
+            ..Sources::default()
+        };
+        assert!(load(&sources).is_err());
+    }
+}

@@ -1,0 +1,154 @@
+//! Bodies: read as they come, within a limit of bytes and of time.
+use crate::{
+    parameters::{Parameters, QUESTION_BYTES_MAX},
+    problem::{Kind, Problem},
+};
+use axum::{
+    body::{Body, Bytes, HttpBody},
+    extract::{FromRequest, Request},
+    http::{HeaderMap, Method, header},
+};
+use futures_util::StreamExt;
+use std::time::Duration;
+
+/// How long a client may pause within a body.
+const PAUSE_MAX: Duration = Duration::from_secs(30);
+
+/// Reads a body. `admit` is asked before bytes are kept.
+///
+/// # Errors
+/// 413 past `bytes_max`, 408 after a pause, 400 if the client breaks off, or what `admit` says.
+pub(crate) async fn read_body(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    mut admit: impl FnMut(usize) -> Result<(), Problem>,
+) -> Result<Bytes, Problem> {
+    let too_large = || {
+        Problem::new(
+            Kind::TooLarge,
+            format!("a body here may have at most {bytes_max} bytes: send it in parts"),
+        )
+    };
+    let said = headers
+        .get(header::CONTENT_LENGTH)
+        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    if said.is_some_and(|said| said > bytes_max as u64) {
+        return Err(too_large());
+    }
+    // Only bytes that came are kept and counted: a length that lies costs nothing.
+    let mut kept: Vec<u8> = Vec::new();
+    let mut admitted = 0;
+    let is_short = body.size_hint().upper().is_some_and(|most| most < 64 << 10);
+    let mut frames = body.into_data_stream();
+    loop {
+        let frame = match is_short {
+            // Most bodies are there already: no timer for them.
+            true => futures_util::FutureExt::now_or_never(frames.next()),
+            false => None,
+        };
+        let frame = match frame {
+            Some(frame) => frame,
+            None => tokio::time::timeout(PAUSE_MAX, frames.next())
+                .await
+                .map_err(|_| Problem::new(Kind::Timeout, "the body stopped coming"))?,
+        };
+        let Some(frame) = frame else { break };
+        let frame = frame.map_err(|fault| {
+            Problem::new(Kind::Unreadable, format!("the body broke off: {fault}"))
+        })?;
+        if kept.len() + frame.len() > bytes_max {
+            return Err(too_large());
+        }
+        let needed = kept.len() + frame.len();
+        if needed > admitted {
+            // In steps, so that the gate is not asked for each frame.
+            let step = (needed - admitted).max(admitted.max(64 << 10)).min(4 << 20);
+            admit(step)?;
+            admitted += step;
+        }
+        kept.extend_from_slice(&frame);
+    }
+    Ok(kept.into())
+}
+
+/// Parameters of a `GET` from the query string, of anything else from the JSON body.
+pub(crate) struct Asked(pub Parameters);
+
+impl<S: Send + Sync> FromRequest<S> for Asked {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, _state: &S) -> Result<Asked, Problem> {
+        let (parts, body) = request.into_parts();
+        if matches!(parts.method, Method::GET | Method::HEAD) {
+            return Parameters::from_uri(&parts.uri).map(Asked);
+        }
+        let kind = parts
+            .headers
+            .get(header::CONTENT_TYPE)
+            .and_then(|value| value.to_str().ok())
+            .unwrap_or_default();
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        let is_json = essence.is_empty()
+            || essence.eq_ignore_ascii_case("application/json")
+            || essence.to_ascii_lowercase().ends_with("+json");
+        let body = read_body(&parts.headers, body, QUESTION_BYTES_MAX, |_| Ok(())).await?;
+        if !is_json && !body.is_empty() {
+            return Err(Problem::new(
+                Kind::UnsupportedMediaType,
+                "send the body as application/json",
+            ));
+        }
+        Parameters::from_json(&body).map(Asked)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::convert::Infallible;
+
+    async fn read(frames: &[&'static [u8]], said: Option<&str>) -> Result<usize, Kind> {
+        let frames: Vec<_> = frames
+            .iter()
+            .map(|frame| Ok::<_, Infallible>(Bytes::from_static(frame)))
+            .collect();
+        let body = Body::from_stream(futures_util::stream::iter(frames));
+        let mut headers = HeaderMap::new();
+        if let Some(said) = said {
+            headers.insert(header::CONTENT_LENGTH, said.parse().unwrap());
+        }
+        read_body(&headers, body, 10, |_| Ok(()))
+            .await
+            .map(|body| body.len())
+            .map_err(|problem| problem.kind())
+    }
+
+    #[tokio::test]
+    async fn bodies_at_and_past_the_limit() {
+        assert_eq!(read(&[b"01234", b"56789"], None).await, Ok(10));
+        assert_eq!(
+            read(&[b"01234", b"567890"], None).await,
+            Err(Kind::TooLarge)
+        );
+        assert_eq!(read(&[], Some("11")).await, Err(Kind::TooLarge));
+        assert_eq!(read(&[b"0"], Some("10")).await, Ok(1));
+        assert_eq!(read(&[], None).await, Ok(0));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_stops_coming_ends() {
+        let never = futures_util::stream::pending::<Result<Bytes, Infallible>>();
+        let body = Body::from_stream(never);
+        let outcome = read_body(&HeaderMap::new(), body, 10, |_| Ok(())).await;
+        assert_eq!(outcome.unwrap_err().kind(), Kind::Timeout);
+    }
+
+    #[tokio::test]
+    async fn what_is_not_admitted_is_not_kept() {
+        let body = Body::from("x");
+        let refuse = |_| Err(Problem::new(Kind::Overloaded, ""));
+        let outcome = read_body(&HeaderMap::new(), body, 10, refuse).await;
+        assert_eq!(outcome.unwrap_err().kind(), Kind::Overloaded);
+    }
+}

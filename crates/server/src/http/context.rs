@@ -1,0 +1,114 @@
+//! A record with those around it.
+use super::{
+    Json,
+    body::Asked,
+    schema::{ContextAnswer, ProblemDocument},
+    search::write_took,
+};
+use crate::{
+    auth::Caller,
+    problem::Problem,
+    record_json::{Names, write_record, write_records},
+    state::App,
+};
+use axum::extract::{Path, State};
+use std::time::Instant;
+use taffrail_engine::query::Context;
+use taffrail_model::id::RecordId;
+
+/// Records on each side, if nothing else is asked for.
+const AROUND: usize = 10;
+/// Records on each side at the most.
+const AROUND_MAX: usize = 1_000;
+
+/// Context of a record
+///
+/// The record with those before and after it in its stream, by time.
+#[utoipa::path(
+    get, path = "/api/v1/context/{id}", tag = "search",
+    params(
+        ("id" = String, Path, description = "Id of the record"),
+        ("before" = Option<u32>, Query, description = "Records before it, at most 1,000 (10)"),
+        ("after" = Option<u32>, Query, description = "Records after it, at most 1,000 (10)"),
+        ("same_source" = Option<bool>, Query, description = "Only records of the same source (false)"),
+    ),
+    responses(
+        (status = 200, description = "The record and its neighbours, earliest first", body = ContextAnswer),
+        (status = 401, description = "No accepted credential", body = ProblemDocument),
+        (status = 404, description = "No such record", body = ProblemDocument),
+        (status = 422, description = "Values that are not valid", body = ProblemDocument),
+    )
+)]
+pub(crate) async fn context(
+    State(app): State<App>,
+    caller: Caller,
+    Path(id): Path<String>,
+    Asked(mut asked): Asked,
+) -> Result<Json, Problem> {
+    let started = Instant::now();
+    let before = asked.number("before", 0..=AROUND_MAX).unwrap_or(AROUND);
+    let after = asked.number("after", 0..=AROUND_MAX).unwrap_or(AROUND);
+    let is_same_source = asked.switch("same_source").unwrap_or(false);
+    asked.finish()?;
+    let around = Around {
+        before,
+        after,
+        is_same_source,
+    };
+    read(&app, caller, &id, around, move |out, found, names| {
+        out.extend_from_slice(br#"{"data":{"record":"#);
+        write_record(out, &found.row, None, names);
+        out.extend_from_slice(br#","before":"#);
+        write_records(out, &found.before, None, names);
+        out.extend_from_slice(br#","after":"#);
+        write_records(out, &found.after, None, names);
+        write_took(out, started);
+        out.extend_from_slice(b"}}");
+    })
+    .await
+}
+
+/// How many records around one.
+#[derive(Clone, Copy)]
+pub(super) struct Around {
+    pub before: usize,
+    pub after: usize,
+    pub is_same_source: bool,
+}
+
+/// Finds a record by its id and writes it.
+pub(super) async fn read(
+    app: &App,
+    caller: Caller,
+    id: &str,
+    around: Around,
+    write: impl FnOnce(&mut Vec<u8>, &Context, &Names<'_>) + Send + 'static,
+) -> Result<Json, Problem> {
+    // A text that is no id names nothing.
+    let id: RecordId = id.parse().map_err(|_| Problem::not_found("record"))?;
+    let engine = app.engine.clone();
+    let principal = caller.principal;
+    let tenants = app.tenant_names(&principal.tenants).await?;
+    let body = app
+        .reads
+        .run(move |_| -> Result<Vec<u8>, Problem> {
+            let Around {
+                before,
+                after,
+                is_same_source,
+            } = around;
+            let found = engine
+                .context(&principal, id, before, after, is_same_source)?
+                .ok_or_else(|| Problem::not_found("record"))?;
+            let catalogue = engine.catalogue();
+            let names = Names {
+                catalogue: &catalogue,
+                tenants: &tenants,
+            };
+            let mut out = Vec::new();
+            write(&mut out, &found, &names);
+            Ok(out)
+        })
+        .await?;
+    Ok(Json(body))
+}

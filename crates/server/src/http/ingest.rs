@@ -1,0 +1,221 @@
+//! Ingest: a body of records becomes durable.
+use super::{
+    Json,
+    body::read_body,
+    data,
+    schema::{IngestAnswerBody, ProblemDocument},
+};
+use crate::{
+    auth::Caller,
+    problem::{FieldFault, Kind, Problem},
+    state::App,
+};
+use axum::{
+    body::Bytes,
+    extract::{Path, Request, State},
+    http::{HeaderMap, header},
+};
+use serde_json::json;
+use taffrail_engine::{
+    Engine,
+    admission::Permit,
+    ingest::{IdempotencyKey, IngestAnswer, Prepared},
+};
+use taffrail_ingest::{
+    decode::ndjson::{self, DecodeError},
+    decompress::{self, DecompressError, Encoding},
+};
+use taffrail_model::{access::Principal, limits::BATCH_BYTES_MAX};
+
+/// Rejects that a problem lists: the first ones tell what is wrong with all.
+const REJECTS_SHOWN_MAX: usize = 100;
+
+/// Ingest records
+///
+/// NDJSON, one JSON array, or one JSON object, optionally compressed (`gzip`, `zstd`, `deflate`).
+/// 200 means durable: what was accepted survives a crash from then on. Records that are not taken
+/// are listed with their index and the reason; if none is taken the answer is 422. A repeat of an
+/// `Idempotency-Key` within 24 hours stores nothing and gets the first answer.
+#[utoipa::path(
+    post, path = "/api/v1/ingest/{stream}", tag = "ingest",
+    params(
+        ("stream" = String, Path, description = "Name of the stream"),
+        ("Idempotency-Key" = Option<String>, Header, description = "1 to 255 bytes, unique for each batch"),
+        ("Content-Encoding" = Option<String>, Header, description = "gzip, zstd, deflate or identity"),
+    ),
+    request_body(content = String, content_type = "application/x-ndjson", description = "Records, at most 64 MiB decompressed"),
+    responses(
+        (status = 200, description = "What was accepted, rejected and left out", body = IngestAnswerBody),
+        (status = 400, description = "A broken JSON array or compressed stream: nothing is stored", body = ProblemDocument),
+        (status = 401, description = "No accepted credential", body = ProblemDocument),
+        (status = 403, description = "The credential may not write to the stream", body = ProblemDocument),
+        (status = 404, description = "No such stream; the nearest names are listed", body = ProblemDocument),
+        (status = 408, description = "The body stopped coming", body = ProblemDocument),
+        (status = 413, description = "Too many bytes, as they came or decompressed", body = ProblemDocument),
+        (status = 415, description = "Content type or encoding is not supported", body = ProblemDocument),
+        (status = 422, description = "Every record was rejected, or the idempotency key is not valid or was used for another body", body = ProblemDocument),
+        (status = 429, description = "Too much of this tenant is in flight", body = ProblemDocument),
+        (status = 503, description = "Overloaded, no space left, or not writable", body = ProblemDocument),
+    )
+)]
+pub(crate) async fn ingest(
+    State(app): State<App>,
+    caller: Caller,
+    Path(stream): Path<String>,
+    request: Request,
+) -> Result<Json, Problem> {
+    let principal = caller.principal;
+    let (parts, body) = request.into_parts();
+    // What needs no body is answered without reading it.
+    app.engine.writable_stream(&principal, &stream)?;
+    check_content_type(&parts.headers)?;
+    let encoding = encoding(&parts.headers)?;
+    let key = idempotency_key(&parts.headers)?;
+    let mut permit = app.engine.admit(&principal, 0)?;
+    let body = read_body(&parts.headers, body, BATCH_BYTES_MAX, |bytes| {
+        permit.grow(bytes).map_err(Problem::from)
+    })
+    .await?;
+    let batch = Batch {
+        engine: app.engine.clone(),
+        principal: principal.clone(),
+        stream,
+        encoding,
+        body,
+        permit,
+        key,
+    };
+    let (prepared, key, _permit) = app.decodes.run(move |_| batch.prepare()).await?;
+    let answer = app.engine.commit(&principal, prepared, key).await?;
+    if answer.accepted == 0 && !answer.rejected.is_empty() {
+        return Err(all_rejected(&answer));
+    }
+    app.requests
+        .count_records(answer.accepted, answer.rejected.len());
+    Ok(data(&answer))
+}
+
+/// A request on its way to a blocking thread.
+struct Batch {
+    engine: Engine,
+    principal: Principal,
+    stream: String,
+    encoding: Encoding,
+    body: Bytes,
+    permit: Permit,
+    key: Option<String>,
+}
+
+impl Batch {
+    fn prepare(mut self) -> Result<(Prepared, Option<IdempotencyKey>, Permit), Problem> {
+        let key = self.key.take().map(|key| IdempotencyKey {
+            key,
+            body_hash: hash(&self.stream, &self.body),
+        });
+        let plain = decompress::decompress(self.encoding, &self.body, BATCH_BYTES_MAX)
+            .map_err(|fault| decompress_problem(&fault))?;
+        if self.encoding != Encoding::Identity {
+            self.permit.grow(plain.len())?;
+        }
+        let raw = ndjson::decode(&plain).map_err(|fault| decode_problem(&fault))?;
+        let prepared = self.engine.prepare(&self.principal, &self.stream, raw)?;
+        Ok((prepared, key, self.permit))
+    }
+}
+
+/// The stream is part of what a key stands for.
+fn hash(stream: &str, body: &[u8]) -> [u8; 32] {
+    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
+    context.update(&(stream.len() as u64).to_le_bytes());
+    context.update(stream.as_bytes());
+    context.update(body);
+    let mut out = [0; 32];
+    out.copy_from_slice(context.finish().as_ref());
+    out
+}
+
+/// Senders label JSON in many ways; only what cannot be JSON text is refused.
+fn check_content_type(headers: &HeaderMap) -> Result<(), Problem> {
+    let kind = match headers
+        .get(header::CONTENT_TYPE)
+        .map(|value| value.to_str())
+    {
+        None => return Ok(()),
+        Some(Ok(kind)) => kind.trim().to_ascii_lowercase(),
+        Some(Err(_)) => "?".to_owned(),
+    };
+    let is_other = ["multipart/", "image/", "audio/", "video/", "font/", "?"]
+        .iter()
+        .any(|prefix| kind.starts_with(prefix))
+        || kind.contains("protobuf")
+        || kind.contains("msgpack");
+    match is_other {
+        false => Ok(()),
+        true => Err(Problem::new(
+            Kind::UnsupportedMediaType,
+            "send NDJSON, a JSON array or one JSON object, such as application/x-ndjson",
+        )),
+    }
+}
+
+fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
+    let mut values = headers.get_all(header::CONTENT_ENCODING).iter();
+    let encoding = match (values.next(), values.next()) {
+        (None, _) => return Ok(Encoding::Identity),
+        (Some(value), None) => value
+            .to_str()
+            .ok()
+            .and_then(|text| Encoding::from_header(text).ok()),
+        _ => None,
+    };
+    encoding.ok_or_else(|| {
+        Problem::new(
+            Kind::UnsupportedMediaType,
+            "the content encoding must be gzip, zstd, deflate or identity, and only one",
+        )
+        .with_header(header::ACCEPT_ENCODING, "gzip, zstd, deflate")
+    })
+}
+
+fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
+    match headers.get("idempotency-key").map(|value| value.to_str()) {
+        None => Ok(None),
+        Some(Ok(key)) => Ok(Some(key.to_owned())),
+        Some(Err(_)) => Err(Problem::invalid(vec![FieldFault {
+            field: "Idempotency-Key".into(),
+            detail: "must be printable ASCII".into(),
+        }])),
+    }
+}
+
+fn decompress_problem(fault: &DecompressError) -> Problem {
+    let kind = match fault {
+        DecompressError::TooLarge { .. } | DecompressError::RatioTooHigh { .. } => Kind::TooLarge,
+        _ => Kind::Unreadable,
+    };
+    Problem::new(kind, fault.to_string())
+}
+
+fn decode_problem(fault: &DecodeError) -> Problem {
+    match fault {
+        DecodeError::TooLarge { .. } => Problem::new(Kind::TooLarge, fault.to_string()),
+        DecodeError::TooManyRejects { first } => {
+            Problem::new(Kind::AllRejected, fault.to_string()).with("rejected", json!([first]))
+        }
+        _ => Problem::new(Kind::Unreadable, fault.to_string()),
+    }
+}
+
+fn all_rejected(answer: &IngestAnswer) -> Problem {
+    let count = answer.rejected.len();
+    let shown = &answer.rejected[..count.min(REJECTS_SHOWN_MAX)];
+    let first = &answer.rejected[0];
+    let detail = format!(
+        "all {count} records were rejected; the first, index {}: {}",
+        first.index, first.detail
+    );
+    Problem::new(Kind::AllRejected, detail)
+        .with("accepted", json!(0))
+        .with("rejected", json!(shown))
+        .with("rejected_total", json!(count))
+}

@@ -1,0 +1,102 @@
+//! What all reads ask: query, words, streams and times.
+use crate::{parameters::Parameters, problem::Problem};
+use std::sync::{Arc, atomic::AtomicBool};
+use taffrail_engine::{
+    query::{Completeness, Expr},
+    read::Question,
+};
+use taffrail_model::{
+    access::Principal,
+    time::{TimeRange, Timestamp},
+};
+
+/// Stream patterns of one question.
+const STREAMS_MAX: usize = 100;
+
+/// A question before its thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct QuestionParts {
+    pub query: String,
+    pub words: String,
+    pub conditions: Vec<Expr>,
+    pub streams: Vec<String>,
+    pub range: Option<TimeRange>,
+}
+
+impl QuestionParts {
+    /// The question, which ends when the flag is set.
+    pub(crate) fn with_cancel(self, cancelled: Arc<AtomicBool>) -> Question {
+        Question {
+            query: self.query,
+            words: self.words,
+            conditions: self.conditions,
+            streams: self.streams,
+            range: self.range.unwrap_or(TimeRange::ALL),
+            cancelled,
+        }
+    }
+}
+
+/// Reads `query`, `search`, `streams`, `start_time`, `end_time`, `timezone`.
+pub(crate) fn read_question(parameters: &mut Parameters, now: Timestamp) -> QuestionParts {
+    let query = parameters.text("query").unwrap_or_default();
+    let words = parameters.text("search").unwrap_or_default();
+    let streams = parameters.texts("streams").unwrap_or_default();
+    if streams.len() > STREAMS_MAX {
+        parameters.fault(
+            "streams",
+            format!("may name at most {STREAMS_MAX} patterns"),
+        );
+    }
+    let range = Some(parameters.range(now));
+    QuestionParts {
+        query,
+        words,
+        conditions: Vec::new(),
+        streams,
+        range,
+    }
+}
+
+/// Appends `"partial": …`, and for an admin what cannot be read.
+pub(crate) fn write_completeness(
+    out: &mut Vec<u8>,
+    completeness: &Completeness,
+    principal: &Principal,
+) {
+    out.extend_from_slice(br#","partial":"#);
+    out.extend_from_slice(if completeness.partial {
+        b"true"
+    } else {
+        b"false"
+    });
+    if !completeness.partial || !principal.may_administer() {
+        return;
+    }
+    let faults: Vec<_> = completeness
+        .faults
+        .iter()
+        // A damaged file may belong to a tenant that the caller knows nothing of.
+        .filter(|fault| {
+            fault
+                .partition
+                .is_none_or(|key| principal.tenants.contains(&key.tenant))
+        })
+        .map(|fault| {
+            let day = fault.partition.map(|key| key.day.to_string());
+            serde_json::json!({ "file": fault.file, "detail": fault.detail, "day": day })
+        })
+        .collect();
+    out.extend_from_slice(br#","faults":"#);
+    out.extend_from_slice(serde_json::Value::Array(faults).to_string().as_bytes());
+}
+
+/// Checks the query text before a thread is asked for; so that its place is known even if other
+/// parameters are at fault.
+pub(crate) fn check_query(text: &str) -> Result<(), Problem> {
+    if text.trim().is_empty() {
+        return Ok(());
+    }
+    taffrail_engine::query::parse(text)?;
+    Ok(())
+}

@@ -1,0 +1,147 @@
+//! Search: a page of records.
+use super::{
+    Json,
+    body::Asked,
+    question::{read_question, write_completeness},
+    schema::{ProblemDocument, SearchAnswer, SearchQuestion},
+};
+use crate::{
+    auth::Caller,
+    parameters::Parameters,
+    problem::Problem,
+    record_json::{Names, write_records, write_text},
+    state::App,
+};
+use axum::extract::State;
+use std::{sync::Arc, time::Instant};
+use taffrail_engine::{query::Order, read::PageQuestion};
+use taffrail_model::{
+    column::FieldName,
+    field::canonical_name,
+    limits::{OFFSET_RECORDS_MAX, PAGE_RECORDS_MAX},
+};
+
+/// Records of a page, if nothing else is asked for.
+const LIMIT: usize = 100;
+/// Fields of a projection.
+const FIELDS_MAX: usize = 1_000;
+
+/// Search
+///
+/// A page of matching records. `limit: 0` only counts. The cursor continues after the page, and
+/// records that arrive later do not disturb it.
+#[utoipa::path(
+    post, path = "/api/v1/search", tag = "search", request_body = SearchQuestion,
+    responses(
+        (status = 200, description = "A page of records", body = SearchAnswer),
+        (status = 400, description = "Body, query or cursor cannot be read", body = ProblemDocument),
+        (status = 401, description = "No accepted credential", body = ProblemDocument),
+        (status = 404, description = "No such stream", body = ProblemDocument),
+        (status = 422, description = "Values that are not valid, all of them", body = ProblemDocument),
+        (status = 503, description = "Too many queries", body = ProblemDocument),
+    )
+)]
+pub(crate) async fn search_post(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(parameters): Asked,
+) -> Result<Json, Problem> {
+    search(&app, caller, parameters).await
+}
+
+/// Search by parameters
+///
+/// The same with parameters of the same names; `streams` and `fields` separated by commas.
+#[utoipa::path(
+    get, path = "/api/v1/search", tag = "search", params(SearchQuestion),
+    responses(
+        (status = 200, description = "A page of records", body = SearchAnswer),
+        (status = 400, description = "Query or cursor cannot be read", body = ProblemDocument),
+        (status = 401, description = "No accepted credential", body = ProblemDocument),
+        (status = 404, description = "No such stream", body = ProblemDocument),
+        (status = 422, description = "Values that are not valid, all of them", body = ProblemDocument),
+        (status = 503, description = "Too many queries", body = ProblemDocument),
+    )
+)]
+pub(crate) async fn search_get(
+    State(app): State<App>,
+    caller: Caller,
+    Asked(parameters): Asked,
+) -> Result<Json, Problem> {
+    search(&app, caller, parameters).await
+}
+
+async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json, Problem> {
+    let started = Instant::now();
+    let parts = read_question(&mut asked, app.engine.now());
+    let order = match asked.word("order", &["desc", "asc", "arrival"]) {
+        Some("asc") => Order::Ascending,
+        Some("arrival") => Order::Arrival,
+        _ => Order::Descending,
+    };
+    let page = PageQuestion {
+        order,
+        limit: asked.number("limit", 0..=PAGE_RECORDS_MAX).unwrap_or(LIMIT),
+        offset: asked.number("offset", 0..=OFFSET_RECORDS_MAX).unwrap_or(0),
+        cursor: asked.text("cursor").filter(|cursor| !cursor.is_empty()),
+        fields: fields(&mut asked),
+        is_counted: asked.switch("count").unwrap_or(true),
+    };
+    asked.finish()?;
+    let engine = app.engine.clone();
+    let principal = caller.principal.clone();
+    let only = page.fields.clone();
+    let tenants = app.tenant_names(&principal.tenants).await?;
+    let body = app
+        .reads
+        .run(move |cancelled| -> Result<Vec<u8>, Problem> {
+            let question = parts.with_cancel(cancelled);
+            let answer = engine.search(&principal, &question, &page)?;
+            let catalogue = engine.catalogue();
+            let names = Names {
+                catalogue: &catalogue,
+                tenants: &tenants,
+            };
+            let found = &answer.value;
+            let mut out = br#"{"data":{"records":"#.to_vec();
+            write_records(&mut out, &found.rows, only.as_deref(), &names);
+            out.extend_from_slice(br#","total":"#);
+            match found.total {
+                Some(total) => out.extend_from_slice(total.to_string().as_bytes()),
+                None => out.extend_from_slice(b"null"),
+            }
+            out.extend_from_slice(br#","total_is_estimate":false,"cursor":"#);
+            match &found.cursor {
+                Some(cursor) => write_text(&mut out, &cursor.to_string()),
+                None => out.extend_from_slice(b"null"),
+            }
+            write_took(&mut out, started);
+            write_completeness(&mut out, &answer.completeness, &principal);
+            out.extend_from_slice(b"}}");
+            Ok(out)
+        })
+        .await?;
+    Ok(Json(body))
+}
+
+/// Appends `"took_ms"`, with microseconds.
+pub(super) fn write_took(out: &mut Vec<u8>, started: Instant) {
+    let took_ms = started.elapsed().as_secs_f64() * 1_000.0;
+    out.extend_from_slice(format!(r#","took_ms":{took_ms:.3}"#).as_bytes());
+}
+
+/// Names of the projection, by any of their aliases.
+fn fields(asked: &mut Parameters) -> Option<Vec<FieldName>> {
+    let names = asked.texts("fields")?;
+    if names.len() > FIELDS_MAX {
+        asked.fault("fields", format!("may name at most {FIELDS_MAX} fields"));
+    }
+    let mut fields: Vec<FieldName> = Vec::with_capacity(names.len());
+    for name in &names {
+        let name = Arc::from(canonical_name(name));
+        if !fields.contains(&name) {
+            fields.push(name);
+        }
+    }
+    Some(fields)
+}
