@@ -217,7 +217,10 @@ impl Engine {
                 // The first of the two is being committed: its outcome decides.
                 Recall::InFlight(waiter) => {
                     let (done_in, done) = oneshot::channel();
-                    waiter.notify(Box::new(move || drop(done_in.send(()))));
+                    waiter.notify(Box::new(move || {
+                        // The other end is gone if its client is: nobody to tell.
+                        let _ = done_in.send(());
+                    }));
                     drop(done.await);
                 }
             }

@@ -29,16 +29,19 @@ use std::{
 use taffrail_meta::Meta;
 use taffrail_model::{clock::Clock, stream::StreamCatalogue, time::Timestamp};
 use taffrail_pipeline::Pipeline;
-use taffrail_storage::{
-    local_files::DirectoryLock, recovery::RecoveryReport, snapshot::Snapshot, store::Store,
-    store_core::MaintenanceError,
-};
+use taffrail_storage::{local_files::DirectoryLock, snapshot::Snapshot, store::Store};
 use tokio::sync::watch;
 
 /// Accounts, keys and sessions: the metadata that the server's authentication works on.
 pub use taffrail_meta as meta;
 pub use taffrail_pipeline as pipeline;
 pub use taffrail_query as query;
+/// What the façade's answers are made of.
+pub use taffrail_storage::{
+    recovery::RecoveryReport,
+    snapshot::Fault,
+    store_core::{CommitError, MaintenanceError, StoreStatus},
+};
 
 /// The façade. Cheap to clone.
 #[derive(Clone)]
