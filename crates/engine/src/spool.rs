@@ -1,0 +1,567 @@
+//! Spool of a shipper: makes each line of a followed source reach the server exactly once,
+//! whichever side is killed at whatever moment.
+//!
+//! One batch goes through four steps, each durable before the next begins:
+//! 1. *persist*: its records, already redacted, and the checkpoint of the source behind them are
+//!    one sealed file. From here on the source is not read again for them.
+//! 2. *send*, each part under a key that is stored with it: a server that has stored a part
+//!    already answers as it did then and stores nothing.
+//! 3. *advance*: the state file says that the batch was acknowledged, and its checkpoint.
+//! 4. *remove* the file.
+//!
+//! Invariants
+//! - Only [`CleanBatch`]es come in: nothing unredacted is written. Every file is a sealed
+//!   container.
+//! - Batches are sent in the order of their numbers, one at a time. The newest checkpoint is
+//!   that of the last pending batch, else that of the state file.
+//! - The files of pending batches hold [`SpoolOptions::bytes_max`] bytes at the most. Past it
+//!   nothing is persisted, so the source is not read on; a source that keeps its files loses
+//!   nothing.
+//! - What the server will never take is kept in a sealed file of rejected records and not sent
+//!   again. What it does not take now is sent until it does.
+//!
+//! Exactly once holds as long as the server remembers the key of the batch that was in flight
+//! (24 h). Format: docs/formats/spool.md.
+
+mod encode;
+mod file;
+
+pub use encode::Bodies;
+
+use file::{Place, SealedFiles};
+use serde::{Deserialize, Serialize};
+use std::{collections::VecDeque, io, path::PathBuf, sync::Arc, time::Duration};
+use taffrail_model::{
+    batch::Reject, clock::Clock, files::Files, limits::IDEMPOTENCY_KEPT_S, time::Timestamp,
+};
+use taffrail_storage::{
+    container::Entropy,
+    keys::{Kek, KeyringError},
+    read::ReadError,
+};
+
+/// Bytes of pending batches on disk (default): hours of a usual machine's logs.
+pub const SPOOL_BYTES_MAX: u64 = 256 << 20;
+/// Bytes of one request: a server that answers slowly still answers within its time.
+pub const BODY_BYTES_MAX: usize = 4 << 20;
+/// Bytes of rejected records on disk; past it the oldest file goes.
+pub const REJECTED_BYTES_MAX: u64 = 64 << 20;
+
+/// How a spool is opened.
+#[derive(Clone)]
+pub struct SpoolOptions {
+    /// Its directory, of which the caller holds the lock.
+    pub directory: PathBuf,
+    /// Bytes of pending batches.
+    pub bytes_max: u64,
+    /// Random numbers.
+    pub entropy: Entropy,
+}
+
+/// Why the spool cannot go on.
+#[derive(Debug, thiserror::Error)]
+pub enum SpoolError {
+    /// A file or directory could not be read or written.
+    #[error("cannot use {}", path.display())]
+    Io {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// The keys of the directory.
+    #[error("cannot use the keys of the spool")]
+    Keys(#[source] KeyringError),
+    /// A file is not what was written.
+    #[error("the spool is damaged")]
+    Damaged(#[source] ReadError),
+    /// A file opens, but its content is of no known form.
+    #[error("{} has no known form", path.display())]
+    Form {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong.
+        #[source]
+        source: serde_json::Error,
+    },
+    /// A batch between the last acknowledged one and the last one is missing.
+    #[error("batch {number} is missing from the spool: its records are lost")]
+    Missing {
+        /// Its number.
+        number: u64,
+    },
+    /// A write failed in a way that leaves open what is on disk.
+    #[error("the spool must be opened again after a failed write")]
+    Closed,
+}
+
+impl SpoolError {
+    /// Whether the file system is full: the same may work later, and nothing is lost until then.
+    #[must_use]
+    pub fn is_no_space(&self) -> bool {
+        let is_full = |error: &io::Error| {
+            matches!(
+                error.kind(),
+                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+            )
+        };
+        match self {
+            SpoolError::Io { source, .. } => is_full(source),
+            SpoolError::Keys(KeyringError::Io { source, .. }) => is_full(source),
+            _ => false,
+        }
+    }
+}
+
+/// Records that are sent as one request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part {
+    /// Idempotency key, the same at every attempt.
+    pub key: String,
+    /// Number of records.
+    pub records: u32,
+    /// The records as NDJSON.
+    pub body: Vec<u8>,
+}
+
+/// What became of a part that was sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is durable at the server, but for the records that are rejected.
+    Taken {
+        /// Records that the server has.
+        accepted: u32,
+        /// Records that it will never take, by their index in the part.
+        rejected: Vec<Reject>,
+    },
+    /// The server will never take the part.
+    Refused {
+        /// What it said.
+        reason: String,
+    },
+    /// Not now: no answer, too much load, a fault of the server.
+    Later {
+        /// When the server wants to be asked again.
+        after: Option<Duration>,
+        /// What was said.
+        reason: String,
+    },
+    /// Not like this: a person must change the address, the credential or the stream first.
+    Stopped {
+        /// What the server said.
+        reason: String,
+        /// Whether the credential is at fault.
+        is_not_allowed: bool,
+    },
+}
+
+/// Sends a part to a server.
+pub trait Sender {
+    /// Sends a part to a stream and waits for the answer.
+    fn send(&mut self, stream: &str, part: &Part) -> Outcome;
+}
+
+/// What [`Spool::deliver`] did.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Delivery {
+    /// There is nothing to send.
+    Nothing,
+    /// A batch is acknowledged and gone.
+    Delivered {
+        /// Records that the server has.
+        accepted: u64,
+        /// Records that it will never take.
+        rejected: u64,
+        /// What it said of the first.
+        first_reason: Option<String>,
+        /// Files of rejected records that were removed to make room.
+        rejected_files_dropped: u32,
+    },
+    /// To be tried again.
+    Later {
+        /// When the server wants to be asked again.
+        after: Option<Duration>,
+        /// What was said.
+        reason: String,
+    },
+    /// A person must act first; nothing is lost.
+    Stopped {
+        /// What the server said.
+        reason: String,
+        /// Whether the credential is at fault.
+        is_not_allowed: bool,
+    },
+}
+
+/// What opening found that a person should know.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SpoolReport {
+    /// Batches that are pending.
+    pub pending: usize,
+    /// Copies of the keyring that were written anew, with the reason.
+    pub repaired: Vec<(String, String)>,
+    /// When the oldest pending batch was persisted, if its server may have forgotten its key: if
+    /// the server stored it and the acknowledgement was lost, it is stored twice.
+    pub forgotten: Option<Timestamp>,
+}
+
+/// The state file.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct State {
+    version: u32,
+    /// Random name of this spool, part of every key.
+    shipper: uuid::Uuid,
+    /// Number of the last acknowledged batch.
+    acknowledged: u64,
+    /// Checkpoint of the source behind it; opaque here.
+    checkpoint: Option<serde_json::Value>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct BatchHeader {
+    version: u32,
+    stream: String,
+    /// When it was persisted, RFC 3339.
+    persisted: String,
+    checkpoint: serde_json::Value,
+    parts: Vec<PartHeader>,
+}
+
+#[derive(Clone, Debug, Serialize, Deserialize)]
+struct PartHeader {
+    key: String,
+    records: u32,
+    bytes: usize,
+}
+
+/// A record that the server will never take.
+#[derive(Serialize)]
+struct RejectedRecord<'a> {
+    reason: &'a str,
+    record: &'a serde_json::value::RawValue,
+}
+
+struct Batch {
+    header: BatchHeader,
+    parts: Vec<Part>,
+}
+
+/// The batch at the head, as far as it was sent since the spool was opened.
+#[derive(Default)]
+struct Progress {
+    parts_sent: usize,
+    accepted: u64,
+    rejected: u64,
+    first_reason: Option<String>,
+    /// Rejected records, one JSON object a line.
+    rejected_lines: Vec<u8>,
+}
+
+/// The spool of one shipper.
+pub struct Spool {
+    sealed: SealedFiles,
+    clock: Arc<dyn Clock>,
+    bytes_max: u64,
+    state: State,
+    /// Numbers of the pending batches with the lengths of their files.
+    pending: VecDeque<(u64, u64)>,
+    /// Checkpoint of the last pending batch.
+    newest: Option<serde_json::Value>,
+    progress: Progress,
+    is_closed: bool,
+}
+
+impl Spool {
+    /// Opens a spool, or makes one. Files that a crash left behind are removed.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn open(
+        options: SpoolOptions,
+        files: Arc<dyn Files>,
+        kek: Arc<dyn Kek>,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(Spool, SpoolReport), SpoolError> {
+        let (sealed, repaired) = SealedFiles::open(&options, files, kek)?;
+        let state = match sealed.read(Place::State)? {
+            Some(bytes) => sealed.decode(Place::State, &bytes)?,
+            None => {
+                let mut random = [0; 16];
+                (options.entropy)(&mut random);
+                let state = State {
+                    version: 1,
+                    shipper: uuid::Builder::from_random_bytes(random).into_uuid(),
+                    acknowledged: 0,
+                    checkpoint: None,
+                };
+                sealed.replace(
+                    Place::State,
+                    &sealed.encode(Place::State, &state)?,
+                    clock.now(),
+                )?;
+                state
+            }
+        };
+        let mut spool = Spool {
+            newest: state.checkpoint.clone(),
+            sealed,
+            clock,
+            bytes_max: options.bytes_max,
+            state,
+            pending: VecDeque::new(),
+            progress: Progress::default(),
+            is_closed: false,
+        };
+        spool.find_pending()?;
+        let mut report = SpoolReport {
+            pending: spool.pending.len(),
+            repaired,
+            forgotten: None,
+        };
+        if let Some((last, _)) = spool.pending.back().copied() {
+            spool.newest = Some(spool.read_batch(last)?.header.checkpoint);
+        }
+        if let Some((first, _)) = spool.pending.front().copied() {
+            let persisted = spool.read_batch(first)?.header.persisted;
+            let age_s = |time: &Timestamp| spool.clock.now().seconds() - time.seconds();
+            report.forgotten = taffrail_model::time::parse_rfc3339(&persisted)
+                .filter(|time| age_s(time) >= IDEMPOTENCY_KEPT_S);
+        }
+        Ok((spool, report))
+    }
+
+    fn find_pending(&mut self) -> Result<(), SpoolError> {
+        for (number, bytes) in self.sealed.batches()? {
+            if number <= self.state.acknowledged {
+                self.sealed.remove(Place::Batch(number))?;
+                continue;
+            }
+            let expected = self.last_number() + 1;
+            if number != expected {
+                return Err(SpoolError::Missing { number: expected });
+            }
+            self.pending.push_back((number, bytes));
+        }
+        Ok(())
+    }
+
+    fn last_number(&self) -> u64 {
+        self.pending
+            .back()
+            .map_or(self.state.acknowledged, |(number, _)| *number)
+    }
+
+    /// The checkpoint of the source behind everything that was persisted; `None` before the
+    /// first batch.
+    #[must_use]
+    pub fn checkpoint(&self) -> Option<&serde_json::Value> {
+        self.newest.as_ref()
+    }
+
+    /// Number of batches that are pending.
+    #[must_use]
+    pub fn pending(&self) -> usize {
+        self.pending.len()
+    }
+
+    /// Bytes of the pending batches' files.
+    #[must_use]
+    pub fn pending_bytes(&self) -> u64 {
+        self.pending.iter().map(|(_, bytes)| bytes).sum()
+    }
+
+    /// Whether there is room for such a batch. An empty spool has room for any.
+    #[must_use]
+    pub fn has_room(&self, bodies: &Bodies) -> bool {
+        self.pending.is_empty() || self.pending_bytes() + bodies.bytes() as u64 <= self.bytes_max
+    }
+
+    /// Makes a batch durable together with the checkpoint of the source behind it. Without
+    /// records only the checkpoint counts.
+    ///
+    /// # Errors
+    /// [`SpoolError`]; the batch is not persisted, and may be given again if the error
+    /// [is one of space](SpoolError::is_no_space).
+    pub fn persist(
+        &mut self,
+        stream: &str,
+        bodies: &Bodies,
+        checkpoint: serde_json::Value,
+    ) -> Result<(), SpoolError> {
+        if self.is_closed {
+            return Err(SpoolError::Closed);
+        }
+        let number = self.last_number() + 1;
+        let parts = (0..).zip(bodies.parts());
+        let header = BatchHeader {
+            version: 1,
+            stream: stream.to_string(),
+            persisted: self.clock.now().to_rfc3339(),
+            checkpoint,
+            parts: parts
+                .map(|(index, (records, body)): (u32, _)| PartHeader {
+                    key: format!("ship-{}-{number}-{index}", self.state.shipper),
+                    records,
+                    bytes: body.len(),
+                })
+                .collect(),
+        };
+        let place = Place::Batch(number);
+        let mut plain = self.sealed.encode(place, &header)?;
+        plain.push(b'\n');
+        for (_, body) in bodies.parts() {
+            plain.extend_from_slice(body);
+        }
+        let written = self.sealed.create(place, &plain, self.clock.now());
+        // A name that may or may not be there must not be written again.
+        self.is_closed = matches!(&written, Err(error) if error.is_after_rename);
+        let bytes = written.map_err(|error| error.error)?;
+        self.pending.push_back((number, bytes));
+        self.newest = Some(header.checkpoint);
+        Ok(())
+    }
+
+    fn read_batch(&self, number: u64) -> Result<Batch, SpoolError> {
+        let place = Place::Batch(number);
+        let plain = self
+            .sealed
+            .read(place)?
+            .ok_or(SpoolError::Missing { number })?;
+        let end = plain.iter().position(|byte| *byte == b'\n');
+        let (head, mut rest) = plain.split_at(end.unwrap_or(plain.len()));
+        let header: BatchHeader = self.sealed.decode(place, head)?;
+        rest = rest.get(1..).unwrap_or_default();
+        let mut parts = Vec::new();
+        for part in &header.parts {
+            let Some((body, after)) = rest.split_at_checked(part.bytes) else {
+                use serde::de::Error;
+                let source = serde_json::Error::custom("a body is shorter than its header says");
+                return Err(self.sealed.form(place, source));
+            };
+            rest = after;
+            parts.push(Part {
+                key: part.key.clone(),
+                records: part.records,
+                body: body.to_vec(),
+            });
+        }
+        Ok(Batch { header, parts })
+    }
+
+    /// Sends the oldest pending batch and, once all of it is acknowledged, forgets it.
+    ///
+    /// # Errors
+    /// [`SpoolError`]; the batch stays pending.
+    pub fn deliver(&mut self, sender: &mut dyn Sender) -> Result<Delivery, SpoolError> {
+        let Some((number, _)) = self.pending.front().copied() else {
+            return Ok(Delivery::Nothing);
+        };
+        let batch = self.read_batch(number)?;
+        while let Some(part) = batch.parts.get(self.progress.parts_sent) {
+            match sender.send(&batch.header.stream, part) {
+                Outcome::Taken { accepted, rejected } => {
+                    self.progress.accepted += u64::from(accepted);
+                    self.progress.note_rejected(part, &rejected);
+                }
+                Outcome::Refused { reason } => self.progress.note_refused(part, &reason),
+                Outcome::Later { after, reason } => return Ok(Delivery::Later { after, reason }),
+                Outcome::Stopped {
+                    reason,
+                    is_not_allowed,
+                } => {
+                    return Ok(Delivery::Stopped {
+                        reason,
+                        is_not_allowed,
+                    });
+                }
+            }
+            self.progress.parts_sent += 1;
+        }
+        self.acknowledge(number, batch.header.checkpoint)
+    }
+
+    fn acknowledge(
+        &mut self,
+        number: u64,
+        checkpoint: serde_json::Value,
+    ) -> Result<Delivery, SpoolError> {
+        let now = self.clock.now();
+        let mut rejected_files_dropped = 0;
+        if !self.progress.rejected_lines.is_empty() {
+            let place = Place::Rejected(number);
+            self.sealed
+                .replace(place, &self.progress.rejected_lines, now)?;
+            rejected_files_dropped = self.sealed.trim_rejected(REJECTED_BYTES_MAX)?;
+        }
+        let state = State {
+            acknowledged: number,
+            checkpoint: Some(checkpoint),
+            ..self.state.clone()
+        };
+        let bytes = self.sealed.encode(Place::State, &state)?;
+        self.sealed.replace(Place::State, &bytes, now)?;
+        self.state = state;
+        self.pending.pop_front();
+        let progress = std::mem::take(&mut self.progress);
+        // A file that a crash leaves is older than the state says, and removed at the next start.
+        self.sealed.remove(Place::Batch(number))?;
+        Ok(Delivery::Delivered {
+            accepted: progress.accepted,
+            rejected: progress.rejected,
+            first_reason: progress.first_reason,
+            rejected_files_dropped,
+        })
+    }
+
+    /// The records that the server would never take, oldest first: one JSON object a line, with
+    /// `reason` and `record`.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn rejected(&self) -> Result<Vec<u8>, SpoolError> {
+        let mut out = Vec::new();
+        for (number, _) in self.sealed.rejected()? {
+            out.extend(
+                self.sealed
+                    .read(Place::Rejected(number))?
+                    .unwrap_or_default(),
+            );
+        }
+        Ok(out)
+    }
+}
+
+impl Progress {
+    fn note_rejected(&mut self, part: &Part, rejected: &[Reject]) {
+        let lines: Vec<&[u8]> = part.body.split(|byte| *byte == b'\n').collect();
+        for reject in rejected {
+            let reason = format!("{}: {}", reject.kind.name(), reject.detail);
+            if let Some(line) = lines.get(reject.index as usize) {
+                self.note(line, &reason);
+            }
+        }
+    }
+
+    fn note_refused(&mut self, part: &Part, reason: &str) {
+        for line in part.body.split(|byte| *byte == b'\n') {
+            if !line.is_empty() {
+                self.note(line, reason);
+            }
+        }
+    }
+
+    fn note(&mut self, line: &[u8], reason: &str) {
+        self.rejected += 1;
+        self.first_reason.get_or_insert_with(|| reason.to_string());
+        let record = serde_json::from_slice(line)
+            .and_then(|record| serde_json::to_vec(&RejectedRecord { reason, record }));
+        // What this spool wrote is JSON; if it ever were not, the record is kept as it is.
+        let shown = record.unwrap_or_else(|_| line.to_vec());
+        self.rejected_lines.extend_from_slice(&shown);
+        self.rejected_lines.push(b'\n');
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,224 @@
+//! Clean records to NDJSON for the wire.
+//!
+//! Invariants
+//! - Every scalar keeps its JSON text: what the server decodes is what the pipeline left.
+//! - No record passes the server's limit because of what the shipper added: its message is cut.
+use super::BODY_BYTES_MAX;
+use taffrail_model::{
+    column::{Column, FieldName, Kind, Value},
+    field,
+    limits::RECORD_BYTES_MAX,
+    time::Timestamp,
+};
+use taffrail_pipeline::clean::{CleanBatch, CleanPart};
+
+/// Marks a record whose message was cut.
+const TRUNCATED: &str = "metadata.truncated";
+
+/// Bodies of requests, each below [`BODY_BYTES_MAX`] unless it is one record.
+#[derive(Clone, Debug, Default)]
+pub struct Bodies {
+    parts: Vec<(u32, Vec<u8>)>,
+}
+
+impl Bodies {
+    /// Appends the records of a batch.
+    pub fn push(&mut self, batch: &CleanBatch) {
+        for part in batch.parts() {
+            self.push_part(part);
+        }
+    }
+
+    /// Number of records.
+    #[must_use]
+    pub fn records(&self) -> u64 {
+        self.parts
+            .iter()
+            .map(|(records, _)| u64::from(*records))
+            .sum()
+    }
+
+    /// Whether there is no record.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.parts.is_empty()
+    }
+
+    /// Bytes of all bodies.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.parts.iter().map(|(_, body)| body.len()).sum()
+    }
+
+    /// Number of records and body of each request.
+    pub fn parts(&self) -> impl Iterator<Item = (u32, &[u8])> {
+        self.parts.iter().map(|(records, body)| (*records, &**body))
+    }
+
+    fn push_part(&mut self, part: &CleanPart) {
+        let columns: Vec<(&FieldName, &Column)> = part.columns().iter().collect();
+        let cells = cells_by_row(&columns, part.timestamps().len());
+        for (row, time) in part.timestamps().iter().enumerate() {
+            let mut record = Record::new(Timestamp(*time));
+            for (column, index) in cells.of_row(row) {
+                let (name, values) = columns[column as usize];
+                record.push(name, values.value_at(index as usize));
+            }
+            self.push_line(record.into_line());
+        }
+    }
+
+    fn push_line(&mut self, line: Vec<u8>) {
+        let has_room = |body: &[u8]| body.len() + line.len() <= BODY_BYTES_MAX;
+        match self.parts.last_mut().filter(|(_, body)| has_room(body)) {
+            Some((records, body)) => {
+                *records += 1;
+                body.extend_from_slice(&line);
+            }
+            None => self.parts.push((1, line)),
+        }
+    }
+}
+
+/// The values of all columns, row by row: a counting sort, linear in their number.
+struct Cells {
+    /// Where each row's cells begin, and the end of the last.
+    starts: Vec<usize>,
+    /// Column and index of the value in it.
+    cells: Vec<(u32, u32)>,
+}
+
+impl Cells {
+    fn of_row(&self, row: usize) -> impl Iterator<Item = (u32, u32)> + '_ {
+        self.cells[self.starts[row]..self.starts[row + 1]]
+            .iter()
+            .copied()
+    }
+}
+
+fn cells_by_row(columns: &[(&FieldName, &Column)], rows: usize) -> Cells {
+    let mut starts = vec![0; rows + 1];
+    for (_, column) in columns {
+        for row in column.rows() {
+            starts[*row as usize + 1] += 1;
+        }
+    }
+    for row in 0..rows {
+        starts[row + 1] += starts[row];
+    }
+    let mut next = starts.clone();
+    let mut cells = vec![(0, 0); starts[rows]];
+    for (number, (_, column)) in (0..).zip(columns) {
+        for (index, row) in (0..).zip(column.rows()) {
+            cells[next[*row as usize]] = (number, index);
+            next[*row as usize] += 1;
+        }
+    }
+    Cells { starts, cells }
+}
+
+/// One record as it is written.
+struct Record<'a> {
+    line: Vec<u8>,
+    /// The message, written last: it is what is cut.
+    message: Option<Value<'a>>,
+    is_truncated: bool,
+}
+
+impl<'a> Record<'a> {
+    fn new(time: Timestamp) -> Record<'a> {
+        let line = format!("{{\"{}\":\"{}\"", field::TIMESTAMP, time.to_rfc3339());
+        Record {
+            line: line.into_bytes(),
+            message: None,
+            is_truncated: false,
+        }
+    }
+
+    fn push(&mut self, name: &str, value: Value<'a>) {
+        let object = value
+            .text
+            .strip_prefix('{')
+            .and_then(|it| it.strip_suffix('}'));
+        match (name, object) {
+            (field::MESSAGE, _) if value.kind == Kind::String => self.message = Some(value),
+            // Fields past the limit of columns are fields again for the server.
+            (field::OVERFLOW, Some(members)) if value.kind == Kind::Json => {
+                if !members.is_empty() {
+                    self.line.push(b',');
+                    self.line.extend_from_slice(members.as_bytes());
+                }
+            }
+            _ => {
+                self.is_truncated |= name == TRUNCATED;
+                self.push_name(name);
+                self.push_value(value);
+            }
+        }
+    }
+
+    fn push_name(&mut self, name: &str) {
+        self.line.push(b',');
+        push_string(&mut self.line, name);
+        self.line.push(b':');
+    }
+
+    fn push_value(&mut self, value: Value<'_>) {
+        match value.kind {
+            Kind::String => push_string(&mut self.line, value.text),
+            _ => self.line.extend_from_slice(value.text.as_bytes()),
+        }
+    }
+
+    fn into_line(mut self) -> Vec<u8> {
+        if let Some(message) = self.message {
+            let start = self.line.len();
+            self.push_name(field::MESSAGE);
+            self.push_value(message);
+            let mark = format!(",\"{TRUNCATED}\":true");
+            let excess = (self.line.len() + 1).saturating_sub(RECORD_BYTES_MAX);
+            if excess > 0 {
+                // Each byte that goes is at least one byte of JSON.
+                let cut = excess + mark.len();
+                let end = message
+                    .text
+                    .floor_char_boundary(message.text.len().saturating_sub(cut));
+                self.line.truncate(start);
+                self.push_name(field::MESSAGE);
+                push_string(&mut self.line, &message.text[..end]);
+                if !self.is_truncated {
+                    self.line.extend_from_slice(mark.as_bytes());
+                }
+            }
+        }
+        self.line.extend_from_slice(b"}\n");
+        self.line
+    }
+}
+
+/// A text as a JSON string.
+fn push_string(out: &mut Vec<u8>, text: &str) {
+    out.push(b'"');
+    let mut kept = 0;
+    let bytes = text.as_bytes();
+    for (at, byte) in bytes.iter().enumerate() {
+        let escape = match byte {
+            b'"' => "\\\"",
+            b'\\' => "\\\\",
+            b'\n' => "\\n",
+            b'\r' => "\\r",
+            b'\t' => "\\t",
+            0..=0x1f => "",
+            _ => continue,
+        };
+        out.extend_from_slice(&bytes[kept..at]);
+        if escape.is_empty() {
+            out.extend_from_slice(format!("\\u{byte:04x}").as_bytes());
+        } else {
+            out.extend_from_slice(escape.as_bytes());
+        }
+        kept = at + 1;
+    }
+    out.extend_from_slice(&bytes[kept..]);
+    out.push(b'"');
+}

@@ -1,0 +1,515 @@
+use super::*;
+use std::{
+    cell::{Cell, RefCell},
+    collections::{BTreeMap, HashMap},
+    path::Path,
+};
+use taffrail_model::{
+    access::AccessClass,
+    batch::{RawBatch, RejectKind},
+    column::{ColumnSet, Kind},
+    stream::{StreamCatalogue, StreamDefinition},
+    tenant::DEFAULT_TENANT,
+};
+use taffrail_pipeline::{Arrival, Pipeline, PipelineConfig, Side};
+use taffrail_storage::keys::KeyFile;
+use taffrail_testkit::{SimulatedClock, SimulatedDisk, disk::SyncSite};
+
+const DIRECTORY: &str = "/data/ship";
+const LINES: u64 = 12;
+
+/// A server that keeps its promise: what it has taken under a key it answers again.
+#[derive(Default)]
+struct Server {
+    answers: RefCell<HashMap<String, (Vec<u8>, Outcome)>>,
+    /// How often each line was stored.
+    stored: RefCell<BTreeMap<String, u32>>,
+    requests: Cell<u64>,
+    /// Requests of which the answer is lost, after they are stored.
+    lose_answer_of: Cell<Option<u64>>,
+    is_away: Cell<bool>,
+    /// Lines with this word are rejected.
+    hates: Option<&'static str>,
+    refuses: Cell<bool>,
+    /// Whether keys are forgotten: the harness must notice.
+    is_forgetful: bool,
+}
+
+impl Server {
+    fn take(&self, part: &Part) -> Outcome {
+        let lines = part
+            .body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty());
+        let mut rejected = Vec::new();
+        let mut accepted = 0;
+        for (index, line) in (0..).zip(lines) {
+            let record: serde_json::Value = serde_json::from_slice(line).unwrap();
+            let message = record["message"].as_str().unwrap().to_string();
+            if self.hates.is_some_and(|word| message.contains(word)) {
+                let detail = "hated".to_string();
+                rejected.push(Reject {
+                    index,
+                    kind: RejectKind::TooOld,
+                    detail,
+                });
+            } else {
+                accepted += 1;
+                *self.stored.borrow_mut().entry(message).or_default() += 1;
+            }
+        }
+        assert_eq!(accepted + rejected.len() as u32, part.records);
+        Outcome::Taken { accepted, rejected }
+    }
+}
+
+impl Sender for &Server {
+    fn send(&mut self, stream: &str, part: &Part) -> Outcome {
+        assert_eq!(stream, "app.backend");
+        self.requests.set(self.requests.get() + 1);
+        let later = || Outcome::Later {
+            after: None,
+            reason: "away".into(),
+        };
+        if self.is_away.get() {
+            return later();
+        }
+        if self.refuses.get() {
+            return Outcome::Refused {
+                reason: "400 no".into(),
+            };
+        }
+        let known = self.answers.borrow().get(&part.key).cloned();
+        let answer = match known {
+            Some((body, answer)) if !self.is_forgetful => {
+                assert_eq!(body, part.body, "a key stands for one body");
+                answer
+            }
+            _ => {
+                let answer = self.take(part);
+                let entry = (part.body.clone(), answer.clone());
+                self.answers.borrow_mut().insert(part.key.clone(), entry);
+                answer
+            }
+        };
+        if self.lose_answer_of.get() == Some(self.requests.get()) {
+            return later();
+        }
+        answer
+    }
+}
+
+fn open(disk: &SimulatedDisk) -> Result<(Spool, SpoolReport), SpoolError> {
+    let counter = std::sync::atomic::AtomicU64::new(1);
+    let options = SpoolOptions {
+        directory: DIRECTORY.into(),
+        bytes_max: SPOOL_BYTES_MAX,
+        // Salts and names differ; that they are random is not what is tested.
+        entropy: Arc::new(move |out: &mut [u8]| {
+            let n = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+            out.fill(0);
+            out[..8].copy_from_slice(&n.to_le_bytes());
+        }),
+    };
+    let kek = Arc::new(KeyFile::from_secret([7; 32]));
+    let clock = Arc::new(SimulatedClock::new(Timestamp(1_767_540_645_000_000_000)));
+    Spool::open(options, disk.files(), kek, clock)
+}
+
+fn stream() -> StreamDefinition {
+    let catalogue = StreamCatalogue::built_in();
+    let stream = catalogue.by_name("app.backend").unwrap();
+    assert_eq!(stream.access, AccessClass::OwnRecords);
+    StreamDefinition::clone(stream)
+}
+
+/// The batch of these records, each a list of fields.
+fn bodies(records: &[&[(&str, Kind, &str)]]) -> Bodies {
+    let mut columns = ColumnSet::default();
+    for (row, record) in (0..).zip(records) {
+        for (name, kind, text) in *record {
+            columns.get_or_create(name).push(row, *kind, text);
+        }
+    }
+    columns.set_rows(records.len() as u32);
+    let raw = RawBatch {
+        columns,
+        indexes: (0..records.len() as u32).collect(),
+        ..RawBatch::default()
+    };
+    let config = PipelineConfig {
+        side: Side::Shipper,
+        ..PipelineConfig::default()
+    };
+    let batch = Pipeline::new(config).unwrap().process(
+        raw,
+        &Arrival {
+            tenant: DEFAULT_TENANT,
+            stream: &stream(),
+            received: Timestamp(1_767_540_645_000_000_000),
+            catalogue: &StreamCatalogue::built_in(),
+            may_write: &|_| true,
+        },
+    );
+    assert_eq!(batch.rejects(), []);
+    let mut bodies = Bodies::default();
+    bodies.push(&batch);
+    bodies
+}
+
+fn messages(texts: &[String]) -> Bodies {
+    let records: Vec<Vec<_>> = texts
+        .iter()
+        .map(|text| vec![("message", Kind::String, text.as_str())])
+        .collect();
+    bodies(&records.iter().map(Vec::as_slice).collect::<Vec<_>>())
+}
+
+/// Ships lines `0..LINES`, three a batch, as a program would: goes on at the checkpoint, persists
+/// one or two batches ahead, delivers.
+fn ship(disk: &SimulatedDisk, server: &Server) -> Result<(), SpoolError> {
+    let (mut spool, _) = open(disk)?;
+    let mut sender = server;
+    let mut attempts = 0;
+    loop {
+        let next = spool
+            .checkpoint()
+            .map_or(0, |point| point.as_u64().unwrap());
+        if next < LINES && spool.pending() < 2 {
+            let texts: Vec<String> = (next..next + 3).map(|n| format!("line {n}")).collect();
+            spool.persist("app.backend", &messages(&texts), (next + 3).into())?;
+            continue;
+        }
+        match spool.deliver(&mut sender)? {
+            Delivery::Nothing => return Ok(()),
+            Delivery::Delivered { .. } => {}
+            other => {
+                attempts += 1;
+                assert!(attempts < 50, "{other:?}");
+            }
+        }
+    }
+}
+
+fn disk() -> SimulatedDisk {
+    let disk = SimulatedDisk::new(1);
+    let files = disk.files();
+    files.make_directory(Path::new("/data")).unwrap();
+    files.sync_directory(Path::new("/")).unwrap();
+    disk
+}
+
+fn each_once() -> BTreeMap<String, u32> {
+    (0..LINES).map(|n| (format!("line {n}"), 1)).collect()
+}
+
+/// Runs the shipper with a power loss after each operation of the disk in turn, then again on
+/// what is left; how many lines were not stored exactly once.
+fn faults_over_crashes(
+    make_server: impl Fn() -> Server,
+    prepare: impl Fn(&SimulatedDisk),
+) -> usize {
+    let whole = disk();
+    prepare(&whole);
+    let first = whole.operations();
+    ship(&whole, &make_server()).unwrap();
+    let operations = whole.operations() - first;
+    assert!(operations > 50, "{operations}");
+    let mut faults = 0;
+    for crash_after in 0..operations {
+        for seed in [0, 1, 2, 3] {
+            let server = make_server();
+            let disk = disk();
+            prepare(&disk);
+            disk.lose_power_after(crash_after);
+            assert!(ship(&disk, &server).is_err(), "{crash_after}");
+            let after = disk.crash(seed);
+            prepare(&after);
+            match ship(&after, &server) {
+                Ok(()) => faults += usize::from(*server.stored.borrow() != each_once()),
+                Err(_) => faults += 1,
+            }
+        }
+    }
+    faults
+}
+
+#[test]
+fn a_crash_at_any_operation_delivers_each_line_once() {
+    assert_eq!(faults_over_crashes(Server::default, |_| {}), 0);
+}
+
+#[test]
+fn lost_answers_and_crashes_together_deliver_each_line_once() {
+    for lost in 1..=4 {
+        let make_server = || {
+            let server = Server::default();
+            server.lose_answer_of.set(Some(lost));
+            server
+        };
+        assert_eq!(faults_over_crashes(make_server, |_| {}), 0);
+    }
+}
+
+#[test]
+fn the_harness_notices_a_server_that_forgets_and_a_sync_that_is_left_out() {
+    let forgetful = || Server {
+        is_forgetful: true,
+        ..Server::default()
+    };
+    assert!(faults_over_crashes(forgetful, |_| {}) > 0);
+    for site in [
+        SyncSite::directory("pending"),
+        SyncSite::file("pending"),
+        SyncSite::file("state"),
+        SyncSite::directory("ship").at_end(),
+    ] {
+        let faults = faults_over_crashes(Server::default, |disk| disk.skip_syncs(site.clone()));
+        assert!(faults > 0, "{site:?}");
+    }
+}
+
+#[test]
+fn a_server_that_is_away_gets_everything_in_order_later() {
+    let disk = disk();
+    let server = Server::default();
+    server.is_away.set(true);
+    let (mut spool, report) = open(&disk).unwrap();
+    assert_eq!(report, SpoolReport::default());
+    assert_eq!(spool.checkpoint(), None);
+    for n in 0..4u64 {
+        let texts = [format!("line {}", 2 * n), format!("line {}", 2 * n + 1)];
+        spool
+            .persist("app.backend", &messages(&texts), n.into())
+            .unwrap();
+        assert!(matches!(
+            spool.deliver(&mut &server).unwrap(),
+            Delivery::Later { .. }
+        ));
+    }
+    drop(spool);
+    let (mut spool, report) = open(&disk.crash(0)).unwrap();
+    assert_eq!(report.pending, 4);
+    assert_eq!(spool.checkpoint(), Some(&3.into()));
+    server.is_away.set(false);
+    for pending in (0..4).rev() {
+        let delivery = spool.deliver(&mut &server).unwrap();
+        assert!(matches!(
+            delivery,
+            Delivery::Delivered {
+                accepted: 2,
+                rejected: 0,
+                ..
+            }
+        ));
+        assert_eq!(spool.pending(), pending);
+    }
+    assert_eq!(spool.deliver(&mut &server).unwrap(), Delivery::Nothing);
+    assert_eq!(spool.pending_bytes(), 0);
+    assert_eq!(server.stored.borrow().values().sum::<u32>(), 8);
+}
+
+#[test]
+fn what_the_server_never_takes_is_kept_and_not_sent_again() {
+    let disk = disk();
+    let server = Server {
+        hates: Some("bad"),
+        ..Server::default()
+    };
+    let (mut spool, _) = open(&disk).unwrap();
+    let texts = [
+        "good".to_string(),
+        "bad \"1\"".to_string(),
+        "fine".to_string(),
+    ];
+    spool
+        .persist("app.backend", &messages(&texts), 1.into())
+        .unwrap();
+    match spool.deliver(&mut &server).unwrap() {
+        Delivery::Delivered {
+            accepted: 2,
+            rejected: 1,
+            first_reason: Some(reason),
+            ..
+        } => {
+            assert_eq!(reason, "too_old: hated");
+        }
+        other => panic!("{other:?}"),
+    }
+    server.refuses.set(true);
+    spool
+        .persist("app.backend", &messages(&["x".to_string()]), 2.into())
+        .unwrap();
+    let delivery = spool.deliver(&mut &server).unwrap();
+    assert!(matches!(
+        delivery,
+        Delivery::Delivered {
+            accepted: 0,
+            rejected: 1,
+            ..
+        }
+    ));
+    drop(spool);
+    let (mut spool, report) = open(&disk.crash(0)).unwrap();
+    assert_eq!(report.pending, 0);
+    assert_eq!(spool.deliver(&mut &server).unwrap(), Delivery::Nothing);
+    let kept = String::from_utf8(spool.rejected().unwrap()).unwrap();
+    let kept: Vec<serde_json::Value> = kept
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    assert_eq!(kept[0]["record"]["message"], "bad \"1\"");
+    assert_eq!(kept[0]["reason"], "too_old: hated");
+    assert_eq!(kept[1]["record"]["message"], "x");
+    assert_eq!(kept[1]["reason"], "400 no");
+    assert_eq!(kept.len(), 2);
+}
+
+#[test]
+fn a_full_disk_loses_nothing() {
+    let disk = disk();
+    let server = Server::default();
+    let (mut spool, _) = open(&disk).unwrap();
+    spool
+        .persist("app.backend", &messages(&["line 0".into()]), 1.into())
+        .unwrap();
+    let used: u64 = disk.all_files().iter().map(|(_, bytes)| bytes).sum();
+    disk.set_capacity_bytes(Some(used + 100));
+    let batch = messages(&["line 1".into()]);
+    let error = spool.persist("app.backend", &batch, 2.into()).unwrap_err();
+    assert!(error.is_no_space(), "{error}");
+    assert_eq!(spool.checkpoint(), Some(&1.into()));
+    disk.set_capacity_bytes(None);
+    spool.persist("app.backend", &batch, 2.into()).unwrap();
+    while spool.deliver(&mut &server).unwrap() != Delivery::Nothing {}
+    let expected = BTreeMap::from([("line 0".to_string(), 1), ("line 1".to_string(), 1)]);
+    assert_eq!(*server.stored.borrow(), expected);
+}
+
+#[test]
+fn the_spool_is_bounded() {
+    let disk = disk();
+    let (mut spool, _) = open(&disk).unwrap();
+    let batch = messages(&["x".repeat(1_000)]);
+    spool.bytes_max = 3_000;
+    let mut persisted = 0u64;
+    while spool.has_room(&batch) {
+        persisted += 1;
+        spool
+            .persist("app.backend", &batch, persisted.into())
+            .unwrap();
+        assert!(persisted < 10);
+    }
+    assert_eq!(persisted, 2);
+    assert!(spool.pending_bytes() <= 3_000);
+    spool.bytes_max = 10;
+    while spool.deliver(&mut &Server::default()).unwrap() != Delivery::Nothing {}
+    assert!(spool.has_room(&batch), "an empty spool takes any batch");
+}
+
+#[test]
+fn damage_and_loss_are_said() {
+    let disk = disk();
+    let (mut spool, _) = open(&disk).unwrap();
+    for n in 0..3u64 {
+        spool
+            .persist("app.backend", &messages(&[format!("line {n}")]), n.into())
+            .unwrap();
+    }
+    drop(spool);
+    let path = |number: u64| Path::new(DIRECTORY).join(format!("pending/{number:016x}"));
+    let flipped = disk.crash(1);
+    flipped.flip(&path(3), 60, 4);
+    assert!(matches!(open(&flipped), Err(SpoolError::Damaged(_))));
+    let swapped = disk.crash(1);
+    swapped.swap(&path(1), &path(3));
+    assert!(matches!(open(&swapped), Err(SpoolError::Damaged(_))));
+    let lost = disk.crash(1);
+    lost.lose(&path(2));
+    assert!(matches!(
+        open(&lost),
+        Err(SpoolError::Missing { number: 2 })
+    ));
+    for (file, bytes) in disk.all_files() {
+        let content = disk.contents(&file).unwrap();
+        assert_eq!(content.len() as u64, bytes);
+        assert!(
+            !String::from_utf8_lossy(&content).contains("line"),
+            "{file:?} is sealed"
+        );
+    }
+}
+
+#[test]
+fn records_keep_their_scalars() {
+    let batch = bodies(&[
+        &[
+            ("message", Kind::String, "a\"\\\n\u{1}é"),
+            ("n", Kind::Integer, "123456789012345678901234567890"),
+            ("f", Kind::Float, "1.50"),
+            ("b", Kind::Bool, "true"),
+            ("s", Kind::String, "200"),
+            ("list", Kind::Json, "[1,{\"k\":null}]"),
+            ("metadata.x", Kind::Json, "{}"),
+            ("_overflow", Kind::Json, "{\"o.1\":1,\"o\\\"2\":\"x\"}"),
+            ("timestamp", Kind::String, "2026-01-04T15:30:45.123456789Z"),
+        ],
+        &[
+            ("message", Kind::String, "second"),
+            ("n", Kind::Float, "1e400"),
+        ],
+    ]);
+    let (records, body) = batch.parts().next().unwrap();
+    assert_eq!(records, 2);
+    let body = std::str::from_utf8(body).unwrap();
+    let lines: Vec<&str> = body.lines().collect();
+    for member in [
+        "\"timestamp\":\"2026-01-04T15:30:45.123456789Z\"",
+        "\"message\":\"a\\\"\\\\\\n\\u0001é\"",
+        "\"n\":123456789012345678901234567890",
+        "\"f\":1.50",
+        "\"b\":true",
+        "\"s\":\"200\"",
+        "\"list\":[1,{\"k\":null}]",
+        "\"metadata.x\":{}",
+        "\"o.1\":1,\"o\\\"2\":\"x\"",
+    ] {
+        assert!(lines[0].contains(member), "{member} in {}", lines[0]);
+    }
+    assert!(
+        lines[1].contains("\"n\":1e400") && !lines[1].contains("\"f\""),
+        "{}",
+        lines[1]
+    );
+}
+
+#[test]
+fn bodies_and_records_are_bounded() {
+    let large = "é\u{1}".repeat(taffrail_model::limits::RECORD_BYTES_MAX / 3);
+    let batch = messages(&vec![large.clone(); 9]);
+    let parts: Vec<_> = batch.parts().collect();
+    assert!(parts.len() > 1);
+    assert_eq!(batch.records(), 9);
+    for (_, body) in parts {
+        assert!(body.len() <= BODY_BYTES_MAX);
+        for line in body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+        {
+            assert!(line.len() <= taffrail_model::limits::RECORD_BYTES_MAX);
+            let record: serde_json::Value = serde_json::from_slice(line).unwrap();
+            assert!(large.starts_with(record["message"].as_str().unwrap()));
+            assert_eq!(record["metadata.truncated"], true);
+        }
+    }
+}
+
+#[test]
+fn redaction_is_before_the_spool() {
+    let batch = bodies(&[&[
+        ("message", Kind::String, "hi"),
+        ("password", Kind::String, "hunter2"),
+    ]]);
+    let (_, body) = batch.parts().next().unwrap();
+    assert!(!String::from_utf8_lossy(body).contains("hunter2"));
+}
