@@ -150,6 +150,9 @@ pub enum ConfigError {
         /// The name.
         name: String,
     },
+    /// More field names for redaction than one search can hold.
+    #[error("the field names for redaction are too many or too long")]
+    TooManyFieldNames,
     /// A field condition that says nothing, or too much.
     #[error(
         "routing rule {rule}: the condition on field {field:?} needs either `equals` or `prefix`"

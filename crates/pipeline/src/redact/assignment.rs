@@ -21,14 +21,10 @@ impl Redactor {
         let bytes = text.as_bytes();
         let mut edits = Vec::new();
         let mut floor = 0;
-        while let Some(found) = self
-            .words
-            .find(aho_corasick::Input::new(&lower).span(floor..lower.len()))
-        {
-            let word = &lower[found.start()..found.end()];
-            let (edit, next) = match SCHEMES.contains(&word) {
-                true => self.credential(bytes, found.end()),
-                false => self.assignment(text, found.start(), found.end(), floor),
+        while let Some((start, end)) = self.words.next(&lower, floor) {
+            let (edit, next) = match SCHEMES.contains(&&lower[start..end]) {
+                true => self.credential(bytes, end),
+                false => self.assignment(text, start, end, floor),
             };
             floor = next;
             if let Some((mask, start, end, quote)) = edit {

@@ -124,21 +124,27 @@ fn split(bytes: &[u8], start: usize, end: usize, groups: &mut Vec<Group>) {
     }
 }
 
-/// Whether a number may begin here: no letter, digit or decimal point stands before it. Other
-/// scripts write without blanks, so only ASCII counts.
+/// Whether a number may begin here: no letter, digit, underscore or decimal point stands before
+/// it, nor an underscore and a sign (`blk_-4…` is one identifier). Other scripts write without
+/// blanks, so only ASCII counts.
 pub(super) fn is_free_before(bytes: &[u8], start: usize) -> bool {
-    match start.checked_sub(1).map(|at| bytes[at]) {
-        Some(b'.') => start < 2 || !bytes[start - 2].is_ascii_digit(),
-        Some(byte) => !byte.is_ascii_alphanumeric(),
+    match bytes[..start] {
+        [.., before, b'.'] => !before.is_ascii_digit(),
+        [.., b'_', b'-'] => false,
+        [.., before] => !is_word_byte(before),
+        [] => true,
+    }
+}
+
+/// Whether a number may end here: no letter, digit, underscore or decimal fraction follows.
+pub(super) fn is_free_after(bytes: &[u8], end: usize) -> bool {
+    match bytes.get(end) {
+        Some(b'.') => !is_digit(bytes, end + 1),
+        Some(byte) => !is_word_byte(*byte),
         None => true,
     }
 }
 
-/// Whether a number may end here: no letter, digit or decimal fraction follows.
-pub(super) fn is_free_after(bytes: &[u8], end: usize) -> bool {
-    match bytes.get(end) {
-        Some(b'.') => !is_digit(bytes, end + 1),
-        Some(byte) => !byte.is_ascii_alphanumeric(),
-        None => true,
-    }
+fn is_word_byte(byte: u8) -> bool {
+    byte.is_ascii_alphanumeric() || byte == b'_'
 }

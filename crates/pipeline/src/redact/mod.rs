@@ -23,7 +23,7 @@ use crate::{
     clean::BatchCounts,
     config::{ConfigError, RedactionConfig},
 };
-use aho_corasick::AhoCorasick;
+use aho_corasick::{AhoCorasick, packed};
 use regex_automata::meta::Regex;
 use std::sync::Arc;
 use taffrail_model::{
@@ -82,12 +82,44 @@ struct Pattern {
 pub(crate) struct Redactor {
     names: name::SecretNames,
     /// Finds the words of `names`, and of authorization schemes, in lower-cased text.
-    words: AhoCorasick,
+    words: Words,
     card: Mask,
     social_security: Mask,
     patterns: Vec<Pattern>,
     /// Every mask that this redactor writes.
     masks: Vec<Mask>,
+}
+
+/// The search for words in lower-cased text: with vector instructions where the processor has
+/// them, several times faster than the automaton.
+enum Words {
+    Packed(packed::Searcher),
+    Automaton(AhoCorasick),
+}
+
+impl Words {
+    fn new(texts: &[&str]) -> Result<Words, ConfigError> {
+        if let Some(packed) = packed::Searcher::new(texts) {
+            return Ok(Words::Packed(packed));
+        }
+        AhoCorasick::builder()
+            .match_kind(aho_corasick::MatchKind::LeftmostFirst)
+            .build(texts)
+            .map(Words::Automaton)
+            .map_err(|_| ConfigError::TooManyFieldNames)
+    }
+
+    /// Range of the first word at or after `at`.
+    fn next(&self, lower: &str, at: usize) -> Option<(usize, usize)> {
+        let span = aho_corasick::Span::from(at..lower.len());
+        let found = match self {
+            Words::Packed(packed) => packed.find_in(lower, span),
+            Words::Automaton(automaton) => {
+                automaton.find(aho_corasick::Input::new(lower).span(span))
+            }
+        };
+        found.map(|found| (found.start(), found.end()))
+    }
 }
 
 /// Buffers that are used again for each column.
@@ -108,11 +140,11 @@ impl Redactor {
     /// The default rules and those of `config`.
     pub(crate) fn new(config: &RedactionConfig) -> Result<Redactor, ConfigError> {
         let names = name::SecretNames::new(&config.field_names)?;
-        let words = AhoCorasick::new(names.words().chain(assignment::SCHEMES.iter().copied()));
-        // Names are short, so the automaton is far below the only limit that it can fail at.
-        let words = words.map_err(|_| ConfigError::FieldName {
-            name: config.field_names.join(", "),
-        })?;
+        let texts: Vec<&str> = names
+            .words()
+            .chain(assignment::SCHEMES.iter().copied())
+            .collect();
+        let words = Words::new(&texts)?;
         let (card, social_security) = (Mask::new("card"), Mask::new("ssn"));
         let mut masks: Vec<Mask> = names.masks().cloned().collect();
         masks.extend([card.clone(), social_security.clone()]);
@@ -189,8 +221,10 @@ impl Redactor {
         // Text stands back to back, so a word may seem to cross two values: harmless, since this
         // only says where to look closely.
         let mut hits: Vec<usize> = Vec::new();
-        for hit in self.words.find_iter(&scratch.lower) {
-            hits.push(hit.end());
+        let mut at = 0;
+        while let Some((_, end)) = self.words.next(&scratch.lower, at) {
+            hits.push(end);
+            at = end;
         }
         let mut hits = hits.into_iter().peekable();
         let mut changes = Vec::new();
