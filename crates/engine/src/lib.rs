@@ -36,8 +36,6 @@ use tokio::sync::watch;
 pub use taffrail_meta as meta;
 pub use taffrail_pipeline as pipeline;
 pub use taffrail_query as query;
-/// Why a batch was not stored: the server chooses a status by it.
-pub use taffrail_storage::store_core::CommitError;
 /// What the façade's answers are made of.
 pub use taffrail_storage::{
     recovery::RecoveryReport,
