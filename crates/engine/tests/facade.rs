@@ -1,0 +1,402 @@
+//! The façade on a real directory: what goes in is found, followed, kept and isolated.
+#![allow(clippy::unwrap_used, clippy::expect_used)]
+use std::{collections::BTreeSet, sync::Arc};
+use taffrail_engine::{
+    Engine, MaintenanceError,
+    events::OwnEvent,
+    ingest::{IdempotencyKey, IngestAnswer, IngestError},
+    live::LiveEvent,
+    options::{CustomStream, EngineOptions, OpenError},
+    query::Order,
+    read::{PageQuestion, Question, ReadError},
+};
+use taffrail_model::{
+    access::{Principal, Role, Scope},
+    batch::RawBatch,
+    column::{ColumnSet, Kind},
+    level::Level,
+    stream::AccessClass,
+    tenant::{DEFAULT_TENANT, TenantNumber},
+};
+
+fn options(directory: &tempfile::TempDir) -> EngineOptions {
+    EngineOptions {
+        key_file: Some(directory.path().join("key")),
+        streams: vec![CustomStream {
+            name: "machine".into(),
+            retention_days: Some(3_650),
+            access: AccessClass::Restricted,
+        }],
+        ..EngineOptions::new(directory.path().join("data"))
+    }
+}
+
+fn batch(records: &[&[(&str, &str)]]) -> RawBatch {
+    let mut columns = ColumnSet::default();
+    for (row, record) in (0u32..).zip(records) {
+        for (name, value) in *record {
+            columns.get_or_create(name).push(row, Kind::String, value);
+        }
+    }
+    columns.set_rows(records.len() as u32);
+    RawBatch {
+        columns,
+        indexes: (0..records.len() as u32).collect(),
+        ..RawBatch::default()
+    }
+}
+
+async fn ingest(
+    engine: &Engine,
+    principal: &Principal,
+    stream: &str,
+    raw: RawBatch,
+    key: Option<&str>,
+) -> Result<IngestAnswer, IngestError> {
+    let prepared = engine.prepare(principal, stream, raw)?;
+    let key = key.map(|key| IdempotencyKey {
+        key: key.into(),
+        body_hash: [7; 32],
+    });
+    engine.commit(principal, prepared, key).await
+}
+
+fn messages(engine: &Engine, principal: &Principal, question: &Question) -> Vec<String> {
+    let page = PageQuestion {
+        order: Order::Arrival,
+        limit: 1_000,
+        offset: 0,
+        cursor: None,
+        fields: None,
+        is_counted: true,
+    };
+    let answer = engine.search(principal, question, &page).unwrap();
+    assert!(!answer.completeness.partial);
+    assert_eq!(answer.value.total, Some(answer.value.rows.len() as u64));
+    let text = |row: &taffrail_engine::query::Row| row.get("message").unwrap().text.clone();
+    answer.value.rows.iter().map(text).collect()
+}
+
+fn in_streams(streams: &[&str]) -> Question {
+    Question {
+        streams: streams.iter().map(ToString::to_string).collect(),
+        ..Question::default()
+    }
+}
+
+fn admin() -> Principal {
+    Principal::product(DEFAULT_TENANT)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_acknowledged_is_found_at_once_and_after_a_restart() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    assert_eq!(
+        engine.new_key_file(),
+        Some(directory.path().join("key").as_path())
+    );
+    let records = batch(&[
+        &[("msg", "one")],
+        &[
+            ("message", "two"),
+            ("level", "ERROR"),
+            ("password", "hunter2"),
+        ],
+    ]);
+    let answer = ingest(&engine, &admin(), "machine", records, None)
+        .await
+        .unwrap();
+    assert_eq!((answer.accepted, answer.rejected.len()), (2, 0));
+    assert_eq!(
+        messages(&engine, &admin(), &Question::default()),
+        ["one", "two"]
+    );
+    let errors = Question {
+        query: "level:error password:hunter2 OR level:error".into(),
+        ..Question::default()
+    };
+    assert_eq!(messages(&engine, &admin(), &errors), ["two"]);
+    let secret = Question {
+        query: "hunter2".into(),
+        ..Question::default()
+    };
+    assert_eq!(messages(&engine, &admin(), &secret), Vec::<String>::new());
+    engine.close().await.unwrap();
+    drop(engine);
+
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    assert_eq!(engine.new_key_file(), None);
+    assert_eq!(
+        messages(&engine, &admin(), &Question::default()),
+        ["one", "two"]
+    );
+    assert!(matches!(
+        Engine::open(options(&directory)).await,
+        Err(OpenError::Lock(_))
+    ));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_repeat_stores_nothing_and_gets_the_first_answer() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    let records = || {
+        batch(&[
+            &[("message", "once")],
+            &[("timestamp", "never"), ("message", "x")],
+        ])
+    };
+    let first = ingest(&engine, &admin(), "machine", records(), Some("k"))
+        .await
+        .unwrap();
+    assert_eq!((first.accepted, first.rejected.len()), (1, 1));
+    // Eight at once: whoever comes second waits for the first.
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let engine = engine.clone();
+            let raw = records();
+            tokio::spawn(async move { ingest(&engine, &admin(), "machine", raw, Some("k2")).await })
+        })
+        .collect();
+    for task in tasks {
+        assert_eq!(task.await.unwrap().unwrap(), first);
+    }
+    assert_eq!(
+        ingest(&engine, &admin(), "machine", records(), Some("k"))
+            .await
+            .unwrap(),
+        first
+    );
+    assert_eq!(
+        messages(&engine, &admin(), &Question::default()),
+        ["once", "once"]
+    );
+
+    let prepared = engine.prepare(&admin(), "machine", records()).unwrap();
+    let other_body = IdempotencyKey {
+        key: "k".into(),
+        body_hash: [8; 32],
+    };
+    let reused = engine.commit(&admin(), prepared, Some(other_body)).await;
+    assert!(matches!(reused, Err(IngestError::KeyReused)), "{reused:?}");
+    let other_sender = Principal {
+        credential: "key 2".into(),
+        ..admin()
+    };
+    ingest(&engine, &other_sender, "machine", records(), Some("k"))
+        .await
+        .unwrap();
+    assert_eq!(messages(&engine, &admin(), &Question::default()).len(), 3);
+    let long = "k".repeat(256);
+    let long = ingest(&engine, &admin(), "machine", records(), Some(&long)).await;
+    assert!(matches!(long, Err(IngestError::KeyLength)));
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn nobody_reads_or_writes_what_is_not_theirs() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    let records = batch(&[
+        &[("message", "mine"), ("user_id", "u1")],
+        &[("message", "yours"), ("user_id", "u2")],
+        &[("message", "nobody's")],
+    ]);
+    ingest(&engine, &admin(), "app.backend", records, None)
+        .await
+        .unwrap();
+    ingest(
+        &engine,
+        &admin(),
+        "machine",
+        batch(&[&[("message", "root")]]),
+        None,
+    )
+    .await
+    .unwrap();
+    let user = Principal {
+        role: Role::User,
+        own_user_ids: Arc::new(BTreeSet::from(["u1".to_owned()])),
+        ..admin()
+    };
+    assert_eq!(messages(&engine, &user, &Question::default()), ["mine"]);
+    assert_eq!(engine.count(&user, &Question::default()).unwrap().value, 1);
+    let facets = engine
+        .facets(&user, &Question::default(), vec!["user_id".into()], 10)
+        .unwrap();
+    assert_eq!(facets.value[0].values.len(), 1);
+    let hidden = messages_error(&engine, &user, &in_streams(&["machine"]));
+    let absent = messages_error(&engine, &user, &in_streams(&["no.such"]));
+    for error in [hidden, absent] {
+        let ReadError::UnknownStream { nearest, .. } = error else {
+            panic!("{error:?}")
+        };
+        assert!(!nearest.contains(&"machine".to_owned()));
+    }
+    let not_allowed = ingest(
+        &engine,
+        &user,
+        "machine",
+        batch(&[&[("message", "x")]]),
+        None,
+    )
+    .await;
+    assert!(matches!(not_allowed, Err(IngestError::NotAllowed(_))));
+    let reader = Principal {
+        scope: Scope::Read {
+            streams: vec!["app.*".into()],
+        },
+        ..admin()
+    };
+    assert_eq!(messages(&engine, &reader, &Question::default()).len(), 3);
+    let stranger = Principal {
+        tenants: vec![TenantNumber(2)],
+        ..admin()
+    };
+    assert_eq!(
+        engine.count(&stranger, &Question::default()).unwrap().value,
+        0
+    );
+}
+
+fn messages_error(engine: &Engine, principal: &Principal, question: &Question) -> ReadError {
+    engine.count(principal, question).unwrap_err()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_tail_sees_each_record_once_in_order_of_arrival() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    for message in ["a", "b", "c"] {
+        ingest(
+            &engine,
+            &admin(),
+            "machine",
+            batch(&[&[("message", message)]]),
+            None,
+        )
+        .await
+        .unwrap();
+    }
+    let mut tail = engine
+        .live_tail(&admin(), Question::default(), 2, None)
+        .unwrap();
+    assert_eq!(next_messages(&mut tail).await, ["b", "c"]);
+    let writer = {
+        let engine = engine.clone();
+        tokio::spawn(async move {
+            for number in 0..500 {
+                let message = format!("{number}");
+                let records = batch(&[&[("message", &message)]]);
+                ingest(&engine, &admin(), "machine", records, None)
+                    .await
+                    .unwrap();
+            }
+        })
+    };
+    let mut seen = Vec::new();
+    while seen.len() < 500 {
+        seen.extend(next_messages(&mut tail).await);
+    }
+    writer.await.unwrap();
+    assert_eq!(
+        seen,
+        (0..500)
+            .map(|number| number.to_string())
+            .collect::<Vec<_>>()
+    );
+    // A cursor goes on where another connection ended.
+    let cursor = tail.cursor();
+    ingest(
+        &engine,
+        &admin(),
+        "machine",
+        batch(&[&[("message", "later")]]),
+        None,
+    )
+    .await
+    .unwrap();
+    let mut resumed = engine
+        .live_tail(&admin(), Question::default(), 9, Some(cursor))
+        .unwrap();
+    assert_eq!(next_messages(&mut resumed).await, ["later"]);
+}
+
+async fn next_messages(tail: &mut taffrail_engine::live::LiveTail) -> Vec<String> {
+    match tail.next().await.unwrap() {
+        LiveEvent::Records(rows) => rows
+            .iter()
+            .map(|row| row.get("message").unwrap().text.clone())
+            .collect(),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_is_too_far_behind_is_told_how_many_records_it_lost() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    let question = Question {
+        query: "keep".into(),
+        ..Question::default()
+    };
+    let tail = engine.live_tail(&admin(), question, 0, None).unwrap();
+    let mut tail = tail.with_lag_positions_max(10);
+    for number in 0..40 {
+        let message = if number % 2 == 0 {
+            format!("keep {number}")
+        } else {
+            "other".into()
+        };
+        ingest(
+            &engine,
+            &admin(),
+            "machine",
+            batch(&[&[("message", &message)]]),
+            None,
+        )
+        .await
+        .unwrap();
+    }
+    let LiveEvent::Dropped(dropped) = tail.next().await.unwrap() else {
+        panic!("nothing dropped")
+    };
+    let rest = next_messages(&mut tail).await;
+    assert_eq!(dropped + rest.len() as u64, 20);
+    assert_eq!(
+        rest,
+        ["keep 30", "keep 32", "keep 34", "keep 36", "keep 38"]
+    );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn own_events_are_found_when_named_and_committed_before_the_engine_closes() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    engine.record_own_event(
+        OwnEvent::new("security", Level::Warn, "login failed").with("user_id", "eve"),
+    );
+    engine.close().await.unwrap();
+    assert!(matches!(
+        engine.close().await,
+        Ok(()) | Err(MaintenanceError::Closed)
+    ));
+    let late = ingest(
+        &engine,
+        &admin(),
+        "machine",
+        batch(&[&[("message", "x")]]),
+        None,
+    )
+    .await;
+    assert!(matches!(late, Err(IngestError::Commit(_))), "{late:?}");
+    assert_eq!(
+        messages(&engine, &admin(), &in_streams(&["security"])),
+        ["login failed"]
+    );
+    assert_eq!(
+        engine.count(&admin(), &Question::default()).unwrap().value,
+        0
+    );
+    assert_eq!(engine.own_events_lost(), 0);
+}
