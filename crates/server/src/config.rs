@@ -84,6 +84,17 @@ impl std::fmt::Debug for FirstAdmin {
 #[derive(Clone, PartialEq, Eq)]
 pub struct BootstrapKey(pub(crate) String);
 
+impl BootstrapKey {
+    /// A key, if it is long and plain enough.
+    #[must_use]
+    pub fn new(text: &str) -> Option<BootstrapKey> {
+        let is_usable = text.chars().count() >= BOOTSTRAP_KEY_CHARS_MIN
+            && text.len() <= 1_024
+            && text.bytes().all(|b| b.is_ascii_graphic());
+        is_usable.then(|| BootstrapKey(text.to_owned()))
+    }
+}
+
 impl std::fmt::Debug for BootstrapKey {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.write_str("BootstrapKey")

@@ -19,7 +19,7 @@ mod sessions;
 mod streams;
 mod users;
 
-pub(crate) use question::{QuestionParts, read_question};
+pub(crate) use question::read_question;
 
 use crate::{
     live,

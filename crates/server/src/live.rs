@@ -14,6 +14,7 @@ mod socket;
 #[doc(hidden)]
 pub(crate) use event_stream::__path_tail_sse;
 pub(crate) use event_stream::tail_sse;
+pub(crate) use feed::is_true;
 #[doc(hidden)]
 pub(crate) use socket::__path_tail_socket;
 pub(crate) use socket::tail_socket;

@@ -5,7 +5,13 @@
 //! - A stop takes no new connection, answers what is in flight, and ends within [`STOP_MAX`].
 //! - Connections, headers and pauses are bounded: a client that sends nothing holds nothing for
 //!   long.
-use crate::{config::Config, http, live::TAILS_MAX, request_log::ClientAddress, state::App};
+use crate::{
+    config::Config,
+    http,
+    live::{TAILS_MAX, is_true},
+    request_log::ClientAddress,
+    state::App,
+};
 use axum::{Router, body::Body, extract::Request};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
@@ -35,8 +41,10 @@ use tower::ServiceExt;
 
 /// How long a stop may take.
 pub const STOP_MAX: Duration = Duration::from_secs(10);
-/// Of that, how long requests in flight may take; the rest is for the store.
-const DRAIN_MAX: Duration = Duration::from_secs(7);
+/// Of that, how long requests in flight may take.
+const DRAIN_MAX: Duration = Duration::from_secs(6);
+/// Of that, how long the store may take.
+const CLOSE_MAX: Duration = Duration::from_millis(3_500);
 /// How long the head of a request may take, and a connection may rest between two.
 const HEAD_MAX: Duration = Duration::from_secs(60);
 /// Connections at once; further ones wait in the kernel's queue.
@@ -71,35 +79,21 @@ pub enum ServeError {
         #[source]
         source: io::Error,
     },
+    /// The store, at the end.
+    #[error("cannot put the store in order")]
+    Close(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// The signals of the process.
     #[error("cannot wait for signals")]
     Signal(#[source] io::Error),
 }
 
-/// What a server needs beside its engine.
-#[derive(Clone, Debug)]
+/// What a server is started with.
+#[derive(Clone, Debug, Default)]
 pub struct ServerOptions {
-    /// Where to listen; port 0 takes a free one.
-    pub listen: SocketAddr,
+    /// The configuration.
+    pub config: Config,
     /// File that gets the bound address once the server answers.
     pub port_file: Option<PathBuf>,
-    /// Key that acts as an admin; at least 32 characters, which [`crate::config`] checks.
-    pub bootstrap_key: Option<String>,
-    /// Whether `/metrics` needs no credential.
-    pub metrics_are_public: bool,
-}
-
-impl ServerOptions {
-    /// What a configuration says.
-    #[must_use]
-    pub fn of(config: &Config, port_file: Option<PathBuf>) -> ServerOptions {
-        ServerOptions {
-            listen: config.listen,
-            port_file,
-            bootstrap_key: config.bootstrap_key.as_ref().map(|key| key.0.clone()),
-            metrics_are_public: config.metrics_are_public,
-        }
-    }
 }
 
 /// A server that answers.
@@ -110,25 +104,45 @@ pub struct Server {
     accepting: JoinHandle<()>,
     stopping: watch::Sender<bool>,
     connections: Arc<Semaphore>,
+    port_file: Option<PathBuf>,
 }
 
 impl Server {
-    /// Starts to answer requests over an engine.
+    /// Opens the engine, makes the first admin if the configuration names one and there is no
+    /// account yet, and starts to answer requests.
+    ///
+    /// # Errors
+    /// [`ServeError`] says which step failed.
+    pub async fn start(options: ServerOptions) -> Result<Server, ServeError> {
+        let engine = Engine::open(options.config.engine_options()).await?;
+        let started = async {
+            make_first_admin(&engine, &options.config).await?;
+            Server::over(engine.clone(), options).await
+        };
+        match started.await {
+            Ok(server) => Ok(server),
+            Err(fault) => {
+                // The first fault is the one to tell; the store recovers from whatever this leaves.
+                drop(engine.close().await);
+                Err(fault)
+            }
+        }
+    }
+
+    /// Starts to answer requests over an engine that is open.
     ///
     /// # Errors
     /// [`ServeError::Listen`], [`ServeError::PortFile`].
-    pub async fn start(engine: Engine, options: ServerOptions) -> Result<Server, ServeError> {
+    pub async fn over(engine: Engine, options: ServerOptions) -> Result<Server, ServeError> {
+        let config = &options.config;
         let fault = |source| ServeError::Listen {
-            address: options.listen,
+            address: config.listen,
             source,
         };
-        let listener = TcpListener::bind(options.listen).await.map_err(fault)?;
+        let listener = TcpListener::bind(config.listen).await.map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
-        let (router, app) = http::router(
-            engine.clone(),
-            options.bootstrap_key,
-            options.metrics_are_public,
-        );
+        let bootstrap_key = config.bootstrap_key.as_ref().map(|key| key.0.clone());
+        let (router, app) = http::router(engine.clone(), bootstrap_key, config.metrics_are_public);
         let stopping = watch::Sender::new(false);
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let accepting = tokio::spawn(accept(
@@ -155,6 +169,7 @@ impl Server {
             accepting,
             stopping,
             connections,
+            port_file: options.port_file,
         })
     }
 
@@ -170,14 +185,22 @@ impl Server {
         &self.engine
     }
 
-    /// Stops: takes nothing more in, answers what is in flight, ends the tails. The engine stays
-    /// open.
-    pub async fn stop(self) {
+    /// Stops: takes nothing more in, answers what is in flight, ends the tails, closes the engine.
+    /// Takes [`STOP_MAX`] at the most.
+    ///
+    /// # Errors
+    /// [`ServeError::Close`] if the store could not be put in order; what was acknowledged is
+    /// durable all the same.
+    pub async fn stop(self) -> Result<(), ServeError> {
         let engine = self.engine.clone();
         self.app
             .record("system.application", Level::Info, "server stops");
         self.app.stop();
         self.stopping.send_replace(true);
+        if let Some(path) = &self.port_file {
+            // Nobody should find a port where nobody listens; if it is gone, so much the better.
+            drop(std::fs::remove_file(path));
+        }
         let drained = async {
             // The listener is closed when this has ended.
             drop(self.accepting.await);
@@ -195,51 +218,35 @@ impl Server {
             );
             engine.record_own_event(event);
         }
+        match tokio::time::timeout(CLOSE_MAX, engine.close()).await {
+            Ok(closed) => closed.map_err(|fault| ServeError::Close(fault.into())),
+            Err(_) => {
+                // What was acknowledged is on disk; the next start recovers the rest.
+                tracing::warn!("the engine was not closed in time");
+                Ok(())
+            }
+        }
     }
 }
 
-/// Runs a server until SIGTERM or SIGINT, and closes the engine. `ready` is told the address.
+/// Runs a server until SIGTERM or SIGINT; `ready` is told when it answers.
 ///
 /// # Errors
-/// [`ServeError`] if it does not start.
-pub async fn serve(
-    config: &Config,
-    port_file: Option<PathBuf>,
-    ready: impl FnOnce(&Server),
-) -> Result<(), ServeError> {
+/// [`ServeError`] if it does not start or stop.
+pub async fn serve(options: ServerOptions, ready: impl FnOnce(&Server)) -> Result<(), ServeError> {
     // Before anything that takes time: a signal during the start must not be lost.
     let signal = stop_signal().map_err(ServeError::Signal)?;
-    let engine = Engine::open(config.engine_options()).await?;
-    make_first_admin(&engine, config).await?;
-    let options = ServerOptions::of(config, port_file.clone());
-    let server = match Server::start(engine.clone(), options).await {
-        Ok(server) => server,
-        Err(fault) => {
-            engine.close().await;
-            return Err(fault);
-        }
-    };
+    let server = Server::start(options).await?;
     ready(&server);
     signal.await;
-    tracing::info!("stopping");
-    server.stop().await;
-    let left = STOP_MAX - DRAIN_MAX - Duration::from_millis(500);
-    if tokio::time::timeout(left, engine.close()).await.is_err() {
-        // What was acknowledged is on disk; the next start recovers.
-        tracing::warn!("the engine was not closed in time");
-    }
-    if let Some(path) = port_file {
-        // Nobody should find a port where nobody listens; if it is gone, so much the better.
-        drop(std::fs::remove_file(path));
-    }
-    Ok(())
+    server.stop().await
 }
 
 /// Makes the admin of `TAFFRAIL_ADMIN_USER` if there is no account yet.
 ///
 /// # Errors
 /// [`ServeError::FirstAdmin`] if name or password cannot be used.
-pub async fn make_first_admin(engine: &Engine, config: &Config) -> Result<bool, ServeError> {
+async fn make_first_admin(engine: &Engine, config: &Config) -> Result<bool, ServeError> {
     let Some(admin) = &config.first_admin else {
         return Ok(false);
     };
@@ -285,7 +292,7 @@ async fn accept(
         };
         let (permit, accepted) = tokio::select! {
             accepted = accepted => accepted,
-            _ = stopping.wait_for(|stop| *stop) => return,
+            () = is_true(&mut stopping) => return,
         };
         match (permit, accepted) {
             (Ok(permit), Ok((stream, peer))) => {
@@ -330,7 +337,7 @@ async fn connect(
     let mut connection = pin!(connection);
     let outcome = tokio::select! {
         outcome = connection.as_mut() => outcome,
-        _ = stopping.wait_for(|stop| *stop) => {
+        () = is_true(&mut stopping) => {
             connection.as_mut().graceful_shutdown();
             connection.await
         }

@@ -268,15 +268,11 @@ fn read(path: &Path) -> std::io::Result<String> {
 }
 
 fn bootstrap_key(value: &str) -> Result<BootstrapKey, String> {
-    let is_usable = value.chars().count() >= BOOTSTRAP_KEY_CHARS_MIN
-        && value.len() <= 1_024
-        && value.bytes().all(|b| b.is_ascii_graphic());
-    match is_usable {
-        true => Ok(BootstrapKey(value.to_owned())),
-        false => Err(format!(
+    BootstrapKey::new(value).ok_or_else(|| {
+        format!(
             "must be {BOOTSTRAP_KEY_CHARS_MIN} to 1,024 printable ASCII characters without blanks"
-        )),
-    }
+        )
+    })
 }
 
 /// What serde says, and for an unknown key or word the nearest that is valid.

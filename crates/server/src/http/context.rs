@@ -2,19 +2,20 @@
 use super::{
     Json,
     body::Asked,
+    question::write_completeness,
     schema::{ContextAnswer, ProblemDocument},
     search::write_took,
 };
 use crate::{
     auth::Caller,
-    problem::Problem,
+    problem::{Kind, Problem},
     record_json::{Names, write_record, write_records},
     state::App,
 };
 use axum::extract::{Path, State};
 use std::time::Instant;
-use taffrail_engine::query::Context;
-use taffrail_model::id::RecordId;
+use taffrail_engine::query::{Completeness, Context};
+use taffrail_model::{access::Principal, id::RecordId};
 
 /// Records on each side, if nothing else is asked for.
 const AROUND: usize = 10;
@@ -55,16 +56,23 @@ pub(crate) async fn context(
         after,
         is_same_source,
     };
-    read(&app, caller, &id, around, move |out, found, names| {
-        out.extend_from_slice(br#"{"data":{"record":"#);
-        write_record(out, &found.row, None, names);
-        out.extend_from_slice(br#","before":"#);
-        write_records(out, &found.before, None, names);
-        out.extend_from_slice(br#","after":"#);
-        write_records(out, &found.after, None, names);
-        write_took(out, started);
-        out.extend_from_slice(b"}}");
-    })
+    read(
+        &app,
+        caller,
+        &id,
+        around,
+        move |out, found, completeness, principal, names| {
+            out.extend_from_slice(br#"{"data":{"record":"#);
+            write_record(out, &found.row, None, names);
+            out.extend_from_slice(br#","before":"#);
+            write_records(out, &found.before, None, names);
+            out.extend_from_slice(br#","after":"#);
+            write_records(out, &found.after, None, names);
+            write_took(out, started);
+            write_completeness(out, completeness, principal);
+            out.extend_from_slice(b"}}");
+        },
+    )
     .await
 }
 
@@ -82,7 +90,7 @@ pub(super) async fn read(
     caller: Caller,
     id: &str,
     around: Around,
-    write: impl FnOnce(&mut Vec<u8>, &Context, &Names<'_>) + Send + 'static,
+    write: impl FnOnce(&mut Vec<u8>, &Context, &Completeness, &Principal, &Names<'_>) + Send + 'static,
 ) -> Result<Json, Problem> {
     // A text that is no id names nothing.
     let id: RecordId = id.parse().map_err(|_| Problem::not_found("record"))?;
@@ -97,16 +105,24 @@ pub(super) async fn read(
                 after,
                 is_same_source,
             } = around;
-            let found = engine
-                .context(&principal, id, before, after, is_same_source)?
-                .ok_or_else(|| Problem::not_found("record"))?;
+            let found = engine.context(&principal, id, before, after, is_same_source)?;
+            let Some(context) = found.context else {
+                // It may be there, in what cannot be read.
+                return Err(match found.completeness.partial {
+                    false => Problem::not_found("record"),
+                    true => Problem::new(
+                        Kind::NotFound,
+                        "there is no such record in what can be read; some files are damaged",
+                    ),
+                });
+            };
             let catalogue = engine.catalogue();
             let names = Names {
                 catalogue: &catalogue,
                 tenants: &tenants,
             };
             let mut out = Vec::new();
-            write(&mut out, &found, &names);
+            write(&mut out, &context, &found.completeness, &principal, &names);
             Ok(out)
         })
         .await?;

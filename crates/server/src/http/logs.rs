@@ -111,7 +111,7 @@ pub(crate) async fn log(
         after: 0,
         is_same_source: false,
     };
-    context::read(&app, caller, &id, alone, |out, found, names| {
+    context::read(&app, caller, &id, alone, |out, found, _, _, names| {
         out.extend_from_slice(br#"{"data":"#);
         write_record(out, &found.row, None, names);
         out.push(b'}');

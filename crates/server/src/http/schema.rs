@@ -351,6 +351,8 @@ pub struct ContextData {
     pub after: Vec<Record>,
     /// Milliseconds on the server.
     pub took_ms: f64,
+    /// Whether something could not be read.
+    pub partial: bool,
 }
 
 /// The streams of the caller.

@@ -84,12 +84,13 @@ impl<G: Future<Output = ()> + Send> Beside<G> {
     async fn race<F: Future>(&mut self, work: Pin<&mut F>) -> Raced<F::Output> {
         tokio::select! {
             biased;
-            () = &mut self.gone => Raced::Ended(End::Gone),
-            _ = self.stopping.wait_for(|stop| *stop) => Raced::Ended(End::Stopping),
-            _ = self.recheck.tick() => self.check().await,
-            out = work => Raced::Done(out),
-            _ = self.cursor.tick() => Raced::CursorDue,
+            () = &mut self.gone => return Raced::Ended(End::Gone),
+            () = is_true(&mut self.stopping) => return Raced::Ended(End::Stopping),
+            _ = self.recheck.tick() => {}
+            out = work => return Raced::Done(out),
+            _ = self.cursor.tick() => return Raced::CursorDue,
         }
+        self.check().await
     }
 
     async fn check<T>(&mut self) -> Raced<T> {
@@ -120,6 +121,11 @@ impl<G: Future<Output = ()> + Send> Beside<G> {
             }
         }
     }
+}
+
+/// Resolves when the flag is set, or nobody can set it any more.
+pub(crate) async fn is_true(flag: &mut watch::Receiver<bool>) {
+    drop(flag.wait_for(|is| *is).await);
 }
 
 /// Runs a tail until it ends. `gone` resolves when the client has gone.
