@@ -34,6 +34,7 @@ fn sent(outcome: Outcome) -> (Ledger, Found) {
         rows: old.rows,
         sent_at_operation: 10,
         key: old.key,
+        time: noon(0),
         outcome,
     };
     let ledger = Ledger {

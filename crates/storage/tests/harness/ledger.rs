@@ -3,7 +3,11 @@
 //! The ledger is the independent model: it keeps plain records and knows nothing of files.
 use super::read_back::{Found, FoundRow};
 use std::collections::{BTreeMap, BTreeSet};
-use taffrail_model::{position::PartitionKey, tenant::TenantNumber, time::Day};
+use taffrail_model::{
+    position::PartitionKey,
+    tenant::TenantNumber,
+    time::{Day, Timestamp},
+};
 use taffrail_testkit::PlainRecord;
 
 /// How a request ended.
@@ -35,6 +39,8 @@ pub struct SentRequest {
     pub sent_at_operation: u64,
     /// Idempotency key.
     pub key: String,
+    /// When it was sent last.
+    pub time: Timestamp,
     /// How it ended.
     pub outcome: Outcome,
 }

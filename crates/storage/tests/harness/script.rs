@@ -26,6 +26,10 @@ pub enum Step {
     Retain,
     /// A snapshot of the manifest.
     SnapshotManifest,
+    /// What is due, and files go that nothing needs.
+    Maintain,
+    /// Nothing comes in for a while: the watermark is repeated.
+    Idle,
     /// Days pass.
     Sleep(i64),
 }
@@ -39,6 +43,13 @@ pub struct Prepared {
     pub rows: Vec<(PartitionKey, PlainRecord)>,
     /// Idempotency key.
     pub key: String,
+}
+
+impl Prepared {
+    /// Whether its days leave their stream during the script.
+    pub fn is_old(&self) -> bool {
+        self.rows.iter().any(|(key, _)| key.day.0 + 20 < TODAY.0)
+    }
 }
 
 /// Makes batches as the product does: through the pipeline.
@@ -146,18 +157,22 @@ pub fn script(source: &mut Source) -> Vec<Step> {
         Step::Flush,
         source.group(CONNECTIONS, today),
         Step::Repeat(0),
+        Step::Idle,
         Step::SnapshotManifest,
         source.group(2, today),
         Step::Flush,
         source.group(1, today),
         Step::Sleep(2),
         Step::Retain,
+        Step::Maintain,
         source.group(CONNECTIONS, later),
         Step::SnapshotManifest,
-        Step::Repeat(4),
+        Step::Repeat(14),
         Step::Flush,
         source.group(4, later),
         Step::SnapshotManifest,
+        Step::Flush,
+        Step::Maintain,
         source.group(2, later),
     ]
 }

@@ -1,0 +1,260 @@
+//! Power loss after every single operation of a scripted workload, and faults at every one: old
+//! or new state, never neither.
+//!
+//! Seeds are printed and reproduce; `TAFFRAIL_HARNESS_ROUNDS` scales how much is tried beyond the
+//! two extremes (nothing unsynced survives, everything does). That the harness would notice is
+//! shown by leaving out each sync in turn.
+mod harness;
+
+use harness::{
+    ledger::{Ledger, Outcome, Violation},
+    life::{Life, new_disk},
+    on_two_threads,
+    record::Recorded,
+    rounds,
+    script::{Source, Step, noon, script},
+};
+use taffrail_model::clock::Clock;
+use taffrail_testkit::{
+    SimulatedDisk,
+    disk::{FailedSync, Fault, Operation, SyncSite},
+};
+
+/// Violations that are shown: the first ones say what is wrong.
+const SHOWN_MAX: usize = 20;
+
+#[track_caller]
+fn assert_none(violations: &[Violation], tried: &str) {
+    assert!(
+        violations.is_empty(),
+        "{} violations in {tried}:\n{}",
+        violations.len(),
+        violations[..violations.len().min(SHOWN_MAX)].join("\n")
+    );
+}
+
+#[test]
+fn the_script_runs_without_a_fault() {
+    let recorded = Recorded::run(1, &[]);
+    assert_none(&recorded.violations, "a run without a crash");
+    assert!(recorded.ledger.rows_due() > 100);
+    assert!(recorded.points.len() > 100, "{}", recorded.points.len());
+}
+
+#[test]
+fn a_crash_after_every_operation_leaves_old_or_new_state() {
+    for seed in 1..=rounds() {
+        let recorded = Recorded::run(seed, &[]);
+        let points = recorded.points.len();
+        let violations = on_two_threads(points, |number| {
+            let point = &recorded.points[number];
+            let seeds = [0, 1, 2 + number as u64, 1_000 + number as u64];
+            seeds
+                .into_iter()
+                .flat_map(|crash_seed| recorded.crash_at(point, crash_seed))
+                .collect()
+        });
+        println!(
+            "seed {seed}: {points} moments, 4 crashes each, {} violations",
+            violations.len()
+        );
+        assert_none(&violations, &format!("{points} moments of seed {seed}"));
+    }
+}
+
+/// The first violation that a run without these syncs shows, over some crashes.
+fn first_violation(site: &SyncSite) -> Option<Violation> {
+    let recorded = Recorded::run(1, std::slice::from_ref(site));
+    assert!(
+        recorded.syncs_skipped > 0,
+        "{site:?} is no sync of the store"
+    );
+    assert_none(&recorded.violations, "a run without a crash");
+    recorded.points.iter().find_map(|point| {
+        [0, 2, 3]
+            .into_iter()
+            .find_map(|seed| recorded.crash_at(point, seed).into_iter().next())
+    })
+}
+
+#[test]
+fn the_harness_notices_every_sync_that_is_left_out() {
+    let sites = [
+        ("log file", SyncSite::file("/wal/")),
+        ("log directory", SyncSite::directory("/wal")),
+        ("segment file", SyncSite::file("/segments/")),
+        ("segment directory", SyncSite::directory("/segments/")),
+        (
+            "directory of segment directories",
+            SyncSite::directory("/segments").at_end(),
+        ),
+        ("manifest snapshot file", SyncSite::file("/manifest/")),
+        ("manifest directory", SyncSite::directory("/manifest")),
+        ("keyring file", SyncSite::file("/keys/")),
+        ("keyring directory", SyncSite::directory("/keys")),
+        ("data directory", SyncSite::directory("/data").at_end()),
+        (
+            "above the data directory",
+            SyncSite::directory("/var").at_end(),
+        ),
+    ];
+    let unnoticed = on_two_threads(sites.len(), |number| {
+        let (name, site) = &sites[number];
+        match first_violation(site) {
+            Some(violation) => {
+                println!("without the sync of the {name}: {violation}");
+                Vec::new()
+            }
+            None => vec![*name],
+        }
+    });
+    assert!(unnoticed.is_empty(), "nothing notices: {unnoticed:?}");
+}
+
+/// One fault in a run of the script: what was acknowledged stays, what was refused is whole or
+/// absent, and the store takes requests again without help.
+fn fault_at(seed: u64, index: u64, fault: Fault) -> Vec<Violation> {
+    let mut source = Source::new(seed);
+    let steps = script(&mut source);
+    let disk = new_disk(seed ^ index);
+    if index.is_multiple_of(3) {
+        disk.set_failed_sync(FailedSync::Dropped);
+    }
+    disk.fail_at(index, fault);
+    let mut ledger = Ledger::default();
+    let mut violations = Vec::new();
+    // A fault at the first start may refuse it; the next start is a good one.
+    let opened = Life::open(&disk, noon(0), seed).or_else(|_| Life::open(&disk, noon(0), seed + 1));
+    let life = match opened {
+        Ok(life) => life,
+        Err(error) => {
+            return vec![format!(
+                "{fault:?} at {index}: does not open again: {error}"
+            )];
+        }
+    };
+    for step in &steps {
+        life.run(step, &mut ledger, &steps);
+        violations.extend(ledger.judge(&life.read()));
+    }
+    violations.extend(send_again(&life, &steps, &mut ledger));
+    violations.extend(ledger.judge(&life.read()));
+    for step in [Step::Flush, Step::SnapshotManifest, Step::Maintain] {
+        life.run(&step, &mut ledger, &steps);
+    }
+    violations.extend(ledger.judge(&life.read()));
+    let now = life.clock.now();
+    drop(life);
+    for crash_seed in [0, 2 + index] {
+        match Life::open(&disk.crash(crash_seed), now, index) {
+            Ok(life) => {
+                violations.extend(life.reported.clone());
+                violations.extend(ledger.judge(&life.read()));
+            }
+            Err(error) => violations.push(format!("does not open: {error}")),
+        }
+    }
+    let operation = disk
+        .log()
+        .iter()
+        .find(|operation| operation.index == index)
+        .map(ToString::to_string);
+    violations
+        .into_iter()
+        .map(|text| format!("seed {seed}, {fault:?} at {operation:?}: {text}"))
+        .collect()
+}
+
+/// What was refused is sent again, under its key, and taken.
+fn send_again(life: &Life, steps: &[Step], ledger: &mut Ledger) -> Vec<Violation> {
+    let mut violations = Vec::new();
+    for step in steps {
+        let Step::Ingest(group) = step else { continue };
+        // By now the pipeline would not take what is past its retention.
+        let group: Vec<_> = group
+            .iter()
+            .filter(|request| !request.is_old())
+            .cloned()
+            .collect();
+        life.ingest(&group, ledger);
+        for prepared in &group {
+            let sent = ledger.requests.iter().find(|sent| sent.key == prepared.key);
+            if !sent.is_some_and(|sent| matches!(sent.outcome, Outcome::Acknowledged { .. })) {
+                violations.push(format!("{} is refused for ever", prepared.key));
+            }
+        }
+    }
+    violations
+}
+
+/// The operations of a run without faults.
+fn operations(seed: u64) -> Vec<Operation> {
+    let disk = new_disk(seed);
+    let steps = script(&mut Source::new(seed));
+    let life = Life::open(&disk, noon(0), seed).unwrap();
+    let mut ledger = Ledger::default();
+    for step in &steps {
+        life.run(step, &mut ledger, &steps);
+    }
+    disk.log()
+}
+
+#[test]
+fn a_fault_at_every_operation_loses_nothing_that_was_acknowledged() {
+    for seed in 1..=rounds() {
+        let all: Vec<(u64, Fault)> = operations(seed)
+            .iter()
+            .flat_map(|operation| {
+                [Fault::InputOutput, Fault::NoSpace, Fault::ShortWrite]
+                    .into_iter()
+                    .filter(|fault| fault.applies_to(operation.kind))
+                    .map(|fault| (operation.index, fault))
+            })
+            .collect();
+        let violations = on_two_threads(all.len(), |number| {
+            let (index, fault) = all[number];
+            fault_at(seed, index, fault)
+        });
+        println!(
+            "seed {seed}: {} faults, {} violations",
+            all.len(),
+            violations.len()
+        );
+        assert_none(&violations, &format!("{} faults of seed {seed}", all.len()));
+    }
+}
+
+/// The disk is full for a while: reads go on, nothing is acknowledged that is not there, and when
+/// there is room again the store goes on by itself.
+#[test]
+fn a_full_disk_refuses_and_recovers() {
+    for seed in 1..=4 * rounds() {
+        let mut source = Source::new(seed);
+        let steps = script(&mut source);
+        let disk = new_disk(seed);
+        let life = Life::open(&disk, noon(0), seed).unwrap();
+        let mut ledger = Ledger::default();
+        let mut violations = Vec::new();
+        let half = steps.len() / 2;
+        for (number, step) in steps.iter().enumerate() {
+            if number == half {
+                let used: u64 = disk.all_files().iter().map(|(_, bytes)| bytes).sum();
+                disk.set_capacity_bytes(Some(used + seed * 997 % 6_000));
+            }
+            life.run(step, &mut ledger, &steps);
+            violations.extend(ledger.judge(&life.read()));
+        }
+        let refused = ledger
+            .requests
+            .iter()
+            .filter(|request| request.outcome == Outcome::Refused)
+            .count();
+        assert!(refused > 0, "the disk was never full");
+        disk.set_capacity_bytes(None);
+        violations.extend(send_again(&life, &steps, &mut ledger));
+        violations.extend(ledger.judge(&life.read()));
+        let again = Life::open(&disk.crash(0), life.clock.now(), seed).unwrap();
+        violations.extend(ledger.judge(&again.read()));
+        assert_none(&violations, &format!("a full disk, seed {seed}"));
+    }
+}
