@@ -202,8 +202,8 @@ impl Parser {
             Some('/') => Expr::text(self.regex()?),
             _ => {
                 let glyphs = self.lexer.word(|_| false)?;
-                let is_everything = glyphs.iter().all(is_star)
-                    || glyphs.iter().map(|glyph| glyph.c).eq("*:*".chars());
+                let is_everything =
+                    glyphs.iter().all(is_star) || self.lexer.text(start, self.lexer.at) == "*:*";
                 if is_everything {
                     Expr::All
                 } else {
@@ -450,7 +450,7 @@ impl Parser {
         };
         let form = "a range is [1 TO 5], {1 TO 5} without its ends, or [1 TO *] without a bound";
         let mut tests = Vec::new();
-        let mut bound = |parser: &mut Parser| -> Result<(String, usize), ParseError> {
+        let bound = |parser: &mut Parser| -> Result<(String, usize), ParseError> {
             parser.lexer.skip_blanks();
             let at = parser.lexer.at;
             let text = parser.bound(|c| matches!(c, ']' | '}'))?;

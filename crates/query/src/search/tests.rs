@@ -199,6 +199,7 @@ fn wildcards_and_substrings() {
     check("*->*", Expr::text(Test::Substring("->".into())));
     check(r"*a\ b*", Expr::text(Test::Substring("a b".into())));
     check(r"*a\*b*", Expr::text(Test::Substring("a*b".into())));
+    check(r"*\:*", Expr::text(Test::Substring(":".into())));
     check("*a*b*", Expr::text(Test::WordPattern(pattern("*a*b*"))));
     check("a**b", Expr::text(Test::WordPattern(pattern("a*b"))));
     check(

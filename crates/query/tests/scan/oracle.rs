@@ -18,9 +18,36 @@ use taffrail_query::{
 };
 use taffrail_storage::snapshot::Snapshot;
 
+/// Time, position and fields of a record.
+type FlatRow = (i64, u64, Vec<(String, Kind, String)>);
+
 const WORDS: &[&str] = &[
-    "fail", "Failed", "open", "size", "blk", "é", "e\u{301}", "Émile", "日本", "本", "か日", "K9",
-    "k9", "ΣΑ", "ς", "σ", "ß", "200", "7", "a", "A", "x1y", "u1", "debug", "😀",
+    "fail",
+    "Failed",
+    "open",
+    "size",
+    "blk",
+    "é",
+    "e\u{301}",
+    "Émile",
+    "日本",
+    "本",
+    "か日",
+    "\u{212A}9",
+    "K9",
+    "k9",
+    "ΣΑ",
+    "ς",
+    "σ",
+    "ß",
+    "200",
+    "7",
+    "a",
+    "A",
+    "x1y",
+    "u1",
+    "debug",
+    "😀",
 ];
 const SEPARATORS: &[&str] = &[" ", "_", "-", ".", "/", ": ", "", "\"", "\\", "  "];
 const HOUR: i64 = 3_600_000_000_000;
@@ -367,7 +394,7 @@ impl Case {
             .collect()
     }
 
-    fn expected_rows(&self, order: Order) -> Vec<(i64, u64, Vec<(String, Kind, String)>)> {
+    fn expected_rows(&self, order: Order) -> Vec<FlatRow> {
         let mut rows: Vec<_> = self
             .expected()
             .iter()

@@ -175,7 +175,7 @@ fn class(c: char) -> Class {
         | 'É'
         | '\u{301}'
         | 'ß'
-        | 'K'
+        | '\u{212A}'
         | 'Σ'
         | 'ς'
         | 'σ'
@@ -190,7 +190,7 @@ pub fn fold(c: char) -> char {
     match c {
         'A'..='Z' => char::from(c as u8 + 32),
         'É' => 'é',
-        'K' => 'k',
+        '\u{212A}' => 'k',
         'Α' => 'α',
         'Σ' | 'ς' => 'σ',
         c => c,
@@ -215,16 +215,16 @@ fn tokens(text: &str) -> Vec<String> {
 }
 
 fn composed(text: &str) -> String {
-    // The Kelvin sign is a compatibility twin of K and goes in every normal form.
+    // The Kelvin sign becomes K in every normal form.
     text.replace("e\u{301}", "é")
         .replace("E\u{301}", "É")
-        .replace('K', "K")
+        .replace('\u{212A}', "K")
 }
 
 fn decomposed(text: &str) -> String {
     text.replace('é', "e\u{301}")
         .replace('É', "E\u{301}")
-        .replace('K', "K")
+        .replace('\u{212A}', "K")
 }
 
 fn forms(text: &str) -> [String; 3] {
