@@ -10,6 +10,9 @@ pub const BATCH_BYTES_MAX: usize = 64 << 20;
 pub const DECOMPRESSION_RATIO_MAX: usize = 400;
 /// Decompressed bytes up to which the ratio is not looked at: small bodies of blanks are harmless.
 pub const DECOMPRESSION_RATIO_FLOOR_BYTES: usize = 1 << 20;
+/// Records of one batch: a record of two bytes costs a hundred in columns, so bytes alone do not
+/// bound the memory of one request.
+pub const RECORDS_PER_BATCH_MAX: usize = 1_000_000;
 /// Levels of nesting of a record, itself included.
 pub const NESTING_DEPTH_MAX: usize = 32;
 /// Bytes of a flattened field name.

@@ -24,7 +24,7 @@ use taffrail_model::{
     column::Kind,
     limits::{
         BATCH_BYTES_MAX, FIELD_NAME_BYTES_MAX, NESTING_DEPTH_MAX, RECORD_BYTES_MAX,
-        REJECTS_PER_BATCH_MAX,
+        RECORDS_PER_BATCH_MAX, REJECTS_PER_BATCH_MAX,
     },
 };
 
@@ -47,6 +47,9 @@ pub enum DecodeError {
         /// What would be right.
         expected: &'static str,
     },
+    /// Past [`RECORDS_PER_BATCH_MAX`].
+    #[error("a batch has at most {RECORDS_PER_BATCH_MAX} records; send it in parts")]
+    TooManyRecords,
     /// Past [`REJECTS_PER_BATCH_MAX`].
     #[error(
         "more than {REJECTS_PER_BATCH_MAX} records cannot be read, the first at index {}: {}",
@@ -245,6 +248,9 @@ impl<'a> Decoder<'a> {
     fn close(&mut self, outcome: Result<(), Fault>, start: usize) -> Result<(), DecodeError> {
         match outcome {
             Ok(()) => {
+                if self.indexes.len() >= RECORDS_PER_BATCH_MAX {
+                    return Err(DecodeError::TooManyRecords);
+                }
                 self.fields.keep_record();
                 self.indexes.push(self.index);
                 self.index += 1;

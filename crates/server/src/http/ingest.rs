@@ -198,7 +198,9 @@ fn decompress_problem(fault: &DecompressError) -> Problem {
 
 fn decode_problem(fault: &DecodeError) -> Problem {
     match fault {
-        DecodeError::TooLarge { .. } => Problem::new(Kind::TooLarge, fault.to_string()),
+        DecodeError::TooLarge { .. } | DecodeError::TooManyRecords => {
+            Problem::new(Kind::TooLarge, fault.to_string())
+        }
         DecodeError::TooManyRejects { first } => {
             Problem::new(Kind::AllRejected, fault.to_string()).with("rejected", json!([first]))
         }

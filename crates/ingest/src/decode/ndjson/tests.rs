@@ -694,3 +694,14 @@ proptest! {
         let _ = decode(&bytes);
     }
 }
+
+#[test]
+fn a_batch_has_at_most_so_many_records() {
+    let mut body = "{}\n".repeat(RECORDS_PER_BATCH_MAX);
+    assert_eq!(
+        decode(body.as_bytes()).map(|batch| batch.indexes.len()),
+        Ok(RECORDS_PER_BATCH_MAX)
+    );
+    body.push_str("{}");
+    assert_eq!(decode(body.as_bytes()), Err(DecodeError::TooManyRecords));
+}
