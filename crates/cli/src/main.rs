@@ -4,12 +4,15 @@
 //! unreachable, 4 not allowed, 5 partial result, 130 interrupted ([`failure`]).
 mod client;
 mod completions;
+mod demo;
 mod failure;
 mod keys;
 mod logs;
 mod output;
 mod password;
 mod record;
+mod serve;
+mod ship;
 mod shown;
 mod table;
 mod users;
@@ -43,6 +46,12 @@ struct CommandLine {
 
 #[derive(Subcommand, Debug)]
 enum Command {
+    /// Run a server on the logs of this machine, to try things out
+    Demo(demo::DemoArguments),
+    /// Run a server
+    Serve(serve::ServeArguments),
+    /// Send files to a server and follow them
+    Ship(Box<ship::ShipArgs>),
     /// Search and follow logs
     Logs(logs::LogsArguments),
     /// List, add and change accounts
@@ -60,6 +69,9 @@ fn main() -> ExitCode {
 
 fn run(command: Command) -> Result<()> {
     match command {
+        Command::Demo(arguments) => server_runtime()?.block_on(demo::run(arguments)),
+        Command::Serve(arguments) => server_runtime()?.block_on(serve::run(arguments)),
+        Command::Ship(arguments) => ship::run(*arguments),
         Command::Logs(arguments) => client_runtime()?.block_on(logs::run(arguments)),
         Command::Users(arguments) => client_runtime()?.block_on(users::run(arguments)),
         Command::Keys(arguments) => client_runtime()?.block_on(keys::run(arguments)),
@@ -70,6 +82,12 @@ fn run(command: Command) -> Result<()> {
 /// One thread is enough for a client.
 fn client_runtime() -> Result<tokio::runtime::Runtime> {
     let mut builder = Builder::new_current_thread();
+    builder.enable_all().build().context("starting the runtime")
+}
+
+/// A server uses all cores.
+fn server_runtime() -> Result<tokio::runtime::Runtime> {
+    let mut builder = Builder::new_multi_thread();
     builder.enable_all().build().context("starting the runtime")
 }
 

@@ -2,12 +2,12 @@
 use crate::failure::Failure;
 use anyhow::{Context, Result};
 use clap::{Args, ValueEnum};
-use std::{future::Future, io::IsTerminal, path::PathBuf};
+use std::{io::IsTerminal, path::PathBuf};
 use taffrail_server::{
     Server, ServerOptions,
     config::{Config, Sources, load},
+    serve,
 };
-use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
 const EXAMPLES: &str = "\
@@ -57,16 +57,14 @@ enum Encryption {
 pub async fn run(arguments: ServeArguments) -> Result<()> {
     let config = configuration(&sources(&arguments))?;
     start_log();
-    let stop = stop_signal()?;
+    let ready = |server: &Server| {
+        eprintln!("taffrail: listening on http://{}", server.address());
+    };
     let options = ServerOptions {
         config,
         port_file: arguments.port_file,
     };
-    let server = Server::start(options).await.context("starting the server")?;
-    eprintln!("taffrail: listening on http://{}", server.address());
-    stop.await;
-    eprintln!("taffrail: stopping");
-    server.stop().await.context("stopping the server")
+    serve(options, ready).await.context("the server failed")
 }
 
 fn sources(arguments: &ServeArguments) -> Sources {
@@ -108,18 +106,6 @@ pub fn start_log() {
         .with_writer(std::io::stderr)
         .with_ansi(std::io::stderr().is_terminal())
         .init();
-}
-
-/// Resolves with the first Ctrl-C or SIGTERM; from now on they do not end the program themselves.
-pub fn stop_signal() -> Result<impl Future<Output = ()>> {
-    let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
-    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
-    Ok(async move {
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    })
 }
 
 #[cfg(test)]

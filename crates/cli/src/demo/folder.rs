@@ -131,7 +131,9 @@ pub fn random_characters(count: usize) -> Result<String> {
     SystemRandom::new()
         .fill(&mut bytes)
         .map_err(|_| anyhow::anyhow!("the system gives no random numbers"))?;
-    let characters = bytes.iter().map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
+    let characters = bytes
+        .iter()
+        .map(|byte| char::from(ALPHABET[usize::from(byte % 32)]));
     Ok(characters.collect())
 }
 
@@ -198,7 +200,10 @@ mod tests {
         let folder = DemoFolder::open(parent.path().to_path_buf()).unwrap();
         std::fs::write(folder.config(), "# mine\n").unwrap();
         let folder = DemoFolder::open(parent.path().to_path_buf()).unwrap();
-        assert_eq!(std::fs::read_to_string(folder.config()).unwrap(), "# mine\n");
+        assert_eq!(
+            std::fs::read_to_string(folder.config()).unwrap(),
+            "# mine\n"
+        );
     }
 
     #[test]

@@ -39,6 +39,19 @@ pub fn find(home: &Path) -> Vec<PathBuf> {
     find_in(&places(home))
 }
 
+/// What to follow: the files found, and those that npm will make, which have a new name each.
+pub fn patterns(home: &Path, files: &[PathBuf]) -> Vec<String> {
+    let is_literal = |path: &String| !path.contains(['*', '?', '[', ']', '{', '}', '\\']);
+    let paths = files
+        .iter()
+        .filter_map(|path| path.to_str().map(str::to_owned));
+    let mut patterns: Vec<String> = paths.filter(is_literal).collect();
+    if let Some(home) = home.to_str().map(str::to_owned).filter(is_literal) {
+        patterns.push(format!("{home}/.npm/_logs/*.log"));
+    }
+    patterns
+}
+
 fn places(home: &Path) -> Vec<PathBuf> {
     let place = |place: &&str| match place.strip_prefix("~/") {
         Some(rest) => home.join(rest),
@@ -115,9 +128,26 @@ mod tests {
         ] {
             assert!(has_log_name(Path::new(name)), "{name}");
         }
-        for name in ["wtmp", "README", "eipp.log.xz", "lastlog", "faillog", "a.txt", ".gz", "1"] {
+        for name in [
+            "wtmp",
+            "README",
+            "eipp.log.xz",
+            "lastlog",
+            "faillog",
+            "a.txt",
+            ".gz",
+            "1",
+        ] {
             assert!(!has_log_name(Path::new(name)), "{name}");
         }
+    }
+
+    #[test]
+    fn names_with_signs_of_globs_are_left_out() {
+        let files = ["/l/a.log", "/l/[b].log"].map(PathBuf::from);
+        let expected = ["/l/a.log", "/h/.npm/_logs/*.log"];
+        assert_eq!(patterns(Path::new("/h"), &files), expected);
+        assert_eq!(patterns(Path::new("/h*"), &files), ["/l/a.log"]);
     }
 
     #[test]

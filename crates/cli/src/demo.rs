@@ -1,0 +1,293 @@
+//! `taffrail demo`: a server on the logs of this machine, with commands to paste.
+//!
+//! It is the server that `serve` runs and the shipping that `ship` does, in one process and one
+//! folder. Nothing of it is simulated: the records are the machine's own.
+mod folder;
+mod machine_logs;
+
+use crate::{
+    client::{Client, ServerOptions as ClientOptions},
+    serve::{configuration, start_log},
+    ship::{ShipperOptions, Shipping},
+    shown::shown,
+};
+use anyhow::{Context, Result, anyhow};
+use clap::Args;
+use folder::DemoFolder;
+use std::{
+    ffi::OsString,
+    future::Future,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
+use taffrail_engine::{
+    Engine,
+    meta::{Meta, NewKey},
+};
+use taffrail_model::access::Scope;
+use taffrail_server::{
+    Server, ServerOptions,
+    config::{Config, Sources},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+const EXAMPLES: &str = "\
+Examples:
+  taffrail demo
+  taffrail demo --data-dir /tmp/taffrail-demo --listen 127.0.0.1:4700
+";
+
+/// Name of the first account.
+const ADMIN: &str = "admin";
+/// Stream of the machine's logs, which the demonstration's configuration defines.
+const STREAM: &str = "machine";
+
+/// Arguments of `demo`.
+#[derive(Args, Debug)]
+#[command(before_help = EXAMPLES)]
+pub struct DemoArguments {
+    /// Folder of the demonstration; made if it is not there [default: ~/.taffrail/demo]
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+    /// Address and port
+    #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4600")]
+    listen: SocketAddr,
+}
+
+/// Runs the command.
+pub async fn run(arguments: DemoArguments) -> Result<()> {
+    let home = home()?;
+    let root = arguments.data_dir;
+    let folder = DemoFolder::open(root.unwrap_or_else(|| home.join(".taffrail/demo")))?;
+    if is_running(&folder, arguments.listen).await? {
+        eprintln!("taffrail: the demonstration is running already\n");
+        eprint!("{}", what_next(&folder, arguments.listen));
+        return Ok(());
+    }
+    start_log();
+    let stop = stop_signal()?;
+    let first_password = folder.first_password()?;
+    let config = config(&folder, arguments.listen, first_password.as_deref())?;
+    let options = ServerOptions {
+        config,
+        port_file: None,
+    };
+    let server = Server::start(options)
+        .await
+        .context("the demonstration did not start")?;
+    let outcome = run_server(&folder, &home, &server, first_password, stop).await;
+    server.stop().await.context("stopping the server")?;
+    outcome
+}
+
+/// Everything between start and stop of the server.
+async fn run_server(
+    folder: &DemoFolder,
+    home: &Path,
+    server: &Server,
+    first_password: Option<String>,
+    stop: impl Future<Output = ()>,
+) -> Result<()> {
+    let token = keep_token(folder, server.engine()).await?;
+    eprintln!("Taffrail answers at http://{}\n", server.address());
+    if let Some(password) = first_password {
+        eprintln!("  account   {ADMIN}");
+        eprintln!("  password  {password}   (shown this once)\n");
+        folder.forget_first_password()?;
+    }
+    let shipping = ship_machine_logs(folder, home, server.address(), token).await?;
+    eprint!("{}", what_next(folder, server.address()));
+    stop.await;
+    eprintln!("\ntaffrail: stopping; what was acknowledged is kept");
+    if let Some(shipping) = shipping {
+        shipping.stop().await;
+    }
+    Ok(())
+}
+
+/// Ships the machine's logs as `taffrail ship` would, on a thread of its own; `None` if there are
+/// none that we may read.
+async fn ship_machine_logs(
+    folder: &DemoFolder,
+    home: &Path,
+    server: SocketAddr,
+    token: String,
+) -> Result<Option<Shipping>> {
+    let files = machine_logs::find(home);
+    let patterns = machine_logs::patterns(home, &files);
+    if files.is_empty() {
+        eprintln!("No log files of this machine are readable.\n");
+        return Ok(None);
+    }
+    let count = files.len();
+    eprintln!("Reading {count} log files of this machine into the stream `{STREAM}`.\n");
+    let options = ShipperOptions::new(STREAM, folder.ship(), patterns);
+    let start = move || {
+        let say = |text: &str| eprintln!("taffrail: {}", shown(text));
+        Shipping::start(options, &format!("http://{server}"), Some(token), say)
+    };
+    let started = tokio::task::spawn_blocking(start).await;
+    started
+        .context("starting to read the machine's logs")?
+        .map(Some)
+}
+
+fn home() -> Result<PathBuf> {
+    let home = std::env::var_os("HOME").filter(|home| !home.is_empty());
+    home.map(PathBuf::from)
+        .ok_or_else(|| anyhow!("HOME is not set: name a folder with --data-dir"))
+}
+
+/// Whether a demonstration of this folder answers at the address already.
+async fn is_running(folder: &DemoFolder, listen: SocketAddr) -> Result<bool> {
+    if folder.read_token()?.is_none() || listen.port() == 0 {
+        return Ok(false);
+    }
+    let client = Client::new(&ClientOptions {
+        server: format!("http://{listen}"),
+        token_file: Some(folder.token()),
+    })?;
+    // Nobody there, or somebody who does not know our key: starting will say what is wrong.
+    let streams: Result<serde_json::Value> = client.get("/api/v1/streams", &[]).await;
+    Ok(streams.is_ok())
+}
+
+/// The demonstration's own configuration alone: what the user has configured for a real server
+/// is no part of it.
+fn config(folder: &DemoFolder, listen: SocketAddr, password: Option<&str>) -> Result<Config> {
+    let variable = |name: &str, value: &str| (name.to_string(), value.to_string());
+    let environment = match password {
+        Some(password) => vec![
+            variable("TAFFRAIL_ADMIN_USER", ADMIN),
+            variable("TAFFRAIL_ADMIN_PASSWORD", password),
+        ],
+        None => Vec::new(),
+    };
+    configuration(&Sources {
+        config_file: Some(folder.config()),
+        environment,
+        listen: Some(listen.to_string()),
+        data_dir: Some(folder.data()),
+        ..Sources::default()
+    })
+}
+
+/// Sees to the API key of the pasted commands: the one of an earlier run if it still holds, or a new one.
+async fn keep_token(folder: &DemoFolder, engine: &Engine) -> Result<String> {
+    let meta = engine.meta();
+    if let Some(token) = folder.read_token()?
+        && meta.find_key(&token).await?.is_some()
+    {
+        return Ok(token);
+    }
+    let accounts = meta.accounts(0, 1_000).await?;
+    let admin = accounts
+        .iter()
+        .find(|account| &*account.name == ADMIN)
+        .with_context(|| format!("the account {ADMIN} is gone: name another --data-dir"))?;
+    let made = meta
+        .create_key(NewKey {
+            account: admin.id,
+            name: "demonstration".into(),
+            scope: Scope::Full,
+            expires: None,
+        })
+        .await?;
+    folder.write_token(&made.secret)?;
+    Ok(made.secret)
+}
+
+/// Commands that work when pasted, with the program as it can be called here.
+fn what_next(folder: &DemoFolder, address: SocketAddr) -> String {
+    let token = quoted(&folder.token());
+    let curl = quoted(&folder.curl());
+    let alias = match program_elsewhere() {
+        Some(program) => format!("  alias taffrail={}\n", quoted(&program)),
+        None => String::new(),
+    };
+    format!(
+        "\
+In another terminal:
+
+{alias}  export TAFFRAIL_URL=http://{address} TAFFRAIL_TOKEN_FILE={token}
+
+  taffrail logs search --since all --stream {STREAM} install
+  taffrail logs search --since all --stream {STREAM} 'level>=warn'
+  taffrail logs search --stream 'system.*'
+  taffrail logs tail
+
+  curl -K {curl} $TAFFRAIL_URL/api/v1/ingest/app.backend \\
+       --data '{{\"level\":\"error\",\"message\":\"hello from curl\"}}'
+  curl -K {curl} \"$TAFFRAIL_URL/api/v1/search?query=hello\"
+
+Ctrl-C ends it. What was acknowledged is on disk: kill -9 loses nothing.
+"
+    )
+}
+
+/// Our own path, if `taffrail` alone would not run it.
+fn program_elsewhere() -> Option<PathBuf> {
+    let own = std::env::current_exe().ok()?;
+    let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+    let found = std::env::split_paths(&path).map(|folder| folder.join("taffrail"));
+    let first = found
+        .filter_map(|program| program.canonicalize().ok())
+        .next();
+    let is_first = first.is_some() && first == own.canonicalize().ok();
+    (!is_first).then_some(own)
+}
+
+/// A path as one word of a shell.
+fn quoted(path: &Path) -> String {
+    let text = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-+".contains(c);
+    if text.chars().all(is_plain) {
+        text
+    } else {
+        format!("'{}'", text.replace('\'', "'\\''"))
+    }
+}
+
+/// Resolves with the first Ctrl-C or SIGTERM; from now on they do not end the program themselves.
+fn stop_signal() -> Result<impl Future<Output = ()>> {
+    let mut interrupt = signal(SignalKind::interrupt()).context("listening for Ctrl-C")?;
+    let mut terminate = signal(SignalKind::terminate()).context("listening for SIGTERM")?;
+    Ok(async move {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn paths_are_one_word() {
+        assert_eq!(quoted(Path::new("/a/b-c.1")), "/a/b-c.1");
+        assert_eq!(quoted(Path::new("/a b/it's")), "'/a b/it'\\''s'");
+    }
+
+    #[test]
+    fn the_configuration_of_the_demonstration_is_valid() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DemoFolder::open(parent.path().join("demo")).unwrap();
+        let listen = "127.0.0.1:0".parse().unwrap();
+        let config = config(&folder, listen, Some("a password")).unwrap();
+        assert_eq!(config.data_dir, folder.data());
+        assert_eq!(config.streams[STREAM].retention_days, Some(3_650));
+        assert_eq!(config.first_admin.unwrap().name, ADMIN);
+    }
+
+    #[test]
+    fn secrets_are_in_no_argument() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = DemoFolder::open(parent.path().to_path_buf()).unwrap();
+        folder.write_token("tfr_secret").unwrap();
+        let text = what_next(&folder, "127.0.0.1:4600".parse().unwrap());
+        assert!(!text.contains("tfr_secret"));
+        assert!(text.contains("TAFFRAIL_TOKEN_FILE="));
+    }
+}
