@@ -27,7 +27,7 @@ use taffrail_model::files::{File, Files};
 /// Directory of the bundles within the data directory.
 pub(crate) const SEGMENTS_DIRECTORY: &str = "segments";
 /// Directories that bundles are spread over: 100,000 files are 1,600 names in each.
-const FAN_OUT: u64 = 64;
+pub(crate) const FAN_OUT: u64 = 64;
 /// Bundle files that are kept open: far below the usual limit of 1,024 descriptors.
 const OPEN_FILES_MAX: usize = 256;
 

@@ -191,8 +191,7 @@ pub fn open(
     let plain_bytes = plain_bytes(sealed.len() as u64)
         .ok_or_else(|| damaged(0, "no sealed container has this length"))?;
     let (header, body) = sealed.split_at(HEADER_BYTES);
-    let opener =
-        Opener::new(keys, binding, header).map_err(|detail| damaged(0, detail))?;
+    let opener = Opener::new(keys, binding, header).map_err(|detail| damaged(0, detail))?;
     let mut out = Vec::with_capacity(body.len());
     out.extend_from_slice(body);
     opener
@@ -277,9 +276,7 @@ impl ReadAt for ContainerReader {
             .read(sealed_start, (sealed_end - sealed_start) as usize)?;
         opener
             .open_chunks(first, self.plain_bytes, &mut out)
-            .map_err(|at| {
-                damaged(&self.sealed.name(), sealed_start + at as u64, DAMAGED_CHUNK)
-            })?;
+            .map_err(|at| damaged(&self.sealed.name(), sealed_start + at as u64, DAMAGED_CHUNK))?;
         let skipped = (offset - first * CHUNK_BYTES as u64) as usize;
         out.truncate(skipped + bytes);
         out.drain(..skipped);

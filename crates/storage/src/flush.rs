@@ -10,7 +10,7 @@
 //! - The log stays within twice the bound of the tails: where it grows past the bound, the tails
 //!   that pin its oldest files are flushed, however small they are.
 use crate::{
-    bundle::{SEGMENTS_DIRECTORY, bundle_name, fan_out_directory, section_object},
+    bundle::{FAN_OUT, SEGMENTS_DIRECTORY, bundle_name, fan_out_directory, section_object},
     container::{self, Binding, ObjectId, STORE_TENANT},
     manifest::{
         BundleMeta, Edit, MANIFEST_DIRECTORY, ManifestSnapshot, SectionMeta, snapshot_name,
@@ -176,8 +176,7 @@ impl StoreCore {
         maintenance: &mut Maintenance,
         frozen: &Frozen,
     ) -> Result<FlushReport, MaintenanceError> {
-        let number = maintenance.next_bundle;
-        maintenance.next_bundle += 1;
+        let number = maintenance.take_bundle_number();
         let bundle = self.write_bundle(maintenance, number, frozen)?;
         let report = FlushReport {
             rows: bundle
@@ -257,7 +256,10 @@ impl StoreCore {
         if !maintenance.directories.contains(&name) {
             let parent = self.options.directory.join(SEGMENTS_DIRECTORY);
             self.files.make_directory(&parent.join(&name))?;
-            self.files.sync_directory(&parent)?;
+            if let Err(error) = self.files.sync_directory(&parent) {
+                maintenance.doubtful_directories.insert(name);
+                return Err(error);
+            }
             maintenance.directories.insert(name);
         }
         Ok(())
@@ -464,6 +466,26 @@ impl MaintenanceError {
                 is_no_space(source)
             }
             _ => false,
+        }
+    }
+}
+
+impl Maintenance {
+    /// A number that was never used, in a directory that is not in doubt.
+    fn take_bundle_number(&mut self) -> u64 {
+        if self.doubtful_directories.len() >= FAN_OUT as usize {
+            // A disk that fails this often is not made better by one more name.
+            self.doubtful_directories.clear();
+        }
+        loop {
+            let number = self.next_bundle;
+            self.next_bundle += 1;
+            if !self
+                .doubtful_directories
+                .contains(&fan_out_directory(number))
+            {
+                return number;
+            }
         }
     }
 }

@@ -5,12 +5,8 @@
 //! - A tail of n rows has O(log n) chunks: eight neighbours of one size become one of the next.
 //!   So a row is copied about log8(n) times, and a chunk beyond [`MERGED_ROWS_MAX`] never again.
 use crate::{
-    bundle::{Bundle, section_name},
-    manifest::SectionMeta,
-    read::RowSource,
-    segment::SectionReader,
-    snapshot::PartitionView,
-    tail::TailChunk,
+    bundle::section_name, manifest::SectionMeta, read::RowSource, segment::SectionReader,
+    snapshot::PartitionView, tail::TailChunk,
 };
 use std::{collections::HashMap, sync::Arc};
 use taffrail_model::{
@@ -27,7 +23,6 @@ pub(crate) const CHUNK_ROWS_MAX: usize = 65_536;
 
 /// A section that is served.
 pub(crate) struct Section {
-    pub(crate) bundle: Arc<Bundle>,
     pub(crate) number: u64,
     pub(crate) meta: SectionMeta,
     pub(crate) reader: Arc<SectionReader>,
@@ -264,7 +259,7 @@ mod tests {
     #[test]
     fn frozen_rows_stay_readable_until_they_are_dropped() {
         let mut partition = Partition::default();
-        let mut push = |partition: &mut Partition, first| {
+        let push = |partition: &mut Partition, first| {
             let (timestamps, first, columns) = batch(first, 2);
             partition.push(timestamps, first, columns);
         };

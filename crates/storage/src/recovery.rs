@@ -642,3 +642,6 @@ impl From<ReadError> for Fault {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

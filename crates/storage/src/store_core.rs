@@ -261,6 +261,8 @@ pub(crate) struct Maintenance {
     pub(crate) next_bundle: u64,
     /// Fan-out directories that are durable.
     pub(crate) directories: HashSet<String>,
+    /// Fan-out directories whose name could not be made durable: a later sync would not tell.
+    pub(crate) doubtful_directories: HashSet<String>,
     /// Bundles whose edit failed: they go once that edit is void for good.
     pub(crate) orphans: Vec<u64>,
     /// Snapshots on disk, oldest first: (generation, covered sequence).
@@ -695,7 +697,6 @@ impl StoreCore {
             let reader = SectionReader::open(section.extent, source, self.cache.clone());
             let partition = state.partitions.entry(section.key).or_default();
             partition.sections.push(Section {
-                bundle: bundle.clone(),
                 number: meta.number,
                 meta: *section,
                 reader: Arc::new(reader),

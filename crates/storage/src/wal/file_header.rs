@@ -37,6 +37,9 @@ pub(crate) struct FileHeader {
     pub(crate) number: u64,
     pub(crate) identity: FileIdentity,
     pub(crate) first_sequence: u64,
+    /// Position of the first row that could be in the file: below `next_position` where rows of
+    /// an earlier file were written again.
+    pub(crate) first_position: Position,
     /// No row before this file has this position or a higher one.
     pub(crate) next_position: Position,
     /// The live files before this one, oldest first.
@@ -49,6 +52,7 @@ impl FileHeader {
         let mut plain = self.identity.object.0.to_vec();
         plain.extend(self.identity.salt);
         put_varint(&mut plain, self.first_sequence);
+        put_varint(&mut plain, self.first_position.0);
         put_varint(&mut plain, self.next_position.0);
         put_varint(&mut plain, self.chain.len() as u64);
         for entry in &self.chain {
@@ -79,6 +83,7 @@ impl FileHeader {
             salt: input.fixed()?,
         };
         let first_sequence = input.varint()?;
+        let first_position = Position(input.varint()?);
         let next_position = Position(input.varint()?);
         let mut chain = Vec::new();
         for _ in 0..input.count(5)? {
@@ -94,6 +99,7 @@ impl FileHeader {
             number,
             identity,
             first_sequence,
+            first_position,
             next_position,
             chain,
         })
@@ -181,6 +187,7 @@ mod tests {
                 salt: [4; 24],
             },
             first_sequence: 77,
+            first_position: Position(990),
             next_position: Position(1_000),
             chain: (0..chain)
                 .map(|number| ChainEntry {

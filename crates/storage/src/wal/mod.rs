@@ -280,11 +280,6 @@ impl Wal {
         self.live.back().map_or(0, |file| file.number)
     }
 
-    /// Whether there is a file to append to.
-    pub(crate) fn is_writable(&self) -> bool {
-        self.current.is_some()
-    }
-
     /// Begins a new file where the last one was abandoned. Fails as long as the disk does.
     pub(crate) fn make_writable(&mut self, now: Timestamp) -> Result<(), WalError> {
         let is_full = self.current.is_none()
@@ -487,10 +482,13 @@ impl Wal {
         (self.options.entropy)(&mut identity.salt);
         let mut salt = [0; 32];
         (self.options.entropy)(&mut salt);
+        let first_row = frames.iter().find(|frame| frame.rows > 0);
+        let first_position = first_row.map_or(self.next_position, |frame| frame.first_position);
         let header = FileHeader {
             number,
             identity,
             first_sequence: self.next_sequence,
+            first_position,
             next_position: self.next_position,
             chain: self.live.iter().map(chain_entry).collect(),
         };
@@ -509,13 +507,12 @@ impl Wal {
             .create(&path, &bytes)
             .map_err(|error| WalError::Begin(Arc::new(error)))?;
         self.void.pop();
-        let first_row = frames.iter().find(|frame| frame.rows > 0);
         self.live.push_back(LiveFile {
             number,
             bytes: bytes.len() as u64,
             first_sequence: self.next_sequence,
             last_sequence: self.next_sequence - 1,
-            first_position: first_row.map_or(self.next_position, |frame| frame.first_position),
+            first_position,
             last_position: Position::ZERO,
             pins: HashMap::new(),
         });

@@ -140,15 +140,17 @@ pub(crate) fn recover(options: &WalOptions, base: ScanBase) -> io::Result<Recove
         return Ok(log);
     };
     let end_number = newest_damaged.unwrap_or(0).max(base.current_number);
+    let mut watermark = base.durable_sequence;
     if end_number > newest.header.number {
         log.report_lost_end(end_number, newest.header.next_position);
+        // The frames that the manifest knows to be durable may be those of the lost file.
+        watermark = 0;
     }
     log.next_sequence = log.next_sequence.max(newest.header.first_sequence);
     log.next_position = log.next_position.max(newest.header.next_position);
     let oldest = newest.header.chain.first();
     log.first_sequence =
         Some(oldest.map_or(newest.header.first_sequence, |entry| entry.first_sequence));
-    let mut watermark = base.durable_sequence;
     for entry in &newest.header.chain {
         watermark = watermark.max(entry.last_sequence);
         match headers.remove(&entry.number) {
@@ -426,7 +428,7 @@ impl RecoveredLog {
         let mut walk = Walk {
             file: file_name(header.number),
             expected: header.first_sequence,
-            next_position: header.next_position,
+            next_position: header.first_position,
             bad: Vec::new(),
         };
         let mut file = LiveFile {
@@ -434,7 +436,7 @@ impl RecoveredLog {
             bytes: 0,
             first_sequence: header.first_sequence,
             last_sequence: header.first_sequence - 1,
-            first_position: header.next_position,
+            first_position: header.first_position,
             last_position: Position::ZERO,
             pins: HashMap::new(),
         };

@@ -1,0 +1,194 @@
+//! The store with its threads, on the machine's file system.
+use std::{
+    collections::BTreeSet,
+    path::Path,
+    sync::{Arc, Mutex, mpsc},
+    time::Duration,
+};
+use taffrail_model::{
+    batch::RawBatch,
+    clock::{Clock, SystemClock},
+    column::{ColumnSet, Kind},
+    position::Position,
+    stream::StreamCatalogue,
+    tenant::DEFAULT_TENANT,
+};
+use taffrail_pipeline::{Arrival, Pipeline, PipelineConfig, clean::CleanBatch};
+use taffrail_storage::{
+    Recall,
+    keys::KeyFile,
+    local_files::LocalFiles,
+    store::Store,
+    store_core::{CommitError, CommitRequest, Committed, IdempotencyKey, StoreOptions},
+};
+
+/// The longest that anything here takes on a busy machine.
+const PATIENCE: Duration = Duration::from_secs(120);
+
+fn open(directory: &Path, tails_bytes_max: usize) -> Store {
+    let options = StoreOptions {
+        tails_bytes_max,
+        ..StoreOptions::new(directory.into())
+    };
+    let kek = Arc::new(KeyFile::from_secret([3; 32]));
+    let (store, report) =
+        Store::open(options, Arc::new(LocalFiles), Arc::new(SystemClock), kek).unwrap();
+    assert_eq!(report.faults, vec![]);
+    store
+}
+
+fn batch(name: &str, rows: u32) -> CleanBatch {
+    let catalogue = StreamCatalogue::built_in();
+    let mut columns = ColumnSet::default();
+    for row in 0..rows {
+        let text = format!("{name}/{row}");
+        columns
+            .get_or_create("message")
+            .push(row, Kind::String, &text);
+    }
+    columns.set_rows(rows);
+    let raw = RawBatch {
+        columns,
+        indexes: (0..rows).collect(),
+        ..RawBatch::default()
+    };
+    let arrival = Arrival {
+        tenant: DEFAULT_TENANT,
+        stream: catalogue.by_name("app.backend").unwrap(),
+        received: SystemClock.now(),
+        catalogue: &catalogue,
+        may_write: &|_| true,
+    };
+    let pipeline = Pipeline::new(PipelineConfig::default()).unwrap();
+    pipeline.process(raw, &arrival)
+}
+
+fn commit(store: &Store, batch: CleanBatch) -> Result<Committed, CommitError> {
+    let (sender, receiver) = mpsc::channel();
+    let request = CommitRequest {
+        batch,
+        idempotency: None,
+    };
+    store.commit(
+        request,
+        Box::new(move |result| {
+            let _ = sender.send(result);
+        }),
+    );
+    receiver.recv_timeout(PATIENCE).unwrap()
+}
+
+fn messages(store: &Store) -> Vec<String> {
+    let mut all = Vec::new();
+    for partition in store.snapshot().partitions() {
+        for source in &partition.sources {
+            for block in 0..source.blocks().unwrap().len() {
+                let column = source.column(block, "message").unwrap().unwrap();
+                all.extend(column.iter().map(|(_, value)| value.text.to_string()));
+            }
+        }
+    }
+    all.sort();
+    all
+}
+
+#[test]
+fn acknowledged_rows_of_many_senders_are_there_once() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path(), 2 << 20);
+    let seen = Arc::new(Mutex::new(Vec::new()));
+    let watermarks = seen.clone();
+    store.subscribe(Box::new(move |watermark| {
+        watermarks.lock().unwrap().push(watermark);
+    }));
+    let mut senders = Vec::new();
+    for sender in 0..8 {
+        let store = store.clone();
+        senders.push(std::thread::spawn(move || {
+            let mut expected = Vec::new();
+            let mut positions = BTreeSet::new();
+            for request in 0..12 {
+                let name = format!("{sender}/{request}");
+                let rows = 1 + (sender * 131 + request * 17) % 900;
+                let committed = loop {
+                    match commit(&store, batch(&name, rows)) {
+                        Ok(committed) => break committed,
+                        Err(CommitError::Overloaded) => {}
+                        Err(other) => panic!("{other}"),
+                    }
+                };
+                assert_eq!(committed.last.0 - committed.first.0 + 1, u64::from(rows));
+                assert!(store.snapshot().watermark() >= committed.last);
+                positions.extend(committed.first.0..=committed.last.0);
+                expected.extend((0..rows).map(|row| format!("{name}/{row}")));
+            }
+            (expected, positions)
+        }));
+    }
+    let mut expected = Vec::new();
+    let mut positions = BTreeSet::new();
+    for sender in senders {
+        let (names, own) = sender.join().unwrap();
+        expected.extend(names);
+        assert!(own.iter().all(|position| positions.insert(*position)));
+    }
+    expected.sort();
+    assert_eq!(messages(&store), expected);
+    let seen = std::mem::take(&mut *seen.lock().unwrap());
+    assert!(seen.is_sorted() && !seen.is_empty());
+    assert_eq!(seen.last(), Some(&store.snapshot().watermark()));
+    let status = store.status();
+    assert_eq!(status.rows_total, expected.len() as u64);
+    assert_eq!(status.requests_total, 96);
+    assert!(status.groups_total <= 96);
+    assert!(status.flushes_total > 0, "{status:?}");
+    assert_eq!(status.maintenance_failure, None);
+    // Without a close, as after kill -9: the lock of the directory aside.
+    drop(store);
+    let store = open(root.path(), 2 << 20);
+    assert_eq!(messages(&store), expected);
+    store.close().unwrap();
+    assert!(matches!(
+        commit(&store, batch("late", 1)),
+        Err(CommitError::Closed)
+    ));
+    assert_eq!(messages(&store), expected, "reads go on");
+}
+
+#[test]
+fn a_repeat_waits_for_the_first_and_gets_its_answer() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path(), 2 << 20);
+    assert!(matches!(store.recall("s", "k", &[1; 32]), Recall::New));
+    let Recall::InFlight(waiter) = store.recall("s", "k", &[1; 32]) else {
+        panic!("in flight");
+    };
+    let request = CommitRequest {
+        batch: batch("once", 2),
+        idempotency: Some(IdempotencyKey {
+            scope: "s".into(),
+            key: "k".into(),
+            body_hash: [1; 32],
+            answer: b"stored".to_vec(),
+        }),
+    };
+    store.commit(request, Box::new(|result| drop(result.unwrap())));
+    assert!(waiter.wait(PATIENCE));
+    let Recall::Answer(answer) = store.recall("s", "k", &[1; 32]) else {
+        panic!("answered");
+    };
+    assert_eq!(answer, b"stored");
+    assert!(matches!(store.recall("s", "k", &[2; 32]), Recall::Conflict));
+    assert_eq!(messages(&store).len(), 2);
+}
+
+#[test]
+fn a_request_without_rows_is_answered() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open(root.path(), 2 << 20);
+    let committed = commit(&store, batch("none", 0)).unwrap();
+    assert!(committed.last < committed.first);
+    assert_eq!(store.snapshot().watermark(), Position(0));
+    let status = store.status();
+    assert_eq!((status.rows_total, status.refusing), (0, None));
+}
