@@ -28,15 +28,27 @@ mod file;
 
 pub use encode::Bodies;
 
+use crate::options::{OpenError, default_key_file};
 use file::{Place, SealedFiles};
 use serde::{Deserialize, Serialize};
-use std::{collections::VecDeque, io, path::PathBuf, sync::Arc, time::Duration};
+use std::{
+    collections::VecDeque,
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::Duration,
+};
 use taffrail_model::{
-    batch::Reject, clock::Clock, files::Files, limits::IDEMPOTENCY_KEPT_S, time::Timestamp,
+    batch::Reject,
+    clock::{Clock, SystemClock},
+    files::Files,
+    limits::IDEMPOTENCY_KEPT_S,
+    time::Timestamp,
 };
 use taffrail_storage::{
     container::Entropy,
-    keys::{Kek, KeyringError},
+    keys::{Kek, KeyFile, KeyFileError, KeyringError, system_entropy},
+    local_files::{DirectoryLock, LocalFiles, LockError},
     read::ReadError,
 };
 
@@ -85,6 +97,15 @@ pub enum SpoolError {
         #[source]
         source: serde_json::Error,
     },
+    /// The directory is locked by another shipper, or cannot be.
+    #[error("only one shipper can use a state directory")]
+    Lock(#[source] LockError),
+    /// Where the key file is kept.
+    #[error("cannot find the key file's place")]
+    KeyPlace(#[source] Box<OpenError>),
+    /// The key file.
+    #[error("cannot use the key file of the spool")]
+    KeyFile(#[source] KeyFileError),
     /// A batch between the last acknowledged one and the last one is missing.
     #[error("batch {number} is missing from the spool: its records are lost")]
     Missing {
@@ -199,6 +220,8 @@ pub enum Delivery {
 pub struct SpoolReport {
     /// Batches that are pending.
     pub pending: usize,
+    /// The key file, if it was made: its owner should back it up.
+    pub key_file_made: Option<PathBuf>,
     /// Copies of the keyring that were written anew, with the reason.
     pub repaired: Vec<(String, String)>,
     /// When the oldest pending batch was persisted, if its server may have forgotten its key: if
@@ -270,9 +293,45 @@ pub struct Spool {
     newest: Option<serde_json::Value>,
     progress: Progress,
     is_closed: bool,
+    _lock: Option<DirectoryLock>,
 }
 
 impl Spool {
+    /// Opens the spool in a directory of this machine, which is locked until the spool is
+    /// dropped. Its key is in `key_file`; `None`: in `~/.taffrail/keys`, by the directory's id.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn open_directory(
+        directory: &Path,
+        key_file: Option<&Path>,
+        bytes_max: u64,
+    ) -> Result<(Spool, SpoolReport), SpoolError> {
+        let lock = DirectoryLock::acquire(directory).map_err(SpoolError::Lock)?;
+        let key_path = match key_file {
+            Some(path) => path.to_path_buf(),
+            None => default_key_file(directory)
+                .map_err(|error| SpoolError::KeyPlace(Box::new(error)))?,
+        };
+        let (key, is_made) = KeyFile::load_or_create(&key_path).map_err(SpoolError::KeyFile)?;
+        let options = SpoolOptions {
+            directory: directory.to_path_buf(),
+            bytes_max,
+            entropy: system_entropy(),
+        };
+        let files = Arc::new(LocalFiles);
+        let (spool, report) = Spool::open(options, files, Arc::new(key), Arc::new(SystemClock))?;
+        let spool = Spool {
+            _lock: Some(lock),
+            ..spool
+        };
+        let report = SpoolReport {
+            key_file_made: is_made.then_some(key_path),
+            ..report
+        };
+        Ok((spool, report))
+    }
+
     /// Opens a spool, or makes one. Files that a crash left behind are removed.
     ///
     /// # Errors
@@ -312,12 +371,13 @@ impl Spool {
             pending: VecDeque::new(),
             progress: Progress::default(),
             is_closed: false,
+            _lock: None,
         };
         spool.find_pending()?;
         let mut report = SpoolReport {
             pending: spool.pending.len(),
             repaired,
-            forgotten: None,
+            ..SpoolReport::default()
         };
         if let Some((last, _)) = spool.pending.back().copied() {
             spool.newest = Some(spool.read_batch(last)?.header.checkpoint);

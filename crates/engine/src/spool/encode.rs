@@ -174,15 +174,13 @@ impl<'a> Record<'a> {
         if let Some(message) = self.message {
             let start = self.line.len();
             self.push_name(field::MESSAGE);
+            let text_start = self.line.len();
             self.push_value(message);
-            let mark = format!(",\"{TRUNCATED}\":true");
-            let excess = (self.line.len() + 1).saturating_sub(RECORD_BYTES_MAX);
-            if excess > 0 {
-                // Each byte that goes is at least one byte of JSON.
-                let cut = excess + mark.len();
-                let end = message
-                    .text
-                    .floor_char_boundary(message.text.len().saturating_sub(cut));
+            if self.line.len() + 1 > RECORD_BYTES_MAX {
+                let mark = format!(",\"{TRUNCATED}\":true");
+                // The quotes and the bracket at the end.
+                let used = text_start + mark.len() + 3;
+                let end = fitting(message.text, RECORD_BYTES_MAX.saturating_sub(used));
                 self.line.truncate(start);
                 self.push_name(field::MESSAGE);
                 push_string(&mut self.line, &message.text[..end]);
@@ -196,20 +194,42 @@ impl<'a> Record<'a> {
     }
 }
 
+/// What stands for a byte in a JSON string, if it cannot stand for itself; empty: `\u00XX`.
+fn escape(byte: u8) -> Option<&'static str> {
+    match byte {
+        b'"' => Some("\\\""),
+        b'\\' => Some("\\\\"),
+        b'\n' => Some("\\n"),
+        b'\r' => Some("\\r"),
+        b'\t' => Some("\\t"),
+        0..=0x1f => Some(""),
+        _ => None,
+    }
+}
+
+/// Where to cut a text so that it takes this many bytes at the most as JSON.
+fn fitting(text: &str, bytes_max: usize) -> usize {
+    let mut bytes = 0;
+    let fits = |byte: &u8| {
+        bytes += match escape(*byte) {
+            Some("") => 6,
+            Some(escape) => escape.len(),
+            None => 1,
+        };
+        bytes <= bytes_max
+    };
+    let end = text.bytes().take_while(fits).count();
+    text.floor_char_boundary(end)
+}
+
 /// A text as a JSON string.
 fn push_string(out: &mut Vec<u8>, text: &str) {
     out.push(b'"');
     let mut kept = 0;
     let bytes = text.as_bytes();
     for (at, byte) in bytes.iter().enumerate() {
-        let escape = match byte {
-            b'"' => "\\\"",
-            b'\\' => "\\\\",
-            b'\n' => "\\n",
-            b'\r' => "\\r",
-            b'\t' => "\\t",
-            0..=0x1f => "",
-            _ => continue,
+        let Some(escape) = escape(*byte) else {
+            continue;
         };
         out.extend_from_slice(&bytes[kept..at]);
         if escape.is_empty() {
