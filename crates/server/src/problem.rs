@@ -543,6 +543,33 @@ mod tests {
     }
 
     #[test]
+    fn a_store_that_does_not_take_records_is_never_500() {
+        let refusing = CommitError::Refusing {
+            reason: "/secret/path failed".into(),
+        };
+        for (fault, expected) in [
+            (CommitError::NoSpace, (503, "no-space")),
+            (CommitError::Overloaded, (503, "overloaded")),
+            (CommitError::Closed, (503, "stopping")),
+            (CommitError::TooLarge, (413, "too-large")),
+            (refusing, (503, "not-writable")),
+        ] {
+            let problem = Problem::from(IngestError::Commit(fault));
+            let (status, word, _) = problem.kind().parts();
+            assert_eq!((status.as_u16(), word), expected);
+            assert!(!problem.detail().contains("secret"));
+            let response = problem.into_final_response("r");
+            let says = response.headers().contains_key(header::RETRY_AFTER);
+            assert_eq!(says, status.as_u16() == 503);
+        }
+        for (fault, expected) in [(Refused::Tenant, 429), (Refused::Server, 503)] {
+            let response = Problem::from(IngestError::Refused(fault)).into_final_response("r");
+            assert_eq!(response.status().as_u16(), expected);
+            assert_eq!(response.headers()[header::RETRY_AFTER], "1");
+        }
+    }
+
+    #[test]
     fn internals_stay_inside() {
         let cause = std::io::Error::other("/var/lib/secret/path");
         let document = Problem::internal(&cause).document("r1").to_string();

@@ -431,7 +431,7 @@ mod tests {
                 3,
                 "share from 0 to 1",
             ),
-            ("listen: [\n", 2, ""),
+            ("listen: 'a\n", 2, ""),
             ("- a\n", 1, "expected"),
         ] {
             let faults = from_files(&[text], &[]).unwrap_err();

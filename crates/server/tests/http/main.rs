@@ -1,0 +1,16 @@
+//! HTTP scenarios against a real server in this process, on a free port.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    reason = "a test fails by panicking"
+)]
+mod auth;
+mod harness;
+mod health;
+mod ingest;
+mod logs;
+mod openapi;
+mod search;
+mod sessions;
+mod tail;
+mod users;
