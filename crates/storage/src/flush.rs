@@ -103,7 +103,8 @@ impl StoreCore {
             .filter(|(_, partition)| partition.unflushed_rows() >= TAIL_ROWS_MAX)
             .map(|(key, _)| *key)
             .collect();
-        if is_room_wanted {
+        if is_room_wanted && tails_bytes < bound / 2 {
+            // One request is larger than what would be left.
             due.extend(filled().map(|(key, _)| *key));
         } else if tails_bytes >= bound / 2 {
             // Half of the bound is flushed while the other half fills. The largest go first.

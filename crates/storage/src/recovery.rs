@@ -18,7 +18,6 @@ use crate::{
     keys::{Kek, Keyring, KeyringError, KeyringOptions, read_whole, replace},
     manifest::{Edit, MANIFEST_DIRECTORY, ManifestSnapshot, snapshot_generation, snapshot_name},
     partition::Partition,
-    read::ReadError,
     snapshot::Fault,
     store_core::{CoreParts, Log, Maintenance, MaintenanceError, State, StoreCore, StoreOptions},
     wal::{
@@ -631,16 +630,6 @@ fn build(
         core.publish(&mut state, keys);
     }
     core
-}
-
-impl From<ReadError> for Fault {
-    fn from(error: ReadError) -> Fault {
-        Fault {
-            partition: None,
-            file: error.file().to_owned(),
-            detail: error.to_string(),
-        }
-    }
 }
 
 #[cfg(test)]

@@ -226,7 +226,7 @@ impl Store {
     /// [`MaintenanceError`].
     pub fn flush(&self) -> Result<FlushReport, MaintenanceError> {
         let result = self.handle.shared.core.flush();
-        self.handle.shared.end_round(&result.as_ref().map(|_| ()));
+        self.handle.shared.end_round(result.as_ref().err());
         result
     }
 
@@ -372,8 +372,8 @@ impl Shared {
         self.called.notify_one();
     }
 
-    fn end_round(&self, result: &Result<(), &MaintenanceError>) {
-        let failure = result.as_ref().err().map(|error| match error.source() {
+    fn end_round(&self, error: Option<&MaintenanceError>) {
+        let failure = error.map(|error| match error.source() {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         });
@@ -389,7 +389,7 @@ impl Shared {
                 result = self.core.retain().map(|_| ());
                 next_retention = Instant::now() + RETENTION_INTERVAL;
             }
-            self.end_round(&result.as_ref().map(|()| ()));
+            self.end_round(result.as_ref().err());
             let has_failed = result.is_err();
             let is_due = !has_failed && self.core.is_flush_due();
             let mut call = self.maintenance.lock();

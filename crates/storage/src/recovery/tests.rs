@@ -3,6 +3,7 @@ use super::*;
 use crate::{
     bundle::SEGMENTS_DIRECTORY,
     keys::KeyFile,
+    read::ReadError,
     store_core::{CommitError, Committed, IdempotencyKey, Part},
 };
 use std::{collections::BTreeMap, sync::atomic::AtomicU64, sync::atomic::Ordering};
@@ -484,15 +485,14 @@ fn missing_cut_and_swapped_segments_are_named_and_the_rest_is_served() {
     drop(core);
     let segments = world.files_of(SEGMENTS_DIRECTORY);
     assert_eq!(segments.len(), 2);
-    let damaged: [(&str, &dyn Fn(&SimulatedDisk), usize); 2] = [
-        ("missing", &|disk| disk.lose(&segments[1]), 3),
-        ("cut", &|disk| disk.truncate(&segments[1], 60), 3),
-    ];
-    for (word, damage, left) in damaged {
+    for word in ["missing", "cut"] {
         let disk = world.disk.fork();
-        damage(&disk);
+        match word {
+            "missing" => disk.lose(&segments[1]),
+            _ => disk.truncate(&segments[1], 60),
+        }
         let (core, report) = world.on(disk).open();
-        assert_eq!(rows(&core).len(), left);
+        assert_eq!(rows(&core).len(), 3);
         let partitions: Vec<_> = report.faults.iter().map(|fault| fault.partition).collect();
         assert_eq!(partitions, [Some(key(1, 1)), Some(key(1, 0))]);
         assert!(report.faults[0].detail.contains(word));
