@@ -5,6 +5,7 @@ use clap::Args;
 use reqwest::{Method, StatusCode, Url, header};
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::{path::PathBuf, sync::Once, time::Duration};
+use taffrail_engine::query::ParseError;
 
 /// How long connecting may take: a machine that is there answers in less.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -224,6 +225,17 @@ pub struct QueryFault {
     /// Character after the last one at fault.
     pub end: usize,
     hint: Option<String>,
+}
+
+impl From<ParseError> for QueryFault {
+    fn from(fault: ParseError) -> QueryFault {
+        QueryFault {
+            text: fault.message,
+            start: fault.start,
+            end: fault.end,
+            hint: Some(fault.hint),
+        }
+    }
 }
 
 impl QueryFault {

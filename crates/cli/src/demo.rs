@@ -211,8 +211,8 @@ In another terminal:
 
 {alias}  export TAFFRAIL_URL=http://{address} TAFFRAIL_TOKEN_FILE={token}
 
-  taffrail logs search --since all --stream {STREAM} install
-  taffrail logs search --since all --stream {STREAM} 'level>=warn'
+  taffrail logs search --since all --stream {STREAM} 'install OR upgrade'
+  taffrail logs search --since all --stream {STREAM} --count
   taffrail logs search --stream 'system.*'
   taffrail logs tail
 

@@ -2,7 +2,7 @@
 use crate::{
     client::{Client, ServerOptions},
     failure::Failure,
-    table::{self, Column, TableFormat, cell},
+    table::{self, Column, TableFormat, cell, time_cell},
     users,
 };
 use anyhow::{Context, Result};
@@ -85,8 +85,8 @@ const COLUMNS: &[Column] = &[
     ("ACCOUNT", |row| cell(row, "account")),
     ("SCOPE", |row| scope(&row["scope"])),
     ("STATE", |row| state(row).into()),
-    ("EXPIRES", |row| cell(row, "expires_at")),
-    ("LAST USED", |row| cell(row, "last_used_at")),
+    ("EXPIRES", |row| time_cell(row, "expires_at")),
+    ("LAST USED", |row| time_cell(row, "last_used_at")),
 ];
 
 fn scope(value: &Value) -> String {

@@ -81,6 +81,15 @@ fn text(value: &Value) -> String {
     }
 }
 
+/// A cell of a member that is a time, to the second.
+pub fn time_cell(row: &Value, name: &str) -> String {
+    let text = cell(row, name);
+    match text.split_once('.') {
+        Some((seconds, _)) => format!("{seconds}Z"),
+        None => text,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -98,5 +107,13 @@ mod tests {
         ];
         let expected = "ID    NAME\n7     a\\x1b[m\n1234  x, y\n";
         assert_eq!(aligned(columns, &rows), expected);
+    }
+
+    #[test]
+    fn times_are_cut_to_seconds() {
+        let row = json!({"a": "2026-01-04T15:30:45.123Z", "b": "2026-01-04T15:30:45Z", "c": null});
+        assert_eq!(time_cell(&row, "a"), "2026-01-04T15:30:45Z");
+        assert_eq!(time_cell(&row, "b"), "2026-01-04T15:30:45Z");
+        assert_eq!(time_cell(&row, "c"), "");
     }
 }

@@ -3,7 +3,7 @@ use crate::{
     client::{Client, ServerOptions},
     failure::Failure,
     password,
-    table::{self, Column, TableFormat, cell},
+    table::{self, Column, TableFormat, cell, time_cell},
 };
 use anyhow::Result;
 use clap::{Args, Subcommand, ValueEnum};
@@ -120,7 +120,7 @@ const COLUMNS: &[Column] = &[
     ("ROLE", |row| cell(row, "role")),
     ("STATE", |row| state(row).into()),
     ("OWN IDS", |row| cell(row, "own_user_ids")),
-    ("CREATED", |row| cell(row, "created_at")),
+    ("CREATED", |row| time_cell(row, "created_at")),
 ];
 
 fn state(row: &Value) -> &'static str {

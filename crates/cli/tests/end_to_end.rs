@@ -21,6 +21,8 @@ struct Server {
 impl Server {
     fn start() -> Server {
         let folder = tempfile::tempdir().unwrap();
+        let streams = "streams: {kept: {retention_days: forever}}\n";
+        std::fs::write(folder.path().join("config.yaml"), streams).unwrap();
         let mut child = Server::command(&folder).spawn().unwrap();
         let mut stderr = BufReader::new(child.stderr.take().unwrap());
         let url = Server::wait_until_ready(&mut stderr);
@@ -36,6 +38,9 @@ impl Server {
         let mut command = program();
         command.args(["serve", "--listen", "127.0.0.1:0"]);
         command.arg("--data-dir").arg(folder.path().join("data"));
+        command
+            .arg("--config")
+            .arg(folder.path().join("config.yaml"));
         command.arg("--port-file").arg(folder.path().join("port"));
         command.arg("--key-file").arg(folder.path().join("key"));
         command.env("TAFFRAIL_BOOTSTRAP_KEY", KEY);
@@ -93,7 +98,7 @@ impl Server {
 
     fn ingest(&self, records: &[Value]) {
         let body: String = records.iter().map(|record| format!("{record}\n")).collect();
-        let url = format!("{}/api/v1/ingest/app.backend", self.url);
+        let url = format!("{}/api/v1/ingest/kept", self.url);
         let status = http(&url, KEY, &body);
         assert!(status.starts_with("HTTP/1.1 200"), "{status}");
     }
@@ -167,9 +172,9 @@ fn records_are_found_in_every_form_and_survive_kill_9() {
     assert_eq!(
         lines(&text),
         [
-            "2026-01-04T15:03:00Z WARN  app.backend figma slow agent_id=coder",
-            "2026-01-04T15:02:00Z ERROR app.backend figma failed to authenticate \\x1b[31mred agent_id=coder",
-            "2026-01-04T15:01:00Z INFO  app.backend figma started agent_id=coder",
+            "2026-01-04T15:03:00Z WARN  kept figma slow agent_id=coder",
+            "2026-01-04T15:02:00Z ERROR kept figma failed to authenticate \\x1b[31mred agent_id=coder",
+            "2026-01-04T15:01:00Z INFO  kept figma started agent_id=coder",
         ]
     );
     let with = |more: &[&'static str]| server.printed(&[&all[..], more].concat());

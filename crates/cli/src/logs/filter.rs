@@ -1,8 +1,10 @@
 //! Flags that narrow what is looked at, turned into the search language.
 //!
 //! The flags come first and the query in parentheses after them, so that an `OR` in the query
-//! does not reach past them. A fault that the server finds is moved back by what was put before.
-use crate::failure::Failure;
+//! does not reach past them. For this the query must be whole by itself, or a bracket in it would
+//! close ours: it is parsed here first. A fault that the server finds all the same is moved back
+//! by what was put before.
+use crate::{client::QueryFault, failure::Failure};
 use anyhow::Result;
 use clap::Args;
 use jiff::tz::TimeZone;
@@ -79,6 +81,10 @@ impl MatchOptions {
                 written,
                 characters_before,
             });
+        }
+        if let Err(fault) = taffrail_engine::query::parse(&written) {
+            let text = QueryFault::from(fault).marked(&written, 0);
+            return Err(Failure::Usage(text).into());
         }
         let before = format!("{} (", terms.join(" "));
         Ok(SentQuery {
@@ -247,12 +253,33 @@ mod tests {
     fn what_was_put_before_is_counted_in_characters() {
         let options = MatchOptions {
             user: Some("é".into()),
-            ..query(&["x("])
+            ..query(&["x OR y"])
         };
         let sent = options.query().unwrap();
         let characters: Vec<char> = sent.text.chars().collect();
         let rest: String = characters[sent.characters_before..].iter().collect();
-        assert_eq!((rest.as_str(), sent.written.as_str()), ("x()", "x("));
+        assert_eq!(
+            (rest.as_str(), sent.written.as_str()),
+            ("x OR y)", "x OR y")
+        );
+    }
+
+    #[test]
+    fn a_query_cannot_leave_its_parentheses() {
+        for bad in ["a) OR (b", "(a b", "a \"b"] {
+            let options = MatchOptions {
+                user: Some("u1".into()),
+                ..query(&[bad])
+            };
+            let error = options.query().unwrap_err();
+            assert!(matches!(error.downcast_ref(), Some(Failure::Usage(_))));
+            assert!(
+                error.to_string().contains(&format!("\n  {bad}\n")),
+                "{error}"
+            );
+            // Alone it goes to the server as it is.
+            check(query(&[bad]), bad);
+        }
     }
 
     #[test]

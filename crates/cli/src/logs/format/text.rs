@@ -23,6 +23,8 @@ const PLACED: &[&str] = &[
     "tenant",
     "created_at",
     "error.stack",
+    "metadata.filled",
+    "metadata.parsed",
 ];
 
 /// How to write.
