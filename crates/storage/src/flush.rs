@@ -378,7 +378,9 @@ impl StoreCore {
     /// [`MaintenanceError`].
     pub fn snapshot_manifest(&self) -> Result<(), MaintenanceError> {
         let mut maintenance = self.maintenance.lock();
-        let snapshot = self.cut_snapshot(&mut maintenance);
+        let snapshot = self
+            .cut_snapshot(&mut maintenance)
+            .ok_or(MaintenanceError::Unsettled)?;
         let generation = maintenance.next_generation;
         maintenance.next_generation += 1;
         let key = self
@@ -412,20 +414,23 @@ impl StoreCore {
         Ok(())
     }
 
-    /// A clean cut through log and state.
-    fn cut_snapshot(&self, maintenance: &mut Maintenance) -> ManifestSnapshot {
+    /// A clean cut through log and state; `None` as long as replayed frames may not be durable.
+    fn cut_snapshot(&self, maintenance: &mut Maintenance) -> Option<ManifestSnapshot> {
         let log = self.log.lock();
+        if !log.wal.is_settled() {
+            return None;
+        }
         let state = self.state.lock();
         maintenance.wal_bytes_at_snapshot = self.counters.wal_bytes.load(Ordering::Relaxed);
         let mut manifest = state.manifest.clone();
         manifest.rows_first_number = rows_first_number(&log.wal, &manifest);
-        ManifestSnapshot {
+        Some(ManifestSnapshot {
             manifest,
             covered_sequence: log.wal.durable_sequence(),
             next_position: log.wal.next_position(),
             wal_number: log.wal.current_number(),
             idempotency: self.idempotency.records(),
-        }
+        })
     }
 
     /// Stops the store: nothing is taken any more, the watermark is durable, the manifest is
@@ -446,7 +451,11 @@ impl StoreCore {
                 .and_then(|()| log.wal.sync())
                 .map_err(MaintenanceError::Log)?;
         }
-        self.snapshot_manifest()?;
+        match self.snapshot_manifest() {
+            // A store that could write nothing since its start has nothing to write down.
+            Err(MaintenanceError::Unsettled) => {}
+            other => other?,
+        }
         self.collect_garbage()?;
         Ok(())
     }
@@ -463,6 +472,7 @@ impl MaintenanceError {
         match self {
             MaintenanceError::Io { source, .. } => is_no_space(source),
             MaintenanceError::Log(error) => error.is_no_space(),
+            MaintenanceError::Unsettled => true,
             MaintenanceError::Keyring(crate::keys::KeyringError::Io { source, .. }) => {
                 is_no_space(source)
             }

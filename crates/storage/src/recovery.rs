@@ -137,7 +137,7 @@ impl StoreCore {
             next_position: log.next_position,
             relogged: log.relogged.iter().map(ScannedFrame::to_new).collect(),
         };
-        let wal = Wal::start(wal_options, start, clock.now()).map_err(OpenError::Log)?;
+        let (wal, refusal) = Wal::start(wal_options, start, clock.now()).map_err(OpenError::Log)?;
         let bundle_files = Arc::new(BundleFiles::new(root, files.clone()));
         let parts = CoreParts {
             options,
@@ -147,6 +147,11 @@ impl StoreCore {
             bundle_files,
         };
         let core = build(parts, wal, replay.state, &found, base.generations);
+        if let Some(refusal) = refusal {
+            let detail = "no room to begin a log file: nothing is taken until there is some";
+            report.notes.push((WAL_DIRECTORY.into(), detail.into()));
+            core.refuse(refusal);
+        }
         for record in replay.records {
             let now = core.clock.now();
             core.idempotency
@@ -166,6 +171,19 @@ impl StoreCore {
         is_unsure: bool,
         report: &mut RecoveryReport,
     ) -> Result<(), OpenError> {
+        if !self.log.lock().wal.is_settled() {
+            // Nothing can be written down yet; the first manifest snapshot will have it.
+            let mut state = self.state.lock();
+            let edit = Edit {
+                rows_first_number: state.manifest.rows_first_number,
+                losses,
+                ..Edit::default()
+            };
+            state.manifest.apply(&edit);
+            state.refresh_faults();
+            self.publish(&mut state, []);
+            return Ok(());
+        }
         let known = self.state.lock().manifest.losses.clone();
         if losses.iter().any(|loss| !known.contains(loss)) {
             let edit = Edit {

@@ -160,6 +160,9 @@ pub enum MaintenanceError {
     /// There is no data key.
     #[error("cannot get a data key")]
     Keyring(#[source] crate::keys::KeyringError),
+    /// There was no room for a log file at the start, and nothing was written since.
+    #[error("the log has not begun yet: there is no room on the disk")]
+    Unsettled,
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
@@ -539,7 +542,7 @@ impl StoreCore {
         has_room
     }
 
-    fn refuse(&self, error: WalError) -> CommitError {
+    pub(crate) fn refuse(&self, error: WalError) -> CommitError {
         let reason = match std::error::Error::source(&error) {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),

@@ -1,4 +1,5 @@
 //! The store with its threads, on the machine's file system.
+#![allow(clippy::unwrap_used)] // Functions that tests share.
 use std::{
     collections::BTreeSet,
     path::Path,
@@ -172,7 +173,7 @@ fn a_repeat_waits_for_the_first_and_gets_its_answer() {
             answer: b"stored".to_vec(),
         }),
     };
-    store.commit(request, Box::new(|result| drop(result.unwrap())));
+    store.commit(request, Box::new(|result| assert!(result.is_ok())));
     assert!(waiter.wait(PATIENCE));
     let Recall::Answer(answer) = store.recall("s", "k", &[1; 32]) else {
         panic!("answered");

@@ -349,6 +349,36 @@ fn a_full_disk_refuses_and_recovers_unaided() {
 }
 
 #[test]
+fn a_start_on_a_full_disk_serves_reads_and_loses_nothing() {
+    let world = World::new();
+    let (core, _) = world.open();
+    fill(&core);
+    let all = rows(&core);
+    drop(core);
+    let used: u64 = world.disk.all_files().iter().map(|(_, bytes)| bytes).sum();
+    world.disk.set_capacity_bytes(Some(used + 10));
+    for _ in 0..2 {
+        let (core, report) = world.open();
+        assert_eq!(rows(&core), all);
+        assert_eq!(report.faults, vec![]);
+        let refused = send(&core, &[("e", &[(key(1, 0), 1)])]);
+        assert!(matches!(refused[..], [Err(CommitError::NoSpace)]));
+        assert!(core.snapshot_manifest().unwrap_err().is_no_space());
+        assert!(core.status().refusing.is_some());
+        core.close().unwrap();
+    }
+    let (core, _) = world.open();
+    world.disk.set_capacity_bytes(None);
+    send_one(&core, "e", key(1, 0), 1);
+    assert_eq!(core.status().refusing, None);
+    core.flush().unwrap();
+    core.snapshot_manifest().unwrap();
+    let all = rows(&core);
+    assert_eq!(all.len(), 13);
+    assert_eq!(rows(&world.crash().open().0), all);
+}
+
+#[test]
 fn flushed_rows_are_there_once_and_the_log_shrinks() {
     let world = World::new();
     let (core, _) = world.open();

@@ -199,6 +199,10 @@ pub(crate) struct Wal {
     current: Option<Current>,
     /// Files that hold nothing valid, to be removed when the next file is durable.
     void: Vec<u64>,
+    /// Frames that recovery found above the watermark and that the next file begins with.
+    pending: Vec<NewFrame>,
+    /// Whether a file was begun since the start.
+    has_begun: bool,
     next_number: u64,
     next_sequence: u64,
     next_position: Position,
@@ -218,18 +222,21 @@ struct Current {
 impl Wal {
     /// Begins a file after recovery. Frames above the known watermark are written again: their
     /// bytes may be in the page cache only, and a sync that failed before the restart would not
-    /// fail again.
+    /// fail again. Without room on the disk the log begins all the same, and refuses until there
+    /// is some: the error is the reason.
     pub(crate) fn start(
         options: WalOptions,
         start: WalStart,
         now: Timestamp,
-    ) -> Result<Wal, WalError> {
+    ) -> Result<(Wal, Option<WalError>), WalError> {
         let durable = start.next_sequence.saturating_sub(1);
         let mut wal = Wal {
             options,
             live: start.live,
             current: None,
             void: Vec::new(),
+            pending: start.relogged,
+            has_begun: false,
             next_number: start.next_number,
             next_sequence: start.next_sequence,
             next_position: start.next_position,
@@ -239,8 +246,17 @@ impl Wal {
             announced_sequence: durable,
             buffer: Vec::new(),
         };
-        wal.begin_file(start.relogged, now)?;
-        Ok(wal)
+        match wal.begin_file(now) {
+            Ok(()) => Ok((wal, None)),
+            Err(error) if error.is_no_space() => Ok((wal, Some(error))),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether every frame that was replayed is known to be durable. Before that nothing may be
+    /// covered by a manifest snapshot, and no file of an earlier life removed.
+    pub(crate) fn is_settled(&self) -> bool {
+        self.has_begun
     }
 
     pub(crate) fn durable_sequence(&self) -> u64 {
@@ -291,7 +307,7 @@ impl Wal {
             // The next header voids what follows in this file, so nothing may follow from here
             // on, even if making the next file fails half way.
             self.abandon();
-            self.begin_file(Vec::new(), now)?;
+            self.begin_file(now)?;
         }
         Ok(())
     }
@@ -467,8 +483,8 @@ impl Wal {
         }
     }
 
-    /// Makes the next file, with these frames in it, durable under its name.
-    fn begin_file(&mut self, frames: Vec<NewFrame>, now: Timestamp) -> Result<(), WalError> {
+    /// Makes the next file, with the pending frames in it, durable under its name.
+    fn begin_file(&mut self, now: Timestamp) -> Result<(), WalError> {
         if self.live.len() >= CHAIN_MAX {
             return Err(WalError::TooManyFiles);
         }
@@ -482,7 +498,7 @@ impl Wal {
         (self.options.entropy)(&mut identity.salt);
         let mut salt = [0; 32];
         (self.options.entropy)(&mut salt);
-        let first_row = frames.iter().find(|frame| frame.rows > 0);
+        let first_row = self.pending.iter().find(|frame| frame.rows > 0);
         let first_position = first_row.map_or(self.next_position, |frame| frame.first_position);
         let header = FileHeader {
             number,
@@ -499,7 +515,7 @@ impl Wal {
             .map_err(|error| WalError::Keyring(Arc::new(error)))?;
         let mut bytes = header.encode(&key, salt);
         let frames_offset = bytes.len() as u64;
-        self.seal(&frames, &identity, frames_offset, now, &mut bytes)?;
+        self.seal(&self.pending, &identity, frames_offset, now, &mut bytes)?;
         let path = self.options.root.join(file_name(number));
         // Whatever comes of it, a file of this number may be there from here on.
         self.void.push(number);
@@ -517,6 +533,8 @@ impl Wal {
             pins: HashMap::new(),
         });
         self.current = Some(Current { file, identity });
+        self.has_begun = true;
+        let frames = std::mem::take(&mut self.pending);
         if !frames.is_empty() {
             self.next_sequence += frames.len() as u64;
             self.durable_sequence = self.next_sequence - 1;
