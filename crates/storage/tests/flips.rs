@@ -11,7 +11,7 @@ use harness::{
     ledger::Ledger,
     life::{DIRECTORY, Life, new_disk},
     on_two_threads, rounds,
-    script::{Prepared, Source, Step, noon, script},
+    script::{Prepared, Source, Step, noon, short_script},
 };
 use std::{
     collections::BTreeMap,
@@ -38,17 +38,14 @@ struct Directory {
 impl Directory {
     /// The directory that the script leaves, with nothing in memory alone.
     fn new(seed: u64) -> Directory {
-        let mut source = Source::new(seed);
-        let mut steps = script(&mut source);
-        let extra = (0..4).map(|_| source.request(noon(2))).collect();
-        // The last step is a group in the log alone; its watermark is announced.
-        steps.push(Step::Idle);
+        let mut source = Source::new(seed, 1);
+        let steps = short_script(&mut source);
+        let extra = (0..4).map(|_| source.request(noon(0))).collect();
         let disk = new_disk(seed);
-        let life = Life::open(&disk, noon(0), seed).unwrap();
         let mut ledger = Ledger::default();
-        for step in &steps {
-            life.run(step, &mut ledger, &steps);
-        }
+        let life = Life::open(&disk, noon(0), seed)
+            .and_then(|life| life.play(&steps, &mut ledger, &mut |_, _, _| ()))
+            .unwrap();
         let now = life.clock.now();
         drop(life);
         let disk = disk.crash(1);

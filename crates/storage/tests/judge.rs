@@ -17,7 +17,7 @@ const ACKNOWLEDGED: Outcome = Outcome::Acknowledged {
 
 /// A ledger of one request, and what is found when all is well.
 fn sent(outcome: Outcome) -> (Ledger, Found) {
-    let mut source = Source::new(1);
+    let mut source = Source::new(1, 3);
     let old = source.old_request(noon(0));
     let rows = old.rows.clone();
     let found = rows
@@ -190,7 +190,7 @@ fn the_ledger_knows_what_was_known_when() {
 
 #[test]
 fn the_script_spans_tenants_partitions_and_steps() {
-    let steps = script(&mut Source::new(7));
+    let steps = script(&mut Source::new(7, 3));
     let requests: Vec<_> = steps
         .iter()
         .filter_map(|step| match step {

@@ -124,7 +124,7 @@ impl Life {
 
     /// Everything that readers see.
     pub fn read(&self) -> Found {
-        read_back(&self.core.snapshot())
+        self.disk.unobserved(|| read_back(&self.core.snapshot()))
     }
 
     /// Runs a step of the script, and writes what comes of it into the ledger.
@@ -147,6 +147,7 @@ impl Life {
             Step::Idle => self.core.write_idle_watermark(),
             Step::Retain => self.retain(ledger),
             Step::Sleep(days) => self.clock.advance_days(*days),
+            Step::Restart => unreachable!("a restart ends the life: see `play`"),
         }
     }
 
@@ -199,6 +200,28 @@ impl Life {
                 Err(_) => Outcome::Refused,
             };
         }
+    }
+
+    /// Runs a script from its beginning, over restarts; `look` sees every step's end. An error is
+    /// that of a start.
+    pub fn play(
+        self,
+        steps: &[Step],
+        ledger: &mut Ledger,
+        look: &mut dyn FnMut(usize, &Life, &Ledger),
+    ) -> Result<Life, String> {
+        let mut life = self;
+        for (number, step) in steps.iter().enumerate() {
+            if let Step::Restart = step {
+                let (disk, now) = (life.disk.clone(), life.clock.now());
+                drop(life);
+                life = Life::open(&disk, now, number as u64)?;
+            } else {
+                life.run(step, ledger, steps);
+            }
+            look(number, &life, ledger);
+        }
+        Ok(life)
     }
 
     fn retain(&self, ledger: &mut Ledger) {

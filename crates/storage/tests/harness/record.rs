@@ -38,7 +38,7 @@ pub struct Recorded {
 impl Recorded {
     /// Runs the script once on a disk that leaves out the syncs of `sites`.
     pub fn run(seed: u64, sites: &[SyncSite]) -> Recorded {
-        let mut source = Source::new(seed);
+        let mut source = Source::new(seed, 3);
         let steps = script(&mut source);
         let extra = (0..6).map(|_| source.request(noon(2))).collect();
         let disk = new_disk(seed);
@@ -57,7 +57,7 @@ impl Recorded {
             syncs_skipped: 0,
         };
         match Life::open(&disk, noon(0), seed) {
-            Ok(life) => recorded.play(&life, &steps),
+            Ok(life) => recorded.play(life, &steps),
             Err(error) => recorded.violations.push(format!("a new store: {error}")),
         }
         recorded.points = disk.take_crash_points();
@@ -66,21 +66,23 @@ impl Recorded {
         recorded
     }
 
-    fn play(&mut self, life: &Life, steps: &[Step]) {
-        for (number, step) in steps.iter().enumerate() {
-            life.run(step, &mut self.ledger, steps);
+    fn play(&mut self, life: Life, steps: &[Step]) {
+        let mut ledger = Ledger::default();
+        let played = life.play(steps, &mut ledger, &mut |number, life, ledger| {
             self.times.push((life.disk.operations(), life.clock.now()));
             let found = life.read();
-            let wrong = self.ledger.judge(&found);
-            self.violations.extend(
-                wrong
-                    .into_iter()
-                    .map(|text| format!("step {number}: {text}")),
-            );
+            let wrong = ledger
+                .judge(&found)
+                .into_iter()
+                .chain(life.reported.clone());
+            self.violations
+                .extend(wrong.map(|text| format!("step {number}: {text}")));
             for row in found.rows {
                 self.seen.insert(row.position, row);
             }
-        }
+        });
+        self.violations.extend(played.err());
+        self.ledger = ledger;
         for request in &self.ledger.requests {
             if !matches!(request.outcome, Outcome::Acknowledged { .. }) {
                 self.violations

@@ -32,6 +32,8 @@ pub enum Step {
     Idle,
     /// Days pass.
     Sleep(i64),
+    /// The process ends without a word, and another one starts.
+    Restart,
 }
 
 /// A request that has been through the pipeline.
@@ -63,12 +65,12 @@ pub struct Source {
 }
 
 impl Source {
-    /// A source of a seed.
-    pub fn new(seed: u64) -> Source {
+    /// A source of a seed, with records of so many days.
+    pub fn new(seed: u64, days: u16) -> Source {
         Source {
             pipeline: Pipeline::new(PipelineConfig::default()).unwrap(),
             catalogue: Arc::new(StreamCatalogue::built_in()),
-            generator: RecordGenerator::new(seed, TODAY, 3),
+            generator: RecordGenerator::new(seed, TODAY, days),
             random: Random::from_seeds(&[seed, 0x5c]),
             requests: 0,
         }
@@ -170,9 +172,32 @@ pub fn script(source: &mut Source) -> Vec<Step> {
         Step::Repeat(14),
         Step::Flush,
         source.group(4, later),
+        Step::Restart,
+        source.group(3, later),
         Step::SnapshotManifest,
         Step::Flush,
         Step::Maintain,
         source.group(2, later),
+    ]
+}
+
+/// A short workload after which every kind of file is there, with no dead byte in a segment: two
+/// segments, two generations of the manifest, a log of several files.
+pub fn short_script(source: &mut Source) -> Vec<Step> {
+    let today = noon(0);
+    vec![
+        source.group(4, today),
+        Step::SnapshotManifest,
+        Step::Flush,
+        source.group(3, today),
+        Step::Restart,
+        source.group(3, today),
+        Step::Flush,
+        source.group(2, today),
+        Step::Restart,
+        source.group(2, today),
+        Step::Idle,
+        source.group(2, today),
+        Step::Idle,
     ]
 }

@@ -444,3 +444,15 @@ fn damage_is_durable() {
     disk.lose(&path("/d/f"));
     assert_eq!(content(&disk.crash(1), "/d/f"), None);
 }
+
+#[test]
+fn reads_of_the_harness_are_not_counted() {
+    let (disk, file) = disk_with(b"x");
+    let before = disk.operations();
+    disk.fail_at(before, Fault::InputOutput);
+    let mut seen = [0];
+    disk.unobserved(|| file.read_at(0, &mut seen)).unwrap();
+    assert!(disk.unobserved(|| disk.open(&path("/d/g"))).is_err());
+    assert_eq!(disk.operations(), before);
+    assert!(file.read_at(0, &mut seen).is_err());
+}
