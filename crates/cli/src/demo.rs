@@ -15,7 +15,6 @@ use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use folder::DemoFolder;
 use std::{
-    ffi::OsString,
     future::Future,
     net::SocketAddr,
     path::{Path, PathBuf},
@@ -228,7 +227,7 @@ Ctrl-C ends it. What was acknowledged is on disk: kill -9 loses nothing.
 /// Our own path, if `taffrail` alone would not run it.
 fn program_elsewhere() -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
-    let path = std::env::var_os("PATH").unwrap_or_else(OsString::new);
+    let path = std::env::var_os("PATH").unwrap_or_default();
     let found = std::env::split_paths(&path).map(|folder| folder.join("taffrail"));
     let first = found
         .filter_map(|program| program.canonicalize().ok())

@@ -1,6 +1,7 @@
 //! The binary against the binary: a server in one process, the commands in others. What each
 //! command does in detail is tested beside it; here it is shown that they fit together, and what
 //! only a process has: exit codes, pipes, signals.
+#![allow(clippy::unwrap_used, reason = "what a test cannot do is a failed test")]
 use serde_json::{Value, json};
 use std::{
     io::{BufRead, BufReader, Read, Write},
