@@ -16,14 +16,8 @@ use axum::{
     http::{HeaderMap, Method, header, request::Parts},
 };
 use std::sync::Arc;
-use taffrail_engine::{
-    events::OwnEvent,
-    meta::{Meta, secrets_equal},
-};
-use taffrail_model::{
-    access::{Principal, Role, Scope},
-    level::Level,
-};
+use taffrail_engine::meta::{Meta, secrets_equal};
+use taffrail_model::access::{Principal, Role, Scope};
 
 /// Name of the session cookie.
 pub const SESSION_COOKIE: &str = "taffrail_session";
@@ -92,15 +86,18 @@ where
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Caller, Problem> {
         let app = App::from_ref(state);
-        let credential = credential(&parts.headers);
-        let outcome = match &credential {
-            None => Err(Problem::new(
+        let Some(credential) = credential(&parts.headers) else {
+            return Err(Problem::new(
                 Kind::Unauthorized,
                 "log in, or send `Authorization: Bearer <API key>`",
-            )),
-            Some(credential) => find(&app, credential, &parts.headers, &parts.method).await,
+            ));
         };
-        outcome.inspect_err(|problem| record_refusal(&app, parts, problem))
+        let caller = find(&app, &credential, &parts.headers, &parts.method).await?;
+        if let Some(context) = parts.extensions.get::<RequestContext>() {
+            // Set once: a request has one caller.
+            drop(context.actor.set(caller.principal.name.clone()));
+        }
+        Ok(caller)
     }
 }
 
@@ -162,7 +159,7 @@ fn check_origin(
     let refused = match origin::of(headers) {
         Origin::Same => false,
         // A page elsewhere cannot add a credential of its own but to a socket of a browser.
-        Origin::Foreign => is_cookie && (changes || is_socket) || is_socket,
+        Origin::Foreign => is_socket || is_cookie && changes,
         Origin::Unsaid => {
             is_cookie && changes && !headers.contains_key(REQUESTED_WITH) || is_cookie && is_socket
         }
@@ -246,17 +243,6 @@ fn foreign_tenant() -> Problem {
         Kind::Forbidden,
         "X-Scope-OrgID must name one tenant of the credential",
     )
-}
-
-fn record_refusal(app: &State, parts: &Parts, problem: &Problem) {
-    let mut event = OwnEvent::new("security", Level::Warn, "request refused")
-        .with("reason", problem.detail())
-        .with("request_path", parts.uri.path())
-        .with("method", parts.method.as_str());
-    if let Some(context) = parts.extensions.get::<RequestContext>() {
-        event = context.add_to(event);
-    }
-    app.record_refusal(event);
 }
 
 #[cfg(test)]

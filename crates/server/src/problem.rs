@@ -221,9 +221,12 @@ pub struct FieldFault {
     pub detail: String,
 }
 
-/// An error for the client.
+/// An error for the client. Boxed: it is the rare half of almost every result here.
 #[derive(Clone, Debug)]
-pub struct Problem {
+pub struct Problem(Box<Parts>);
+
+#[derive(Clone, Debug)]
+struct Parts {
     kind: Kind,
     detail: String,
     retry_after_s: Option<u64>,
@@ -235,13 +238,13 @@ impl Problem {
     /// A problem with what went wrong here.
     #[must_use]
     pub fn new(kind: Kind, detail: impl Into<String>) -> Problem {
-        Problem {
+        Problem(Box::new(Parts {
             kind,
             detail: detail.into(),
             retry_after_s: kind.retry_after_s(),
             members: Map::new(),
             headers: HeaderMap::new(),
-        }
+        }))
     }
 
     /// Several faults of one request.
@@ -273,49 +276,49 @@ impl Problem {
     /// Adds a member.
     #[must_use]
     pub fn with(mut self, name: &str, value: Value) -> Problem {
-        self.members.insert(name.to_owned(), value);
+        self.0.members.insert(name.to_owned(), value);
         self
     }
 
     /// Adds a header.
     #[must_use]
     pub fn with_header(mut self, name: HeaderName, value: &'static str) -> Problem {
-        self.headers.insert(name, HeaderValue::from_static(value));
+        self.0.headers.insert(name, HeaderValue::from_static(value));
         self
     }
 
     /// Its kind.
     #[must_use]
     pub fn kind(&self) -> Kind {
-        self.kind
+        self.0.kind
     }
 
     /// What went wrong.
     #[must_use]
     pub fn detail(&self) -> &str {
-        &self.detail
+        &self.0.detail
     }
 
     /// The document.
     #[must_use]
     pub fn document(&self, request_id: &str) -> Value {
-        let (status, word, title) = self.kind.parts();
+        let (status, word, title) = self.0.kind.parts();
         let mut document = json!({
             "type": format!("urn:taffrail:problem:{word}"),
             "title": title,
             "status": status.as_u16(),
-            "detail": self.detail,
+            "detail": self.0.detail,
             "request_id": request_id,
         });
         if let Value::Object(members) = &mut document {
-            members.extend(self.members.clone());
+            members.extend(self.0.members.clone());
         }
         document
     }
 
     /// The whole response, with the id of the request.
     pub(crate) fn into_final_response(self, request_id: &str) -> Response {
-        let (status, ..) = self.kind.parts();
+        let (status, ..) = self.0.kind.parts();
         let body = self.document(request_id).to_string();
         let mut response = (status, body).into_response();
         let headers = response.headers_mut();
@@ -323,7 +326,7 @@ impl Problem {
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/problem+json"),
         );
-        if let Some(seconds) = self.retry_after_s {
+        if let Some(seconds) = self.0.retry_after_s {
             headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
         }
         if status == StatusCode::UNAUTHORIZED {
@@ -332,7 +335,7 @@ impl Problem {
                 HeaderValue::from_static("Bearer realm=\"taffrail\""),
             );
         }
-        headers.extend(self.headers);
+        headers.extend(self.0.headers);
         response
     }
 }
@@ -340,7 +343,7 @@ impl Problem {
 impl IntoResponse for Problem {
     /// Without a body yet: it is written where the request's id is known.
     fn into_response(self) -> Response {
-        let (status, ..) = self.kind.parts();
+        let (status, ..) = self.0.kind.parts();
         let mut response = status.into_response();
         response.extensions_mut().insert(self);
         response
@@ -489,10 +492,11 @@ impl From<LoginError> for Problem {
     fn from(fault: LoginError) -> Problem {
         match fault {
             LoginError::Wrong => Problem::new(Kind::LoginFailed, "wrong name or password"),
-            LoginError::Throttled { retry_after_s } => Problem {
-                retry_after_s: Some(retry_after_s),
-                ..Problem::new(Kind::TooManyLogins, fault.to_string())
-            },
+            LoginError::Throttled { retry_after_s } => {
+                let mut problem = Problem::new(Kind::TooManyLogins, fault.to_string());
+                problem.0.retry_after_s = Some(retry_after_s);
+                problem
+            }
             LoginError::Meta(fault) => Problem::internal(&fault),
         }
     }

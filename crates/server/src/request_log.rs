@@ -1,17 +1,22 @@
 //! The outermost layer: every request gets an id, a line in the log, its measures, and every
 //! error its body.
 use crate::{
-    problem::{self, Problem},
+    problem::{self, Kind, Problem},
     state::App,
 };
 use axum::{
     extract::{MatchedPath, Request, State},
-    http::{HeaderMap, HeaderName, HeaderValue, StatusCode, header},
+    http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
     response::Response,
 };
-use std::{net::IpAddr, sync::Arc, time::Instant};
+use std::{
+    net::IpAddr,
+    sync::{Arc, OnceLock},
+    time::Instant,
+};
 use taffrail_engine::events::OwnEvent;
+use taffrail_model::level::Level;
 
 /// Header of the request's id, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
@@ -28,6 +33,8 @@ pub(crate) struct RequestContext {
     pub request_id: Arc<str>,
     pub trace_id: Option<Arc<str>>,
     pub address: Option<IpAddr>,
+    /// Login name behind the credential, once it is known.
+    pub actor: Arc<OnceLock<Arc<str>>>,
 }
 
 impl RequestContext {
@@ -53,14 +60,19 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
             .extensions()
             .get::<ClientAddress>()
             .map(|address| address.0.to_canonical()),
+        actor: Arc::default(),
     };
     request.extensions_mut().insert(context.clone());
     let method = request.method().clone();
+    let path = request.uri().path().to_owned();
     let route = request
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
     let response = next.run(request).await;
+    if let Some(problem) = response.extensions().get::<Problem>() {
+        record_refusal(&app, &context, problem, &method, &path);
+    }
     let mut response = finish(response, &context.request_id);
     add_headers(response.headers_mut(), &context.request_id);
     let (status, took) = (response.status(), started.elapsed());
@@ -70,6 +82,7 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
     tracing::info!(
         request_id = &*context.request_id,
         trace_id,
+        actor = context.actor.get().map_or("-", |actor| &**actor),
         %method,
         route,
         status = status.as_u16(),
@@ -77,6 +90,31 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
         "request"
     );
     response
+}
+
+/// Refusals and limits are on record, whoever decided them; logins record theirs themselves.
+fn record_refusal(
+    app: &App,
+    context: &RequestContext,
+    problem: &Problem,
+    method: &Method,
+    path: &str,
+) {
+    let is_refusal = matches!(
+        problem.kind(),
+        Kind::Unauthorized | Kind::Forbidden | Kind::ForeignOrigin | Kind::TooManyRequests
+    );
+    if !is_refusal {
+        return;
+    }
+    let mut event = OwnEvent::new("security", Level::Warn, "request refused")
+        .with("reason", problem.detail())
+        .with("method", method.as_str())
+        .with("request_path", path.chars().take(200).collect::<String>());
+    if let Some(actor) = context.actor.get() {
+        event = event.with("actor", &**actor);
+    }
+    app.record_refusal(context.add_to(event));
 }
 
 /// Writes the body of an error.

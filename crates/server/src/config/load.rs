@@ -498,6 +498,16 @@ mod tests {
     }
 
     #[test]
+    fn the_example_of_the_guide_is_valid() {
+        let guide = include_str!("../../../../docs/guide/configuration.md");
+        let (_, rest) = guide.split_once("```yaml\n").unwrap();
+        let (example, _) = rest.split_once("```").unwrap();
+        let loaded = from_files(&[example], &[]).unwrap();
+        assert_eq!(loaded.notes, [] as [String; 0]);
+        assert!(loaded.config.streams.contains_key("machine"));
+    }
+
+    #[test]
     fn redaction_grows_and_is_checked() {
         let loaded = from_files(
             &[

@@ -3,7 +3,7 @@ use super::{
     Json,
     body::Asked,
     context::{self, Around},
-    question::{QuestionParts, check_query, write_completeness},
+    question::{QuestionParts, write_completeness},
     schema::{LogAnswer, LogsAnswer, LogsParameters, ProblemDocument},
 };
 use crate::{
@@ -49,7 +49,6 @@ pub(crate) async fn logs(
     let offset = asked.number("offset", 0..=OFFSET_RECORDS_MAX).unwrap_or(0);
     let cursor = asked.text("cursor").filter(|cursor| !cursor.is_empty());
     asked.finish()?;
-    check_query(&filters.parts.query)?;
     let page = PageQuestion {
         order: Order::Descending,
         limit,

@@ -1,5 +1,5 @@
 //! What all reads ask: query, words, streams and times.
-use crate::{parameters::Parameters, problem::Problem};
+use crate::parameters::Parameters;
 use std::sync::{Arc, atomic::AtomicBool};
 use taffrail_engine::{
     query::{Completeness, Expr},
@@ -89,14 +89,4 @@ pub(crate) fn write_completeness(
         .collect();
     out.extend_from_slice(br#","faults":"#);
     out.extend_from_slice(serde_json::Value::Array(faults).to_string().as_bytes());
-}
-
-/// Checks the query text before a thread is asked for; so that its place is known even if other
-/// parameters are at fault.
-pub(crate) fn check_query(text: &str) -> Result<(), Problem> {
-    if text.trim().is_empty() {
-        return Ok(());
-    }
-    taffrail_engine::query::parse(text)?;
-    Ok(())
 }

@@ -223,12 +223,12 @@ async fn deliver<G: Future<Output = ()> + Send>(
             let Ok(tenants) = beside.app.tenant_names(&needed).await else {
                 return Err(End::Failed);
             };
+            let catalogue = beside.app.engine.catalogue();
+            let names = Names {
+                catalogue: &catalogue,
+                tenants: &tenants,
+            };
             for row in &rows {
-                let catalogue = beside.app.engine.catalogue();
-                let names = Names {
-                    catalogue: &catalogue,
-                    tenants: &tenants,
-                };
                 let message = entry(row, &names, is_in_order);
                 beside.finish(outlet.send(message)).await?;
             }

@@ -164,6 +164,24 @@ async fn logins_are_on_record_without_what_was_typed_as_a_name() {
 }
 
 #[tokio::test]
+async fn refusals_are_on_record() {
+    let harness = Harness::start().await;
+    let (_, key) = harness.account("jane", "user", &[]).await;
+    let mut tail = Tail::open(&harness, "streams=security&query=refused").await;
+    let trace = "0af7651916cd43dd8448eb211c80319c";
+    let parent = format!("00-{trace}-b7ad6b7169203331-01");
+    let request = harness.bare(Method::GET, "/api/v1/search");
+    let answer = send(request.header("traceparent", parent)).await;
+    let entry = tail.entry().await;
+    assert_eq!(entry["trace_id"], trace);
+    assert_eq!(entry["request_id"], answer.header("x-request-id"));
+    assert_eq!(entry["request_path"], "/api/v1/search");
+    assert_eq!(entry["client_address"], "127.0.0.1");
+    harness.get_as(&key, "/api/v1/users").await;
+    assert_eq!(tail.entry().await["actor"], "jane");
+}
+
+#[tokio::test]
 async fn the_first_admin_comes_from_the_configuration() {
     let harness = Harness::start_with(|config| {
         config.first_admin = Some(taffrail_server::config::FirstAdmin {
