@@ -122,13 +122,14 @@ async fn only_what_matches() {
 
 #[tokio::test]
 async fn two_senders_each_record_once() {
-    const EACH: usize = 1_500;
+    const EACH: usize = 50_000;
+    const BATCH: usize = 500;
     let harness = Harness::start().await;
     let mut tail = Tail::open(&harness, "").await;
     let sender = async |name: &str| {
-        for batch in 0..EACH / 50 {
-            let lines: Vec<_> = (0..50)
-                .map(|index| format!("{{\"message\":\"{name} {:05}\"}}", batch * 50 + index))
+        for batch in 0..EACH / BATCH {
+            let lines: Vec<_> = (0..BATCH)
+                .map(|index| format!("{{\"message\":\"{name} {:05}\"}}", batch * BATCH + index))
                 .collect();
             harness.ingest("app.backend", lines.join("\n")).await.data();
         }
@@ -188,6 +189,35 @@ async fn a_revoked_key_loses_its_tail_within_five_seconds() {
         (&last["type"], &last["status"]),
         (&json!("error"), &json!(401))
     );
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_cut_off_too_and_harms_nobody() {
+    let harness = Harness::start().await;
+    let (_, key) = harness.account("jane", "user", &["u1"]).await;
+    let stalled = Tail::open_as(&harness, &key, "").await;
+    let mut reading = Tail::open(&harness, "").await;
+    // More than the buffers of both ends of the connection hold.
+    let text = "x".repeat(1_000_000);
+    let line = json!({ "message": text, "user_id": "u1" }).to_string();
+    for _ in 0..20 {
+        harness.ingest("app.backend", line.clone()).await.data();
+    }
+    assert_eq!(reading.texts(20).await.len(), 20);
+    let open = async || {
+        let text = harness.get("/metrics").await.text;
+        let line = text
+            .lines()
+            .find(|line| line.starts_with("taffrail_tails_open "));
+        line.unwrap().to_owned()
+    };
+    assert_eq!(open().await, "taffrail_tails_open 2");
+    send(harness.admin(Method::DELETE, "/api/v1/keys/1")).await;
+    let cut_off = async { while open().await != "taffrail_tails_open 1" {} };
+    tokio::time::timeout(Duration::from_secs(5), cut_off)
+        .await
+        .unwrap();
+    drop(stalled);
 }
 
 #[tokio::test]
@@ -345,4 +375,36 @@ async fn server_sent_events_and_their_ids() {
     assert_eq!(entries(&got), ["m3"]);
     let answer = harness.get("/api/v1/tail?query=(").await;
     assert_eq!(answer.problem(), (400, "invalid-query".into()));
+}
+
+#[tokio::test]
+async fn a_stalled_client_is_told_how_many_records_it_lost() {
+    const BATCH: usize = 25_000;
+    const BATCHES: usize = 12;
+    let harness = Harness::start().await;
+    let mut tail = Tail::open(&harness, "").await;
+    for batch in 0..BATCHES {
+        let lines: Vec<_> = (0..BATCH)
+            .map(|index| format!("{{\"message\":\"m\",\"n\":{}}}", batch * BATCH + index))
+            .collect();
+        harness.ingest("app.backend", lines.join("\n")).await.data();
+    }
+    let (mut received, mut dropped) = (Vec::new(), 0);
+    while received.len() + dropped < BATCH * BATCHES {
+        let message = tail.message().await.unwrap();
+        match message["type"].as_str() {
+            Some("log_entry") => received.push(message["data"]["n"].as_u64().unwrap()),
+            Some("dropped") => {
+                dropped += usize::try_from(message["count"].as_u64().unwrap()).unwrap()
+            }
+            _ => {}
+        }
+    }
+    assert_eq!(received.len() + dropped, BATCH * BATCHES);
+    assert!(dropped > 0);
+    assert!(received.is_sorted_by(|a, b| a < b));
+    assert_eq!(
+        received.last(),
+        Some(&u64::try_from(BATCH * BATCHES - 1).unwrap())
+    );
 }
