@@ -378,9 +378,10 @@ impl StoreCore {
     /// [`MaintenanceError`].
     pub fn snapshot_manifest(&self) -> Result<(), MaintenanceError> {
         let mut maintenance = self.maintenance.lock();
-        let snapshot = self
+        let mut snapshot = self
             .cut_snapshot(&mut maintenance)
             .ok_or(MaintenanceError::Unsettled)?;
+        snapshot.previous_generation = maintenance.generations.last().map_or(0, |last| last.0);
         let generation = maintenance.next_generation;
         maintenance.next_generation += 1;
         let key = self
@@ -399,6 +400,12 @@ impl StoreCore {
         maintenance
             .generations
             .push((generation, snapshot.covered_sequence));
+        let noted = self
+            .log
+            .lock()
+            .wal
+            .note_generation(generation, self.clock.now());
+        noted.map_err(failed("mark a manifest snapshot"))?;
         while maintenance.generations.len() > 2 {
             let (oldest, _) = maintenance.generations[0];
             match self.files.remove(&directory.join(snapshot_name(oldest))) {
@@ -430,6 +437,7 @@ impl StoreCore {
             next_position: log.wal.next_position(),
             wal_number: log.wal.current_number(),
             idempotency: self.idempotency.records(),
+            previous_generation: 0,
         })
     }
 

@@ -177,6 +177,8 @@ pub(crate) struct ManifestSnapshot {
     pub(crate) next_position: Position,
     /// The log file that was appended.
     pub(crate) wal_number: u64,
+    /// The snapshot before it, which is kept with it; 0: there was none.
+    pub(crate) previous_generation: u64,
     pub(crate) idempotency: Vec<Arc<IdempotencyRecord>>,
 }
 
@@ -205,6 +207,7 @@ impl ManifestSnapshot {
         put_varint(&mut out, self.covered_sequence);
         put_varint(&mut out, self.next_position.0);
         put_varint(&mut out, self.wal_number);
+        put_varint(&mut out, self.previous_generation);
         put_varint(&mut out, u64::from(self.manifest.epoch));
         put_varint(&mut out, self.manifest.rows_first_number);
         put_faults(&mut out, &self.manifest.losses);
@@ -252,6 +255,7 @@ impl ManifestSnapshot {
             covered_sequence: input.varint()?,
             next_position: Position(input.varint()?),
             wal_number: input.varint()?,
+            previous_generation: input.varint()?,
             ..ManifestSnapshot::default()
         };
         let manifest = &mut out.manifest;
@@ -463,6 +467,7 @@ mod tests {
             covered_sequence: 77,
             next_position: Position(12),
             wal_number: 5,
+            previous_generation: 4,
             idempotency: vec![Arc::new(IdempotencyRecord {
                 scope: "s".into(),
                 key: "k".into(),

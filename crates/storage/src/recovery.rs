@@ -108,7 +108,7 @@ impl StoreCore {
         make_directories(&*files, &root)?;
         let found = Found::list(&*files, &root)?;
         let keys = open_keyring(&options, &files, kek, &found, &mut report)?;
-        let base = read_manifest(&*files, &root, &keys, &found, &mut report)?;
+        let mut base = read_manifest(&*files, &root, &keys, &found, &mut report)?;
         let wal_options = WalOptions {
             root: root.clone(),
             files: files.clone(),
@@ -125,9 +125,11 @@ impl StoreCore {
         };
         let mut log = recover(&wal_options, scan).map_err(io_error(&root.join(WAL_DIRECTORY)))?;
         base.check_complete(&log, &found)?;
+        base.note_missing(log.mark.generation, &found, &mut report);
         report.is_new = base.is_absent && log.first_sequence.is_none();
-        let mut replay = Replay::new(base.snapshot);
-        replay.run(&mut log, covered, &mut report);
+        let covered_by_older = base.covered_by_older();
+        let mut replay = Replay::new(std::mem::take(&mut base.snapshot));
+        replay.run(&mut log, covered, covered_by_older, &mut report);
         let is_unsure = base.is_damaged || !replay.losses.is_empty();
         put_aside(&*files, &root, &log, &mut report)?;
         let start = WalStart {
@@ -136,6 +138,7 @@ impl StoreCore {
             next_sequence: log.next_sequence,
             next_position: log.next_position,
             relogged: log.relogged.iter().map(ScannedFrame::to_new).collect(),
+            generation: base.generations.last().map_or(0, |last| last.0),
         };
         let (wal, refusal) = Wal::start(wal_options, start, clock.now()).map_err(OpenError::Log)?;
         let bundle_files = Arc::new(BundleFiles::new(root, files.clone()));
@@ -248,12 +251,27 @@ fn make_directories(files: &dyn Files, root: &Path) -> Result<(), OpenError> {
         let path = root.join(name);
         files.make_directory(&path).map_err(io_error(&path))?;
     }
-    files.sync_directory(root).map_err(io_error(root))?;
-    let parent = root.parent().filter(|parent| *parent != Path::new(""));
-    if let Some(parent) = parent {
-        files.sync_directory(parent).map_err(io_error(parent))?;
+    for path in root.ancestors() {
+        let path = match path.as_os_str().is_empty() {
+            true => Path::new("."),
+            false => path,
+        };
+        match files.sync_directory(path) {
+            // Not made by this or an earlier start: what those make, they may read.
+            Err(error) if path != root && is_of_others(&error) => {}
+            other => other.map_err(io_error(path))?,
+        }
     }
     Ok(())
+}
+
+/// Whether a directory belongs to others, or to a file system that nothing can be made in.
+fn is_of_others(error: &io::Error) -> bool {
+    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
+    matches!(
+        error.kind(),
+        PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported
+    )
 }
 
 /// The names in the data directory.
@@ -264,8 +282,6 @@ struct Found {
     wal_files: Vec<String>,
     /// Bundles with their length.
     bundles: BTreeMap<u64, u64>,
-    /// Fan-out directories of segments.
-    directories: HashSet<String>,
     /// Temporary files of writes that did not end.
     leftovers: Vec<PathBuf>,
 }
@@ -304,7 +320,6 @@ impl Found {
                     None => {}
                 }
             }
-            found.directories.insert(directory.name);
         }
         Ok(found)
     }
@@ -403,6 +418,15 @@ fn read_manifest(
 }
 
 impl Base {
+    /// Edits and rows up to this frame are not needed for the older snapshot, so log files that
+    /// end before it may be gone.
+    fn covered_by_older(&self) -> u64 {
+        match &self.generations[..] {
+            [.., (_, covered), _] => *covered,
+            _ => 0,
+        }
+    }
+
     /// Refuses a start without a manifest, unless the log goes back to the beginning.
     fn check_complete(&self, log: &RecoveredLog, found: &Found) -> Result<(), OpenError> {
         let has_all = log.first_sequence == Some(1) && log.missing.is_empty();
@@ -421,6 +445,26 @@ impl Base {
             self.damage.clone()
         };
         Err(OpenError::ManifestLost { detail })
+    }
+}
+
+impl Base {
+    /// Names snapshots that should be there and are not.
+    fn note_missing(&self, marked: u64, found: &Found, report: &mut RecoveryReport) {
+        let is_missing =
+            |generation: u64| generation > 0 && !found.generations.contains(&generation);
+        let newest = found.generations.last().copied().unwrap_or_default();
+        let previous = self.snapshot.previous_generation;
+        let detail = "it is missing; the other generation and the log replace it";
+        let mut note = |generation| {
+            let name = format!("{MANIFEST_DIRECTORY}/{}", snapshot_name(generation));
+            report.notes.push((name, detail.into()));
+        };
+        if marked > newest {
+            note(marked);
+        } else if is_missing(previous) && found.generations.len() < 2 {
+            note(previous);
+        }
     }
 }
 
@@ -449,7 +493,13 @@ impl Replay {
         }
     }
 
-    fn run(&mut self, log: &mut RecoveredLog, covered: u64, report: &mut RecoveryReport) {
+    fn run(
+        &mut self,
+        log: &mut RecoveredLog,
+        covered: u64,
+        covered_by_older: u64,
+        report: &mut RecoveryReport,
+    ) {
         for fault in std::mem::take(&mut log.faults) {
             self.take_log_fault(fault, report);
         }
@@ -467,6 +517,9 @@ impl Replay {
                     file_name(entry.number),
                     format!("missing: rows at positions {first} to {last} are lost"),
                 );
+            } else if entry.last_sequence > covered_by_older {
+                let detail = "it is missing; nothing is lost by it".to_string();
+                report.notes.push((file_name(entry.number), detail));
             }
         }
         for frame in frames() {
@@ -620,7 +673,9 @@ fn build(
     let listed = state.manifest.bundles.keys().next_back().copied();
     let maintenance = Maintenance {
         next_bundle: next_bundle.max(listed.unwrap_or_default() + 1),
-        directories: found.directories.clone(),
+        // Those that were found may be in the page cache alone: the process that made them could
+        // have been killed before its sync.
+        directories: HashSet::new(),
         next_generation: found.generations.last().map_or(1, |last| last + 1),
         generations,
         ..Maintenance::default()

@@ -70,6 +70,9 @@ impl StoreCore {
 
     fn forget_dropped_days(&self) {
         let log = self.log.lock();
+        if log.wal.is_removal_doubtful() {
+            return;
+        }
         let mut state = self.state.lock();
         state.forget_flushed_partitions(|key| {
             let mut files = log.wal.live().iter();

@@ -504,6 +504,54 @@ fn a_missing_log_file_is_named_with_its_positions() {
 }
 
 #[test]
+fn a_log_that_is_cut_below_the_mark_is_named() {
+    let world = World::new();
+    let (core, _) = world.open();
+    fill(&core);
+    core.write_idle_watermark();
+    drop(core);
+    let path = world.newest(WAL_DIRECTORY);
+    let bytes = world.disk.contents(&path).unwrap().len() as u64;
+    // The watermark frame itself may go: nothing is lost with it.
+    let frame_bytes = 80 + 48 + 16;
+    for cut in [8_192, 9_000, bytes - frame_bytes - 1] {
+        let disk = world.disk.fork();
+        disk.truncate(&path, cut);
+        let (core, report) = world.on(disk).open();
+        assert!(rows(&core).len() < 12);
+        assert_eq!(report.faults.len(), 1, "{cut}: {report:?}");
+        let detail = &report.faults[0].detail;
+        assert!(detail.contains("to 12 are lost"), "{detail}");
+        let next = send_one(&core, "e", key(1, 0), 1);
+        assert_eq!(next.first, Position(13));
+    }
+    let disk = world.disk.fork();
+    disk.lose(&path);
+    let (_, report) = world.on(disk).open();
+    assert_eq!(report.faults.len(), 1, "{report:?}");
+}
+
+#[test]
+fn a_missing_manifest_snapshot_is_named() {
+    let world = World::new();
+    let (core, _) = world.open();
+    fill(&core);
+    core.flush().unwrap();
+    core.snapshot_manifest().unwrap();
+    let all = rows(&core);
+    drop(core);
+    for lost in world.files_of(MANIFEST_DIRECTORY) {
+        let disk = world.disk.fork();
+        disk.lose(&lost);
+        let (core, report) = world.on(disk).open();
+        assert_eq!(rows(&core), all);
+        let name = lost.strip_prefix(DIRECTORY).unwrap().to_str().unwrap();
+        assert_eq!(report.notes.len(), 1, "{report:?}");
+        assert_eq!(report.notes[0].0, name);
+    }
+}
+
+#[test]
 fn missing_cut_and_swapped_segments_are_named_and_the_rest_is_served() {
     let world = World::new();
     let (core, _) = world.open();

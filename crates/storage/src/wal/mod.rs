@@ -17,10 +17,12 @@
 mod columns;
 mod file_header;
 mod frame;
+mod mark;
 mod payload;
 mod scan;
 
 pub(crate) use frame::{FileIdentity, FrameKind};
+pub(crate) use mark::{MARK_NAME, Mark};
 pub(crate) use payload::{IdempotencyRecord, Payload};
 pub(crate) use scan::{LogFault, RecoveredLog, ScanBase, ScannedFrame, Torn, recover};
 
@@ -30,6 +32,7 @@ use crate::{
 };
 use file_header::{CHAIN_MAX, ChainEntry, FileHeader};
 use frame::{FrameHeader, seal_frame};
+use mark::MarkFile;
 use std::{
     collections::{HashMap, VecDeque},
     io,
@@ -177,6 +180,8 @@ pub(crate) struct WalStart {
     pub(crate) next_position: Position,
     /// Frames that were found above what is known to be durable.
     pub(crate) relogged: Vec<NewFrame>,
+    /// The newest manifest snapshot.
+    pub(crate) generation: u64,
 }
 
 /// Surroundings of a log.
@@ -199,6 +204,8 @@ pub(crate) struct Wal {
     current: Option<Current>,
     /// Files that hold nothing valid, to be removed when the next file is durable.
     void: Vec<u64>,
+    /// Whether the directory could not be synced after a removal.
+    is_removal_doubtful: bool,
     /// Frames that recovery found above the watermark and that the next file begins with.
     pending: Vec<NewFrame>,
     /// Whether a file was begun since the start.
@@ -212,6 +219,9 @@ pub(crate) struct Wal {
     /// The durable sequence that the last frame carries.
     announced_sequence: u64,
     buffer: Vec<u8>,
+    mark: MarkFile,
+    /// The newest manifest snapshot, for the mark.
+    generation: u64,
 }
 
 struct Current {
@@ -230,11 +240,19 @@ impl Wal {
         now: Timestamp,
     ) -> Result<(Wal, Option<WalError>), WalError> {
         let durable = start.next_sequence.saturating_sub(1);
+        let mark = MarkFile::new(
+            options.files.clone(),
+            &options.root,
+            options.entropy.clone(),
+        );
         let mut wal = Wal {
             options,
+            mark,
+            generation: start.generation,
             live: start.live,
             current: None,
             void: Vec::new(),
+            is_removal_doubtful: false,
             pending: start.relogged,
             has_begun: false,
             next_number: start.next_number,
@@ -339,7 +357,28 @@ impl Wal {
             return Ok(());
         }
         let frame = NewFrame::without_rows(FrameKind::Watermark, Vec::new());
-        self.append(&[frame], now).map(|_| ())
+        self.append(&[frame], now)?;
+        self.write_mark(now)
+            .map_err(|error| WalError::Append(Arc::new(error)))
+    }
+
+    /// Writes the mark, without a sync.
+    fn write_mark(&mut self, now: Timestamp) -> io::Result<()> {
+        let mark = Mark {
+            count: 0,
+            sequence: self.durable_sequence,
+            next_position: self.next_position,
+            newest_number: self.current_number(),
+            generation: self.generation,
+        };
+        let key = self.options.keys.sealing_key(STORE_TENANT, now);
+        self.mark.write(mark, &key.map_err(io::Error::other)?)
+    }
+
+    /// Notes a manifest snapshot that is durable.
+    pub(crate) fn note_generation(&mut self, generation: u64, now: Timestamp) -> io::Result<()> {
+        self.generation = generation;
+        self.write_mark(now)
     }
 
     /// Makes the last watermark durable.
@@ -370,11 +409,18 @@ impl Wal {
             dropped += 1;
         }
         if dropped > 0 {
-            // A dropped file must not come back after the manifest forgets its partitions.
             let directory = self.options.root.join(WAL_DIRECTORY);
-            self.options.files.sync_directory(&directory)?;
+            let synced = self.options.files.sync_directory(&directory);
+            self.is_removal_doubtful |= synced.is_err();
+            synced?;
         }
         Ok(dropped)
+    }
+
+    /// Whether a dropped file may come back with the next start: then nothing that passes over
+    /// its rows may be forgotten.
+    pub(crate) fn is_removal_doubtful(&self) -> bool {
+        self.is_removal_doubtful
     }
 
     fn remove(&self, number: u64) -> io::Result<()> {

@@ -11,10 +11,11 @@
 //! A request below the watermark of which one frame is damaged was acknowledged: its other frames
 //! are served, as whatever else can still be read.
 use super::{
-    FrameKind, LiveFile, NewFrame, WAL_DIRECTORY, WalOptions,
+    FrameKind, LiveFile, MARK_NAME, Mark, NewFrame, WAL_DIRECTORY, WalOptions,
     file_header::{self, ChainEntry, ReadHeader},
     file_name, file_number,
     frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, open_frame},
+    mark,
 };
 use crate::{container::KeySource, keys::read_whole};
 use std::{
@@ -106,6 +107,8 @@ pub(crate) struct RecoveredLog {
     pub(crate) next_number: u64,
     pub(crate) next_sequence: u64,
     pub(crate) next_position: Position,
+    /// What the mark says.
+    pub(crate) mark: Mark,
     /// Number of the first frame that the log had, if it has any file.
     pub(crate) first_sequence: Option<u64>,
 }
@@ -124,7 +127,11 @@ enum Piece {
 ///
 /// # Errors
 /// Of the operating system; damage is no error.
-pub(crate) fn recover(options: &WalOptions, base: ScanBase) -> io::Result<RecoveredLog> {
+pub(crate) fn recover(options: &WalOptions, mut base: ScanBase) -> io::Result<RecoveredLog> {
+    let (mark, mark_fault) = mark::read(&*options.files, &options.root, &*options.keys)?;
+    base.durable_sequence = base.durable_sequence.max(mark.sequence);
+    base.current_number = base.current_number.max(mark.newest_number);
+    base.next_position = base.next_position.max(mark.next_position);
     let mut log = RecoveredLog {
         next_number: base.current_number + 1,
         next_sequence: base.covered_sequence.max(base.durable_sequence) + 1,
@@ -132,6 +139,16 @@ pub(crate) fn recover(options: &WalOptions, base: ScanBase) -> io::Result<Recove
         ..RecoveredLog::default()
     };
     let mut headers = read_headers(options, &mut log)?;
+    log.mark = mark;
+    let is_used = !headers.is_empty() || !log.damaged.is_empty();
+    if let Some(detail) = mark_fault.filter(|_| is_used) {
+        log.faults.push(LogFault {
+            file: MARK_NAME.into(),
+            partition: None,
+            detail: detail.into(),
+            is_loss: false,
+        });
+    }
     let newest_damaged = log.damaged.last().and_then(|name| file_number(name));
     let Some((_, newest)) = headers.pop_last() else {
         if base.current_number > 0 {
@@ -195,6 +212,12 @@ fn read_headers(
         let mut start = vec![0; bytes as usize];
         file.read_at(0, &mut start)?;
         let Some(header) = file_header::read(number, &start, &*options.keys) else {
+            log.faults.push(LogFault {
+                file: file_name(number),
+                partition: None,
+                detail: "both copies of its header are damaged".into(),
+                is_loss: false,
+            });
             log.damaged.push(entry.name);
             continue;
         };
