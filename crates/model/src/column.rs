@@ -23,7 +23,8 @@ pub enum Kind {
     Float = 3,
     /// `true` or `false`.
     Bool = 4,
-    /// An array or an empty object, as compact JSON text.
+    /// An array, or an object that is empty or holds what is past the limit of columns
+    /// ([`crate::field::OVERFLOW`]); compact JSON text. Other objects are flattened.
     Json = 5,
 }
 
