@@ -302,6 +302,22 @@ impl SimulatedDisk {
 }
 
 impl CrashPoint {
+    /// The disk that the next process finds when this one was killed: nothing is lost, and nothing
+    /// more is durable than was before.
+    #[must_use]
+    pub fn kill(&self) -> SimulatedDisk {
+        let files = self.files.iter();
+        SimulatedDisk::from_state(State {
+            seed: self.seed,
+            names: Names::in_cache(&self.names),
+            files: files
+                .map(|(number, medium)| (*number, Content::in_cache(medium)))
+                .collect(),
+            file_next: self.files.keys().last().map_or(0, |last| last + 1),
+            ..State::default()
+        })
+    }
+
     /// The disk that is found when the power is back; seeds as in [`SimulatedDisk::crash`].
     #[must_use]
     pub fn crash(&self, seed: u64) -> SimulatedDisk {
@@ -623,10 +639,7 @@ impl Files for SimulatedDisk {
         match verdict {
             Verdict::Go => state.names.sync(&path),
             Verdict::Skip => {}
-            Verdict::Fail(fault) => {
-                state.names.fail_sync(&path);
-                return Err(error_of(fault));
-            }
+            Verdict::Fail(fault) => return Err(error_of(fault)),
         }
         Ok(())
     }

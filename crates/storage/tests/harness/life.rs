@@ -5,10 +5,9 @@ use super::{
     script::{Prepared, Step},
 };
 use parking_lot::Mutex;
-use std::{collections::BTreeMap, path::Path, sync::Arc};
+use std::{collections::BTreeMap, sync::Arc};
 use taffrail_model::{
     clock::Clock,
-    files::Files,
     stream::StreamCatalogue,
     time::{Day, NS_PER_DAY, Timestamp},
 };
@@ -21,17 +20,7 @@ use taffrail_storage::{
 use taffrail_testkit::{Random, SimulatedClock, SimulatedDisk};
 
 /// The data directory.
-pub const DIRECTORY: &str = "/var/data";
-/// An empty disk of a machine that has been there for long: the directory above is durable.
-pub fn new_disk(seed: u64) -> SimulatedDisk {
-    let disk = SimulatedDisk::new(seed);
-    for (above, name) in [("/", "/var")] {
-        disk.make_directory(Path::new(name)).unwrap();
-        disk.sync_directory(Path::new(above)).unwrap();
-    }
-    disk
-}
-
+pub const DIRECTORY: &str = "/var/lib/data";
 /// The credential that sends.
 const SCOPE: &str = "key 1";
 

@@ -2,7 +2,7 @@
 //! known then. And what has to hold in the life after.
 use super::{
     ledger::{Ledger, Outcome, PositionsSeen, Violation},
-    life::{Life, new_disk},
+    life::Life,
     read_back::FoundRow,
     script::{Prepared, Source, Step, noon, script},
 };
@@ -41,7 +41,7 @@ impl Recorded {
         let mut source = Source::new(seed, 3);
         let steps = script(&mut source);
         let extra = (0..6).map(|_| source.request(noon(2))).collect();
-        let disk = new_disk(seed);
+        let disk = SimulatedDisk::new(seed);
         sites.iter().for_each(|site| disk.skip_syncs(site.clone()));
         disk.record_crash_points();
         let mut recorded = Recorded {
@@ -117,7 +117,22 @@ impl Recorded {
 
     /// The power goes at a point. What is wrong in the lives after it.
     pub fn crash_at(&self, point: &CrashPoint, crash_seed: u64) -> Vec<Violation> {
-        let disk = point.crash(crash_seed);
+        self.after(point, point.crash(crash_seed), crash_seed, "crash")
+    }
+
+    /// The process is killed at a point, and the power goes later: what the next process finds is
+    /// not durable, though it was written.
+    pub fn kill_at(&self, point: &CrashPoint) -> Vec<Violation> {
+        self.after(point, point.kill(), 0, "kill")
+    }
+
+    fn after(
+        &self,
+        point: &CrashPoint,
+        disk: SimulatedDisk,
+        crash_seed: u64,
+        what: &str,
+    ) -> Vec<Violation> {
         self.sites
             .iter()
             .for_each(|site| disk.skip_syncs(site.clone()));
@@ -129,9 +144,9 @@ impl Recorded {
             violations: Vec::new(),
         };
         after.seen = self.seen_at(&after.ledger);
-        after.live(&disk, self);
+        after.live(&disk, self, what == "kill");
         let label = format!(
-            "seed {}, crash {crash_seed} after operation {}",
+            "seed {}, {what} {crash_seed} after operation {}",
             self.seed, point.operations
         );
         after
@@ -152,7 +167,7 @@ struct After {
 }
 
 impl After {
-    fn live(&mut self, disk: &SimulatedDisk, recorded: &Recorded) {
+    fn live(&mut self, disk: &SimulatedDisk, recorded: &Recorded, is_harsh: bool) {
         disk.record_crash_points();
         let Some(life) = self.open(disk, "after the crash", true) else {
             return;
@@ -162,7 +177,8 @@ impl After {
         self.go_on(&life, recorded);
         drop(life);
         // A clean stop keeps everything; so does a crash when nothing is under way.
-        let again = disk.crash(self.random.below(4));
+        let seed = if is_harsh { 0 } else { self.random.below(4) };
+        let again = disk.crash(seed);
         self.open(&again, "after going on", true);
     }
 

@@ -68,6 +68,18 @@ impl Content {
         }
     }
 
+    /// What a new process finds: everything that was written, durable or not.
+    pub(super) fn in_cache(medium: &Medium) -> Content {
+        let mut live = medium.durable.as_ref().clone();
+        for write in &medium.pending {
+            put(&mut live, write.offset, &write.bytes);
+        }
+        Content {
+            live,
+            medium: medium.clone(),
+        }
+    }
+
     pub(super) fn live(&self) -> &[u8] {
         &self.live
     }

@@ -61,8 +61,6 @@ struct Pending {
     change: Change,
     /// Directories that are still to be synced.
     unsynced: BTreeSet<PathBuf>,
-    /// A sync failed: no later one makes it durable.
-    is_doubtful: bool,
 }
 
 /// What a power loss finds.
@@ -103,6 +101,18 @@ impl Names {
                 durable: Arc::new(names),
                 pending: Vec::new(),
             },
+        }
+    }
+
+    /// What a new process finds: every change, durable or not.
+    pub(super) fn in_cache(medium: &MediumNames) -> Names {
+        let mut live = medium.durable.as_ref().clone();
+        for pending in &medium.pending {
+            pending.change.apply(&mut live);
+        }
+        Names {
+            live,
+            medium: medium.clone(),
         }
     }
 
@@ -157,18 +167,14 @@ impl Names {
             .flatten()
             .map(parent)
             .collect::<BTreeSet<_>>();
-        self.medium.pending.push(Pending {
-            change,
-            unsynced,
-            is_doubtful: false,
-        });
+        self.medium.pending.push(Pending { change, unsynced });
     }
 
     pub(super) fn sync(&mut self, directory: &Path) {
         let mut settled = vec![false; self.medium.pending.len()];
         for (index, pending) in self.medium.pending.iter_mut().enumerate() {
             pending.unsynced.remove(directory);
-            settled[index] = pending.unsynced.is_empty() && !pending.is_doubtful;
+            settled[index] = pending.unsynced.is_empty();
         }
         let settled = self.medium.with_earlier(settled);
         let durable = Arc::make_mut(&mut self.medium.durable);
@@ -185,12 +191,6 @@ impl Names {
         self.medium
             .pending
             .retain(|_| !settled.next().unwrap_or_default());
-    }
-
-    pub(super) fn fail_sync(&mut self, directory: &Path) {
-        for pending in &mut self.medium.pending {
-            pending.is_doubtful |= pending.unsynced.contains(directory);
-        }
     }
 }
 

@@ -156,7 +156,9 @@ impl SyncSite {
         }
     }
 
-    pub(super) fn matches(&self, kind: OperationKind, path: &std::path::Path) -> bool {
+    /// Whether a sync is one of these.
+    #[must_use]
+    pub fn matches(&self, kind: OperationKind, path: &std::path::Path) -> bool {
         let path = path.to_string_lossy();
         let is_there = if self.is_end {
             path.ends_with(&self.path_contains)

@@ -206,16 +206,33 @@ fn a_failed_sync_may_have_reached_the_medium() {
 }
 
 #[test]
-fn a_failed_sync_of_a_directory_leaves_its_names_in_doubt() {
+fn a_failed_sync_of_a_directory_leaves_its_names_pending() {
     let disk = disk();
     disk.create(&path("/d/a")).unwrap();
     disk.fail_at(disk.operations(), Fault::InputOutput);
     assert!(disk.sync_directory(&path("/d")).is_err());
-    disk.sync_directory(&path("/d")).unwrap();
     assert_eq!(
         outcomes(&disk, names),
         ["", "/d/a"].map(str::to_owned).into()
     );
+    disk.sync_directory(&path("/d")).unwrap();
+    assert_eq!(names(&disk.crash(0)), "/d/a");
+}
+
+#[test]
+fn a_killed_process_leaves_what_it_wrote_and_makes_nothing_durable() {
+    let (disk, file) = disk_with(b"old");
+    file.append(b" new").unwrap();
+    disk.create(&path("/d/g")).unwrap();
+    let next = disk.crash_point().kill();
+    assert_eq!(content(&next, "/d/f").unwrap(), b"old new");
+    assert_eq!(names(&next), "/d/f /d/g");
+    assert_eq!(names(&next.crash(0)), "/d/f");
+    assert_eq!(content(&next.crash(0), "/d/f").unwrap(), b"old");
+    next.open(&path("/d/f")).unwrap().sync().unwrap();
+    next.sync_directory(&path("/d")).unwrap();
+    assert_eq!(content(&next.crash(0), "/d/f").unwrap(), b"old new");
+    assert_eq!(names(&next.crash(0)), "/d/f /d/g");
 }
 
 #[test]
