@@ -91,6 +91,7 @@ fn sites() -> Vec<(&'static str, SyncSite)> {
         ("manifest directory", directory("/manifest")),
         ("keyring file", file("/keys/")),
         ("keyring directory", directory("/keys")),
+        ("mark", file("/mark")),
         ("data directory", directory("/data")),
         ("directory above the data directory", directory("/lib")),
         ("directory above that", directory("/var")),
