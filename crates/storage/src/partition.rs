@@ -3,7 +3,7 @@
 //! Invariants
 //! - Every row is in exactly one of: a section, a chunk that is being flushed, a chunk of the tail.
 //! - A tail of n rows has O(log n) chunks: eight neighbours of one size become one of the next.
-//!   So a row is copied about log8(n) times, and a chunk beyond [`MERGED_ROWS_MAX`] never again.
+//!   So a row is copied about log8(n) times, and never into a chunk past [`CHUNK_ROWS_MAX`].
 use crate::{
     bundle::section_name, manifest::SectionMeta, read::RowSource, segment::SectionReader,
     snapshot::PartitionView, tail::TailChunk,
@@ -16,9 +16,8 @@ use taffrail_model::{
 
 /// Chunks of one size that are merged together.
 const MERGE_FAN_IN: usize = 8;
-/// Rows from which on a chunk is left as it is: it is searched as fast as a larger one.
-const MERGED_ROWS_MAX: usize = 32_768;
-/// Rows of one chunk: a request with more is cut, so that a chunk is one small block.
+/// Rows of one chunk: a request with more is cut, and more are not merged, so that a chunk is a
+/// small block and merging never holds a commit up for long.
 pub(crate) const CHUNK_ROWS_MAX: usize = 65_536;
 
 /// A section that is served.
@@ -65,10 +64,12 @@ impl Partition {
             let size = size_class(last);
             let alike = self.tail.iter().rev();
             let alike = alike.take_while(|chunk| size_class(chunk) <= size).count();
-            if alike < MERGE_FAN_IN || rows(last) > MERGED_ROWS_MAX {
+            let first = self.tail.len() - alike;
+            let merged_rows: usize = self.tail[first..].iter().map(|chunk| rows(chunk)).sum();
+            if alike < MERGE_FAN_IN || merged_rows > CHUNK_ROWS_MAX {
                 return;
             }
-            let merged = merged(&self.tail.split_off(self.tail.len() - alike));
+            let merged = merged(&self.tail.split_off(first));
             self.tail.push(Arc::new(merged));
         }
     }
