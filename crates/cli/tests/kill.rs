@@ -37,8 +37,9 @@ const KEY: &str = "kill-harness-bootstrap-key-of-more-than-32-characters";
 /// How long a server may take to be ready, and to take a request after a restart. Generous: the
 /// budget is measured and printed, a busy machine is no failure.
 const READY_WITHIN: Duration = Duration::from_secs(60);
-/// Bytes of all tails together: a flush every few requests.
-const TAILS_BYTES_MAX: usize = 256 << 10;
+/// Bytes of all tails together: the least that the product takes, so that a flush runs every few
+/// hundred requests.
+const TAILS_BYTES: &str = "8MiB";
 
 struct Server {
     child: Child,
@@ -67,7 +68,7 @@ impl Server {
             .env_clear()
             .env("HOME", directory)
             .env("TAFFRAIL_BOOTSTRAP_KEY", KEY)
-            .env("TAFFRAIL_TAILS_BYTES_MAX", TAILS_BYTES_MAX.to_string())
+            .env("TAFFRAIL_TAILS_BYTES", TAILS_BYTES)
             .current_dir(directory)
             .stdin(Stdio::null())
             .stdout(log.try_clone()?)
@@ -137,9 +138,7 @@ impl Client {
     fn new(seed: u64, round: u64, number: u64) -> Result<Client> {
         let today = SystemClock.now().day().context("the clock is off")?;
         Ok(Client {
-            http: reqwest::blocking::Client::builder()
-                .timeout(READY_WITHIN)
-                .build()?,
+            http: http_client()?,
             generator: RecordGenerator::new(round * CLIENTS + number + 1, today, 3),
             random: Random::from_seeds(&[seed, round, number]),
             name: format!("{seed}-{round}-{number}"),
@@ -199,6 +198,14 @@ impl Client {
     }
 }
 
+fn http_client() -> Result<reqwest::blocking::Client> {
+    // The library asks for a provider even where nothing is encrypted; an error only says that
+    // there is one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let builder = reqwest::blocking::Client::builder().timeout(READY_WITHIN);
+    Ok(builder.build()?)
+}
+
 /// Sends a request; an error means that there was no answer. 429 and 503 are answers: not stored.
 fn post(http: &reqwest::blocking::Client, address: SocketAddr, sent: &mut Sent) -> Result<()> {
     let answer = http
@@ -242,9 +249,7 @@ struct PageData {
 
 /// All records of the harness' streams that a query finds.
 fn search_all(address: SocketAddr, query: &str) -> Result<Vec<BTreeMap<String, Box<RawValue>>>> {
-    let http = reqwest::blocking::Client::builder()
-        .timeout(READY_WITHIN)
-        .build()?;
+    let http = http_client()?;
     let mut records = Vec::new();
     let mut cursor: Option<String> = None;
     loop {

@@ -6,6 +6,9 @@
 //! - On disk: [`container`] around everything, [`keys`], bundles, the manifest.
 //! - Over time: [`flush`], [`retention`], [`recovery`].
 
+#[cfg(all(feature = "harness-early-acknowledgement", not(debug_assertions)))]
+compile_error!("harness-early-acknowledgement breaks the store's promise: it is for tests alone");
+
 mod bundle;
 pub mod container;
 mod encoding;

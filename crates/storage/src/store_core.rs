@@ -315,6 +315,12 @@ impl Prepared {
     pub fn memory_bytes(&self) -> usize {
         self.memory_bytes
     }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
 }
 
 struct PreparedPart {
