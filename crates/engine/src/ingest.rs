@@ -64,6 +64,9 @@ pub enum IngestError {
     /// The idempotency key stood for another body.
     #[error("this idempotency key was used for another request within the last 24 hours")]
     KeyReused,
+    /// The answer of an idempotency key cannot be written down or read back.
+    #[error("the answer of the idempotency key cannot be kept")]
+    Answer(#[source] serde_json::Error),
     /// Too much in flight.
     #[error(transparent)]
     Refused(#[from] Refused),
@@ -171,6 +174,8 @@ impl Engine {
         let idempotency = match key {
             None => None,
             Some(key) => {
+                // Before the key is reserved: from there on nothing may fail but the commit.
+                let kept = serde_json::to_vec(&answer).map_err(IngestError::Answer)?;
                 if let Reserved::Repeat(answer) = self.reserve(principal, &key).await? {
                     return Ok(answer);
                 }
@@ -178,7 +183,7 @@ impl Engine {
                     scope: principal.credential.clone(),
                     key: key.key,
                     body_hash: key.body_hash,
-                    answer: serde_json::to_vec(&answer).unwrap_or_default(),
+                    answer: kept,
                 })
             }
         };
@@ -207,11 +212,7 @@ impl Engine {
                 Recall::New => return Ok(Reserved::First),
                 Recall::Conflict => return Err(IngestError::KeyReused),
                 Recall::Answer(bytes) => {
-                    let answer = serde_json::from_slice(&bytes).unwrap_or(IngestAnswer {
-                        accepted: 0,
-                        rejected: Vec::new(),
-                        dropped: BTreeMap::new(),
-                    });
+                    let answer = serde_json::from_slice(&bytes).map_err(IngestError::Answer)?;
                     return Ok(Reserved::Repeat(answer));
                 }
                 // The first of the two is being committed: its outcome decides.

@@ -4,6 +4,7 @@ use crate::{Engine, events::OwnEvent};
 use std::{sync::Arc, time::Duration};
 use taffrail_meta::Meta;
 use taffrail_model::level::Level;
+use taffrail_storage::snapshot::Fault;
 
 /// How often the store's state is compared with what was last told.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
@@ -21,7 +22,7 @@ fn spawn_watch(engine: &Engine) {
     let mut stopping = engine.inner.stopping.subscribe();
     tokio::spawn(async move {
         let mut timer = tokio::time::interval(WATCH_EVERY);
-        let mut told_faults = 0;
+        let mut told_faults: Vec<Fault> = Vec::new();
         let mut told_refusing = None;
         loop {
             tokio::select! {
@@ -31,14 +32,18 @@ fn spawn_watch(engine: &Engine) {
             let Some(inner) = weak.upgrade() else { return };
             let engine = Engine { inner };
             let status = engine.inner.store.status();
-            for fault in status.faults.iter().skip(told_faults) {
+            for fault in status
+                .faults
+                .iter()
+                .filter(|fault| !told_faults.contains(fault))
+            {
                 engine.record_own_event(
                     OwnEvent::new(APPLICATION, Level::Critical, "records cannot be read")
                         .with("file", fault.file.clone())
                         .with("detail", fault.detail.clone()),
                 );
             }
-            told_faults = status.faults.len();
+            told_faults = status.faults;
             if status.refusing != told_refusing {
                 engine.record_own_event(match &status.refusing {
                     Some(reason) => {

@@ -12,7 +12,7 @@ use taffrail_model::{
     access::Principal,
     column::FieldName,
     id::RecordId,
-    limits::QUERY_DURATION_MS_MAX,
+    limits::{PAGE_BYTES_MAX, QUERY_DURATION_MS_MAX},
     position::Position,
     stream::{StreamCatalogue, StreamNumber},
     time::TimeRange,
@@ -121,6 +121,7 @@ impl Engine {
             offset: page.offset,
             cursor: page.cursor.as_deref().map(str::parse).transpose()?,
             fields: page.fields.clone(),
+            bytes_max: PAGE_BYTES_MAX,
             count: page.is_counted,
         });
         self.read(principal, question, output, |output| match output {

@@ -60,9 +60,7 @@ pub const FACET_VALUES_MAX: usize = 1_000;
 pub const FACET_DISTINCT_MAX: usize = 100_000;
 /// Bytes of the distinct values of one facet in memory; past it the facet is an estimate too.
 pub const FACET_BYTES_MAX: usize = 32 << 20;
-/// Records that a live tail keeps for a client that does not read.
-pub const TAIL_BUFFER_RECORDS_MAX: usize = 10_000;
-/// Bytes that a live tail keeps for a client that does not read.
+/// Bytes of records that a live tail holds for a client that does not read.
 pub const TAIL_BUFFER_BYTES_MAX: usize = 1 << 20;
 /// Rows in one partition's tail before it becomes a segment.
 pub const TAIL_ROWS_MAX: usize = 131_072;

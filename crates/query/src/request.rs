@@ -14,6 +14,7 @@ use std::{
 use taffrail_model::{
     access::RowPolicy,
     column::FieldName,
+    limits::PAGE_BYTES_MAX,
     position::Position,
     stream::{StreamCatalogue, StreamNumber},
     tenant::TenantNumber,
@@ -85,6 +86,9 @@ pub struct RowsOutput {
     pub cursor: Option<Cursor>,
     /// Fields to return; `None`: all.
     pub fields: Option<Vec<FieldName>>,
+    /// Bytes of the records' values after which a page ends, at most
+    /// [`taffrail_model::limits::PAGE_BYTES_MAX`]; a page has at least one record, however long.
+    pub bytes_max: usize,
     /// Whether the exact total is wanted, which takes a scan of everything that is asked for.
     pub count: bool,
 }
@@ -98,6 +102,7 @@ impl Default for RowsOutput {
             offset: 0,
             cursor: None,
             fields: None,
+            bytes_max: PAGE_BYTES_MAX,
             count: false,
         }
     }

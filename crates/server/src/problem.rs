@@ -450,6 +450,7 @@ impl From<IngestError> for Problem {
             IngestError::KeyReused => Problem::new(Kind::IdempotencyKeyReused, fault.to_string()),
             IngestError::Refused(refused) => refused.into(),
             IngestError::Commit(fault) => fault.into(),
+            IngestError::Answer(_) => Problem::internal(&fault),
         }
     }
 }

@@ -62,7 +62,7 @@ pub(super) fn run(scan: &Scan<'_>, output: &RowsOutput, upto: Position) -> Resul
     let mut has_more = output.limit > 0 && found.len() > output.offset + output.limit;
     found.truncate(output.offset + output.limit);
     found.drain(..output.offset.min(found.len()));
-    let (rows, taken) = materialise(scan, &found, output.fields.as_deref())?;
+    let (rows, taken) = materialise(scan, &found, output)?;
     has_more |= taken < found.len();
     let cursor = match (has_more, taken.checked_sub(1)) {
         (true, Some(last)) => Some(Cursor {
@@ -230,15 +230,15 @@ fn key_of(times: &[i64], positions: &[u64], row: u32) -> RowKey {
 fn materialise(
     scan: &Scan<'_>,
     found: &[Candidate<'_>],
-    fields: Option<&[FieldName]>,
+    output: &RowsOutput,
 ) -> Result<(Vec<Row>, usize), ScanError> {
-    let fields: Option<Vec<FieldName>> = fields.map(|fields| {
+    let fields: Option<Vec<FieldName>> = output.fields.as_deref().map(|fields| {
         let canonical = |name: &FieldName| field::canonical_name(name).into();
         fields.iter().map(canonical).collect()
     });
     let mut rows = Vec::with_capacity(found.len());
     let mut taken = 0;
-    let mut bytes_left = PAGE_BYTES_MAX;
+    let mut bytes_left = output.bytes_max.min(PAGE_BYTES_MAX);
     let mut rows_next = FIRST_ROWS;
     while taken < found.len() {
         let part = &found[taken..found.len().min(taken + rows_next)];

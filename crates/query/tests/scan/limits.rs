@@ -321,3 +321,51 @@ fn a_request_keeps_its_policy() {
     assert_eq!(request.policy(), &Reader::User(vec!["u1"]).policy());
     assert!(execute(&request, &small()).is_ok_and(|result| result.output == ScanOutput::Count(0)));
 }
+
+#[test]
+fn a_page_ends_at_the_bytes_that_were_asked_for() {
+    let text = "x".repeat(1_000);
+    let all: Vec<_> = (1..=100)
+        .map(|position| record(position, &[("message", Kind::String, &text)]))
+        .collect();
+    let snapshot = snapshot(
+        &all,
+        Layout {
+            rows: 9,
+            section_every: 0,
+        },
+    );
+    for (bytes_max, least, most) in [
+        (100_000, 50, 100),
+        (10_000, 5, 10),
+        (1, 1, 1),
+        (usize::MAX, 100, 100),
+    ] {
+        let mut found = Vec::new();
+        let mut cursor = None;
+        loop {
+            let output = rows(RowsOutput {
+                order: Order::Arrival,
+                bytes_max,
+                cursor,
+                ..RowsOutput::default()
+            });
+            let Ok(ScanOutput::Rows(page)) = run(output, &snapshot) else {
+                panic!("not rows")
+            };
+            let is_last = page.cursor.is_none();
+            assert!(page.rows.len() <= most, "{bytes_max}: {}", page.rows.len());
+            assert!(
+                is_last || page.rows.len() >= least,
+                "{bytes_max}: {}",
+                page.rows.len()
+            );
+            found.extend(page.rows.iter().map(|row| row.key.position.0));
+            cursor = page.cursor;
+            if is_last {
+                break;
+            }
+        }
+        assert_eq!(found, (1..=100).collect::<Vec<_>>(), "{bytes_max}");
+    }
+}
