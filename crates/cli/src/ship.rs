@@ -8,7 +8,10 @@
 //! - The files are read only as far as there is room for what was read: one batch in memory, and
 //!   the spool's bytes on disk.
 //! - The checkpoint that is persisted with a batch is behind exactly what is in the batch.
+//! - What is sent is sent on a thread of its own, while the next batch is prepared; while the
+//!   server takes what it gets, no more than one batch is ahead of the one that is being sent.
 //! - What the pipeline here cannot take as a record is sent as a plain line: nothing is dropped.
+mod courier;
 mod send;
 #[cfg(test)]
 mod tests;
@@ -16,6 +19,7 @@ mod tests;
 use crate::{failure::Failure, shown::shown};
 use anyhow::{Context, Result};
 use clap::Args;
+use courier::Courier;
 use jiff::tz::TimeZone;
 use send::HttpSender;
 use std::{
@@ -28,7 +32,7 @@ use std::{
 };
 use taffrail_engine::{
     pipeline::{Arrival, LineOptions, Pipeline, PipelineConfig, Side, line_formats},
-    spool::{Bodies, Delivery, SPOOL_BYTES_MAX, Sender, Spool, SpoolError},
+    spool::{Bodies, Delivered, Next, Outcome, SPOOL_BYTES_MAX, Sender, Spool, SpoolError},
 };
 use taffrail_ingest::{
     decode::lines,
@@ -58,6 +62,9 @@ const BATCH_AFTER: Duration = Duration::from_millis(200);
 const POLL_BYTES: usize = 512 << 10;
 /// How often files are looked at when nothing is new.
 const POLL_INTERVAL: Duration = Duration::from_millis(200);
+/// Batches that wait while the server takes one: more would only take room on disk, since the
+/// files keep what is not read.
+const AHEAD_BATCHES_MAX: usize = 1;
 /// First and longest wait before a batch is sent again.
 const RETRY_FIRST: Duration = Duration::from_millis(200);
 const RETRY_MAX: Duration = Duration::from_secs(30);
@@ -109,6 +116,9 @@ pub struct ShipArgs {
     /// MiB of unsent batches on disk; when full, reading waits
     #[arg(long, value_name = "MIB", default_value_t = SPOOL_BYTES_MAX >> 20)]
     spool_mib: u64,
+    /// Send records as they are; else bodies of 4 KiB and more are compressed with zstd
+    #[arg(long)]
+    no_compression: bool,
     /// Read to the end, wait until all is acknowledged, and exit
     #[arg(long)]
     once: bool,
@@ -155,6 +165,8 @@ pub struct ShipperOptions {
     pub zone: TimeZone,
     /// Bytes of unsent batches.
     pub spool_bytes_max: u64,
+    /// Whether bodies are compressed.
+    pub compression: bool,
     /// Files and globs.
     pub files: Vec<String>,
     /// Where to begin at the first start.
@@ -173,6 +185,7 @@ impl ShipperOptions {
             format: None,
             zone: TimeZone::system(),
             spool_bytes_max: SPOOL_BYTES_MAX,
+            compression: true,
             files,
             start: Start::Beginning,
         }
@@ -191,6 +204,7 @@ pub fn run(args: ShipArgs) -> Result<()> {
         format: args.format,
         zone: args.zone.unwrap_or_else(TimeZone::system),
         spool_bytes_max: args.spool_mib << 20,
+        compression: !args.no_compression,
         start: match args.from_end {
             true => Start::End,
             false => Start::Beginning,
@@ -246,6 +260,7 @@ fn open_spool(
         &options.state,
         options.key_file.as_deref(),
         options.spool_bytes_max,
+        options.compression,
     )
 }
 
@@ -259,7 +274,7 @@ pub type Say = Box<dyn FnMut(&str) + Send>;
 /// Follows files and sends their lines.
 pub struct Shipper {
     options: ShipperOptions,
-    sender: Box<dyn Sender + Send>,
+    courier: Courier,
     say: Say,
     pipeline: Pipeline,
     catalogue: StreamCatalogue,
@@ -290,6 +305,8 @@ struct Retry {
 pub enum Step {
     /// Something; there may be more to do at once.
     Worked,
+    /// Waited for the answer to what is being sent.
+    Waited,
     /// Nothing new, and nothing to send now.
     Idle,
 }
@@ -343,7 +360,7 @@ impl Shipper {
         Ok(Shipper {
             stream: any_stream(&options.stream),
             options,
-            sender,
+            courier: Courier::start(sender)?,
             say,
             pipeline,
             catalogue: StreamCatalogue::built_in(),
@@ -365,7 +382,7 @@ impl Shipper {
     pub fn follow(&mut self, stop: &mpsc::Receiver<()>) -> Result<()> {
         loop {
             let wait = match self.step(Instant::now(), false)? {
-                Step::Worked => Duration::ZERO,
+                Step::Worked | Step::Waited => Duration::ZERO,
                 Step::Idle => POLL_INTERVAL,
             };
             match stop.recv_timeout(wait) {
@@ -383,7 +400,7 @@ impl Shipper {
     pub fn run_once(&mut self) -> Result<()> {
         loop {
             let now = Instant::now();
-            if self.step(now, true)? == Step::Worked {
+            if self.step(now, true)? != Step::Idle {
                 continue;
             }
             if self.is_at_end && self.gathered.is_empty() && self.spool.pending() == 0 {
@@ -406,19 +423,33 @@ impl Shipper {
         }
     }
 
-    /// Reads, persists and sends once, as far as each is due. `is_last`: what has no end yet is
-    /// a line, and no batch waits for more.
+    /// Reads, persists and sends, as far as each is due; waits a moment for an answer if there is
+    /// nothing else to do. `is_last`: what has no end yet is a line, and no batch waits for more.
     ///
     /// # Errors
     /// What a person must change.
     pub fn step(&mut self, now: Instant, is_last: bool) -> Result<Step> {
-        let mut has_worked = self.read(now, is_last)?;
-        has_worked |= self.persist(now, is_last)?;
-        has_worked |= self.deliver(now)?;
-        Ok(match has_worked {
-            true => Step::Worked,
-            false => Step::Idle,
+        let has_read = self.prepare(now, is_last)?;
+        let patience = match has_read {
+            true => Duration::ZERO,
+            false => POLL_INTERVAL,
+        };
+        let has_sent = self.deliver(now, patience)?;
+        Ok(match (has_read || has_sent, self.courier.is_busy()) {
+            (true, _) => Step::Worked,
+            (false, true) => Step::Waited,
+            (false, false) => Step::Idle,
         })
+    }
+
+    /// Reads what is new, unless enough is read, and persists it when it is due.
+    fn prepare(&mut self, now: Instant, is_last: bool) -> Result<bool> {
+        let is_taken = self.retry.failing.is_none();
+        if is_taken && self.spool.pending() > AHEAD_BATCHES_MAX {
+            return Ok(false);
+        }
+        let has_read = self.read(now, is_last)?;
+        Ok(self.persist(now, is_last)? || has_read)
     }
 
     fn read(&mut self, now: Instant, is_last: bool) -> Result<bool> {
@@ -525,40 +556,54 @@ impl Shipper {
         Ok(())
     }
 
-    fn deliver(&mut self, now: Instant) -> Result<bool> {
-        if self.retry.at.is_some_and(|at| now < at) {
-            return Ok(false);
-        }
-        let delivery = match self.spool.deliver(&mut *self.sender) {
-            Ok(delivery) => delivery,
-            Err(error) => {
-                self.retry.after(now, None, &error.to_string());
-                return self.wait_for_space(error).map(|()| false);
+    /// Sends the oldest batch, if it is due, and waits for the answers as long as `patience` is.
+    /// Whether there was an answer that got things on.
+    fn deliver(&mut self, now: Instant, patience: Duration) -> Result<bool> {
+        let mut has_worked = false;
+        loop {
+            if self.courier.is_busy() {
+                match self.courier.outcome(patience)? {
+                    None => return Ok(has_worked),
+                    Some(outcome) => has_worked |= self.settle(now, outcome)?,
+                }
             }
-        };
-        match delivery {
-            Delivery::Nothing => Ok(false),
-            Delivery::Delivered {
-                rejected,
-                first_reason,
-                rejected_files_dropped,
-                ..
-            } => {
-                if self.retry.failing.take().is_some() {
+            if self.retry.at.is_some_and(|at| now < at) {
+                return Ok(has_worked);
+            }
+            match self.spool.proceed() {
+                Ok(Next::Nothing) => return Ok(has_worked),
+                Ok(Next::Send(stream, part)) => self.courier.give(stream, part)?,
+                Ok(Next::Delivered(delivered)) => {
+                    self.note_delivered(delivered);
+                    has_worked = true;
+                }
+                Err(error) => {
+                    self.retry.after(now, None, &error.to_string());
+                    return self.wait_for_space(error).map(|()| has_worked);
+                }
+            }
+        }
+    }
+
+    /// What an answer means; whether the part is settled.
+    fn settle(&mut self, now: Instant, outcome: Outcome) -> Result<bool> {
+        self.spool.settle(&outcome);
+        match outcome {
+            Outcome::Taken { .. } | Outcome::Refused { .. } => {
+                if self.retry.failing.is_some() {
                     (self.say)("the server takes records again");
                 }
                 self.retry = Retry::default();
-                self.note_rejected(rejected, first_reason, rejected_files_dropped);
                 Ok(true)
             }
-            Delivery::Later { after, reason } => {
+            Outcome::Later { after, reason } => {
                 if self.retry.failing.is_none() {
                     (self.say)(&format!("{reason}; trying again"));
                 }
                 self.retry.after(now, after, &reason);
                 Ok(false)
             }
-            Delivery::Stopped {
+            Outcome::Stopped {
                 reason,
                 is_not_allowed,
             } => {
@@ -571,14 +616,18 @@ impl Shipper {
         }
     }
 
-    fn note_rejected(&mut self, rejected: u64, reason: Option<String>, files_dropped: u32) {
+    fn note_delivered(&mut self, delivered: Delivered) {
+        // A disk that was full is not any more.
+        self.retry = Retry::default();
+        let rejected = delivered.rejected;
         self.rejected += rejected;
-        if let Some(reason) = reason {
+        if let Some(reason) = delivered.first_reason {
             (self.say)(&format!(
                 "the server did not take {rejected} records, the first since {reason}; \
                  `--show-rejected` prints them"
             ));
         }
+        let files_dropped = delivered.rejected_files_dropped;
         if files_dropped > 0 {
             (self.say)(&format!(
                 "rejected records of {files_dropped} older batches were removed to make room"

@@ -14,6 +14,8 @@
 //!   container.
 //! - Batches are sent in the order of their numbers, one at a time. The newest checkpoint is
 //!   that of the last pending batch, else that of the state file.
+//! - The body that goes with a key is made once and stored as it is sent: every attempt, by any
+//!   version of the program, sends the same bytes.
 //! - The files of pending batches hold [`SpoolOptions::bytes_max`] bytes at the most. Past it
 //!   nothing is persisted, so the source is not read on; a source that keeps its files loses
 //!   nothing.
@@ -26,12 +28,13 @@
 mod encode;
 mod file;
 
-pub use encode::Bodies;
+pub use encode::{Bodies, Encoding};
 
 use crate::options::{OpenError, default_key_file};
 use file::{Place, SealedFiles};
 use serde::{Deserialize, Serialize};
 use std::{
+    borrow::Cow,
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
@@ -66,6 +69,8 @@ pub struct SpoolOptions {
     pub directory: PathBuf,
     /// Bytes of pending batches.
     pub bytes_max: u64,
+    /// Whether bodies are compressed.
+    pub compression: bool,
     /// Random numbers.
     pub entropy: Entropy,
 }
@@ -142,8 +147,10 @@ pub struct Part {
     pub key: String,
     /// Number of records.
     pub records: u32,
-    /// The records as NDJSON.
-    pub body: Vec<u8>,
+    /// How the body is compressed.
+    pub encoding: Encoding,
+    /// The records as NDJSON, compressed as `encoding` says.
+    pub body: Arc<[u8]>,
 }
 
 /// What became of a part that was sent.
@@ -183,36 +190,28 @@ pub trait Sender {
     fn send(&mut self, stream: &str, part: &Part) -> Outcome;
 }
 
-/// What [`Spool::deliver`] did.
+/// What is to be done next.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Delivery {
-    /// There is nothing to send.
+pub enum Next {
+    /// Nothing: no batch is pending.
     Nothing,
-    /// A batch is acknowledged and gone.
-    Delivered {
-        /// Records that the server has.
-        accepted: u64,
-        /// Records that it will never take.
-        rejected: u64,
-        /// What it said of the first.
-        first_reason: Option<String>,
-        /// Files of rejected records that were removed to make room.
-        rejected_files_dropped: u32,
-    },
-    /// To be tried again.
-    Later {
-        /// When the server wants to be asked again.
-        after: Option<Duration>,
-        /// What was said.
-        reason: String,
-    },
-    /// A person must act first; nothing is lost.
-    Stopped {
-        /// What the server said.
-        reason: String,
-        /// Whether the credential is at fault.
-        is_not_allowed: bool,
-    },
+    /// To send this part to the stream; the same one until it is [`Spool::settle`]d.
+    Send(Arc<str>, Part),
+    /// Nothing of this batch any more: it is acknowledged and gone.
+    Delivered(Delivered),
+}
+
+/// What became of a batch that is acknowledged.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Delivered {
+    /// Records that the server has.
+    pub accepted: u64,
+    /// Records that it will never take.
+    pub rejected: u64,
+    /// What it said of the first.
+    pub first_reason: Option<String>,
+    /// Files of rejected records that were removed to make room.
+    pub rejected_files_dropped: u32,
 }
 
 /// What opening found that a person should know.
@@ -256,6 +255,8 @@ struct PartHeader {
     key: String,
     records: u32,
     bytes: usize,
+    #[serde(default, skip_serializing_if = "Encoding::is_identity")]
+    encoding: Encoding,
 }
 
 /// A record that the server will never take.
@@ -270,13 +271,14 @@ struct Batch {
     parts: Vec<Part>,
 }
 
-/// The batch at the head, as far as it was sent since the spool was opened.
-#[derive(Default)]
-struct Progress {
-    parts_sent: usize,
-    accepted: u64,
-    rejected: u64,
-    first_reason: Option<String>,
+/// The oldest pending batch, as far as it was sent since the spool was opened.
+struct Head {
+    number: u64,
+    stream: Arc<str>,
+    checkpoint: serde_json::Value,
+    /// Parts that are not settled, in their order.
+    parts: VecDeque<Part>,
+    delivered: Delivered,
     /// Rejected records, one JSON object a line.
     rejected_lines: Vec<u8>,
 }
@@ -291,7 +293,9 @@ pub struct Spool {
     pending: VecDeque<(u64, u64)>,
     /// Checkpoint of the last pending batch.
     newest: Option<serde_json::Value>,
-    progress: Progress,
+    /// Read when it is to be sent.
+    head: Option<Head>,
+    compression: bool,
     is_closed: bool,
     _lock: Option<DirectoryLock>,
 }
@@ -306,6 +310,7 @@ impl Spool {
         directory: &Path,
         key_file: Option<&Path>,
         bytes_max: u64,
+        compression: bool,
     ) -> Result<(Spool, SpoolReport), SpoolError> {
         let lock = DirectoryLock::acquire(directory).map_err(SpoolError::Lock)?;
         let key_path = match key_file {
@@ -317,6 +322,7 @@ impl Spool {
         let options = SpoolOptions {
             directory: directory.to_path_buf(),
             bytes_max,
+            compression,
             entropy: system_entropy(),
         };
         let files = Arc::new(LocalFiles);
@@ -369,7 +375,8 @@ impl Spool {
             bytes_max: options.bytes_max,
             state,
             pending: VecDeque::new(),
-            progress: Progress::default(),
+            head: None,
+            compression: options.compression,
             is_closed: false,
             _lock: None,
         };
@@ -431,7 +438,8 @@ impl Spool {
         self.pending.iter().map(|(_, bytes)| bytes).sum()
     }
 
-    /// Whether there is room for such a batch. An empty spool has room for any.
+    /// Whether there is room for such a batch, even if it cannot be compressed. An empty spool has
+    /// room for any.
     #[must_use]
     pub fn has_room(&self, bodies: &Bodies) -> bool {
         self.pending.is_empty() || self.pending_bytes() + bodies.bytes() as u64 <= self.bytes_max
@@ -453,24 +461,33 @@ impl Spool {
             return Err(SpoolError::Closed);
         }
         let number = self.last_number() + 1;
-        let parts = (0..).zip(bodies.parts());
+        let bodies: Vec<_> = bodies
+            .parts()
+            .map(|(records, body)| match self.compression {
+                true => (records, encode::compressed(body)),
+                false => (records, (Encoding::Identity, body.into())),
+            })
+            .collect();
+        let part =
+            |(index, (records, (encoding, body))): (u32, &(u32, (Encoding, Cow<'_, [u8]>)))| {
+                PartHeader {
+                    key: format!("ship-{}-{number}-{index}", self.state.shipper),
+                    records: *records,
+                    bytes: body.len(),
+                    encoding: *encoding,
+                }
+            };
         let header = BatchHeader {
             version: 1,
             stream: stream.to_string(),
             persisted: self.clock.now().to_rfc3339(),
             checkpoint,
-            parts: parts
-                .map(|(index, (records, body)): (u32, _)| PartHeader {
-                    key: format!("ship-{}-{number}-{index}", self.state.shipper),
-                    records,
-                    bytes: body.len(),
-                })
-                .collect(),
+            parts: (0..).zip(&bodies).map(part).collect(),
         };
         let place = Place::Batch(number);
         let mut plain = self.sealed.encode(place, &header)?;
         plain.push(b'\n');
-        for (_, body) in bodies.parts() {
+        for (_, (_, body)) in &bodies {
             plain.extend_from_slice(body);
         }
         let written = self.sealed.create(place, &plain, self.clock.now());
@@ -503,75 +520,88 @@ impl Spool {
             parts.push(Part {
                 key: part.key.clone(),
                 records: part.records,
-                body: body.to_vec(),
+                encoding: part.encoding,
+                body: body.into(),
             });
         }
         Ok(Batch { header, parts })
     }
 
-    /// Sends the oldest pending batch and, once all of it is acknowledged, forgets it.
+    /// The next part to send, or the acknowledged batch that was forgotten instead.
     ///
     /// # Errors
     /// [`SpoolError`]; the batch stays pending.
-    pub fn deliver(&mut self, sender: &mut dyn Sender) -> Result<Delivery, SpoolError> {
-        let Some((number, _)) = self.pending.front().copied() else {
-            return Ok(Delivery::Nothing);
-        };
-        let batch = self.read_batch(number)?;
-        while let Some(part) = batch.parts.get(self.progress.parts_sent) {
-            match sender.send(&batch.header.stream, part) {
-                Outcome::Taken { accepted, rejected } => {
-                    self.progress.accepted += u64::from(accepted);
-                    self.progress.note_rejected(part, &rejected);
-                }
-                Outcome::Refused { reason } => self.progress.note_refused(part, &reason),
-                Outcome::Later { after, reason } => return Ok(Delivery::Later { after, reason }),
-                Outcome::Stopped {
-                    reason,
-                    is_not_allowed,
-                } => {
-                    return Ok(Delivery::Stopped {
-                        reason,
-                        is_not_allowed,
-                    });
-                }
+    pub fn proceed(&mut self) -> Result<Next, SpoolError> {
+        let head = match &mut self.head {
+            Some(head) => head,
+            None => {
+                let Some((number, _)) = self.pending.front().copied() else {
+                    return Ok(Next::Nothing);
+                };
+                let batch = self.read_batch(number)?;
+                self.head.insert(Head {
+                    number,
+                    stream: batch.header.stream.into(),
+                    checkpoint: batch.header.checkpoint,
+                    parts: batch.parts.into(),
+                    delivered: Delivered::default(),
+                    rejected_lines: Vec::new(),
+                })
             }
-            self.progress.parts_sent += 1;
+        };
+        match head.parts.front() {
+            Some(part) => Ok(Next::Send(head.stream.clone(), part.clone())),
+            None => self.acknowledge(),
         }
-        self.acknowledge(number, batch.header.checkpoint)
     }
 
-    fn acknowledge(
-        &mut self,
-        number: u64,
-        checkpoint: serde_json::Value,
-    ) -> Result<Delivery, SpoolError> {
-        let now = self.clock.now();
-        let mut rejected_files_dropped = 0;
-        if !self.progress.rejected_lines.is_empty() {
+    /// Notes what became of the part that [`Spool::proceed`] gave last. It is given again, unless it
+    /// was taken or refused.
+    pub fn settle(&mut self, outcome: &Outcome) {
+        let Some(head) = &mut self.head else {
+            return;
+        };
+        if matches!(outcome, Outcome::Later { .. } | Outcome::Stopped { .. }) {
+            return;
+        }
+        let Some(part) = head.parts.pop_front() else {
+            return;
+        };
+        match outcome {
+            Outcome::Taken { accepted, rejected } => {
+                head.delivered.accepted += u64::from(*accepted);
+                head.note_rejected(&part, rejected);
+            }
+            Outcome::Refused { reason } => head.note_refused(&part, reason),
+            Outcome::Later { .. } | Outcome::Stopped { .. } => {}
+        }
+    }
+
+    /// Forgets the head, of which nothing is left to send.
+    fn acknowledge(&mut self) -> Result<Next, SpoolError> {
+        let Some(head) = &self.head else {
+            return Ok(Next::Nothing);
+        };
+        let (number, now) = (head.number, self.clock.now());
+        let mut delivered = head.delivered.clone();
+        if !head.rejected_lines.is_empty() {
             let place = Place::Rejected(number);
-            self.sealed
-                .replace(place, &self.progress.rejected_lines, now)?;
-            rejected_files_dropped = self.sealed.trim_rejected(REJECTED_BYTES_MAX)?;
+            self.sealed.replace(place, &head.rejected_lines, now)?;
+            delivered.rejected_files_dropped = self.sealed.trim_rejected(REJECTED_BYTES_MAX)?;
         }
         let state = State {
             acknowledged: number,
-            checkpoint: Some(checkpoint),
+            checkpoint: Some(head.checkpoint.clone()),
             ..self.state.clone()
         };
         let bytes = self.sealed.encode(Place::State, &state)?;
         self.sealed.replace(Place::State, &bytes, now)?;
         self.state = state;
         self.pending.pop_front();
-        let progress = std::mem::take(&mut self.progress);
+        self.head = None;
         // A file that a crash leaves is older than the state says, and removed at the next start.
         self.sealed.remove(Place::Batch(number))?;
-        Ok(Delivery::Delivered {
-            accepted: progress.accepted,
-            rejected: progress.rejected,
-            first_reason: progress.first_reason,
-            rejected_files_dropped,
-        })
+        Ok(Next::Delivered(delivered))
     }
 
     /// The records that the server would never take, oldest first: one JSON object a line, with
@@ -592,9 +622,13 @@ impl Spool {
     }
 }
 
-impl Progress {
+impl Head {
     fn note_rejected(&mut self, part: &Part, rejected: &[Reject]) {
-        let lines: Vec<&[u8]> = part.body.split(|byte| *byte == b'\n').collect();
+        if rejected.is_empty() {
+            return;
+        }
+        let body = part.plain();
+        let lines: Vec<&[u8]> = body.split(|byte| *byte == b'\n').collect();
         for reject in rejected {
             let reason = format!("{}: {}", reject.kind.name(), reject.detail);
             if let Some(line) = lines.get(reject.index as usize) {
@@ -604,7 +638,7 @@ impl Progress {
     }
 
     fn note_refused(&mut self, part: &Part, reason: &str) {
-        for line in part.body.split(|byte| *byte == b'\n') {
+        for line in part.plain().split(|byte| *byte == b'\n') {
             if !line.is_empty() {
                 self.note(line, reason);
             }
@@ -612,8 +646,10 @@ impl Progress {
     }
 
     fn note(&mut self, line: &[u8], reason: &str) {
-        self.rejected += 1;
-        self.first_reason.get_or_insert_with(|| reason.to_string());
+        self.delivered.rejected += 1;
+        self.delivered
+            .first_reason
+            .get_or_insert_with(|| reason.to_string());
         let record = serde_json::from_slice(line)
             .and_then(|record| serde_json::to_vec(&RejectedRecord { reason, record }));
         // What this spool wrote is JSON; if it ever were not, the record is kept as it is.

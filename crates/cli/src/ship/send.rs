@@ -5,7 +5,7 @@ use anyhow::{Context, Result};
 use reqwest::{StatusCode, Url, blocking, header};
 use serde::Deserialize;
 use std::time::Duration;
-use taffrail_engine::spool::{Outcome, Part, Sender};
+use taffrail_engine::spool::{Encoding, Outcome, Part, Sender};
 use taffrail_model::batch::Reject;
 
 /// How long connecting may take: a machine that is there answers in less.
@@ -76,7 +76,11 @@ impl HttpSender {
             .post(url)
             .header(header::CONTENT_TYPE, "application/x-ndjson")
             .header("Idempotency-Key", &part.key)
-            .body(part.body.clone());
+            .body(part.body.to_vec());
+        let request = match part.encoding {
+            Encoding::Identity => request,
+            Encoding::Zstd => request.header(header::CONTENT_ENCODING, "zstd"),
+        };
         match &self.token {
             Some(token) => request.bearer_auth(token),
             None => request,

@@ -1,19 +1,79 @@
-//! Clean records to NDJSON for the wire.
+//! Clean records to NDJSON for the wire, compressed.
 //!
 //! Invariants
 //! - Every scalar keeps its JSON text: what the server decodes is what the pipeline left.
 //! - No record passes the server's limit because of what the shipper added: its message is cut.
-use super::BODY_BYTES_MAX;
+use super::{BODY_BYTES_MAX, Part};
+use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
 use taffrail_model::{
     column::{Column, FieldName, Kind, Value},
     field,
-    limits::RECORD_BYTES_MAX,
+    limits::{DECOMPRESSION_RATIO_FLOOR_BYTES, DECOMPRESSION_RATIO_MAX, RECORD_BYTES_MAX},
     time::Timestamp,
 };
 use taffrail_pipeline::clean::{CleanBatch, CleanPart};
 
 /// Marks a record whose message was cut.
 const TRUNCATED: &str = "metadata.truncated";
+
+/// Bodies below this many bytes are sent as they are: they fit into a few packets anyway.
+const COMPRESSED_BYTES_MIN: usize = 4 << 10;
+/// Level of zstd: more costs time and saves little on logs.
+const ZSTD_LEVEL: i32 = 1;
+
+/// How a body is compressed; the names are those of `Content-Encoding`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Encoding {
+    /// Not at all.
+    #[default]
+    Identity,
+    /// One frame of Zstandard.
+    Zstd,
+}
+
+impl Encoding {
+    #[allow(
+        clippy::trivially_copy_pass_by_ref,
+        reason = "the signature serde asks for"
+    )]
+    pub(super) fn is_identity(&self) -> bool {
+        *self == Encoding::Identity
+    }
+}
+
+impl Part {
+    /// The records as NDJSON.
+    pub(super) fn plain(&self) -> Cow<'_, [u8]> {
+        match self.encoding {
+            Encoding::Identity => Cow::Borrowed(&self.body),
+            // It was compressed here and its container opened: if it were damaged after all, what
+            // is kept of it is kept as it is.
+            Encoding::Zstd => {
+                zstd::decode_all(&*self.body).map_or(Cow::Borrowed(&*self.body), Cow::Owned)
+            }
+        }
+    }
+}
+
+/// The body compressed, if that makes it smaller and the server does not take it for a bomb.
+pub(super) fn compressed(body: &[u8]) -> (Encoding, Cow<'_, [u8]>) {
+    let plain = (Encoding::Identity, Cow::Borrowed(body));
+    if body.len() < COMPRESSED_BYTES_MIN {
+        return plain;
+    }
+    // It fails only where memory does, and the body is as good as it is.
+    let Ok(packed) = zstd::bulk::compress(body, ZSTD_LEVEL) else {
+        return plain;
+    };
+    let expanded_bytes_max = packed.len().saturating_mul(DECOMPRESSION_RATIO_MAX);
+    let is_bomb = body.len() > expanded_bytes_max.max(DECOMPRESSION_RATIO_FLOOR_BYTES);
+    match packed.len() < body.len() && !is_bomb {
+        true => (Encoding::Zstd, Cow::Owned(packed)),
+        false => plain,
+    }
+}
 
 /// Bodies of requests, each below [`BODY_BYTES_MAX`] unless it is one record.
 #[derive(Clone, Debug, Default)]

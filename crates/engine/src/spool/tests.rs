@@ -20,7 +20,7 @@ const LINES: u64 = 12;
 /// A server that keeps its promise: what it has taken under a key it answers again.
 #[derive(Default)]
 struct Server {
-    answers: RefCell<HashMap<String, (Vec<u8>, Outcome)>>,
+    answers: RefCell<HashMap<String, (Arc<[u8]>, Outcome)>>,
     /// How often each line was stored.
     stored: RefCell<BTreeMap<String, u32>>,
     requests: Cell<u64>,
@@ -36,8 +36,11 @@ struct Server {
 
 impl Server {
     fn take(&self, part: &Part) -> Outcome {
-        let lines = part
-            .body
+        let body = match part.encoding {
+            Encoding::Identity => part.body.to_vec(),
+            Encoding::Zstd => zstd::decode_all(&*part.body).unwrap(),
+        };
+        let lines = body
             .split(|byte| *byte == b'\n')
             .filter(|line| !line.is_empty());
         let mut rejected = Vec::new();
@@ -98,11 +101,44 @@ impl Sender for &Server {
     }
 }
 
+/// What sending one batch came to.
+#[derive(Debug, PartialEq)]
+enum Delivery {
+    Nothing,
+    Delivered(Delivered),
+    Later,
+}
+
+/// Sends the oldest batch, part by part.
+fn deliver(spool: &mut Spool, mut server: &Server) -> Result<Delivery, SpoolError> {
+    loop {
+        let (stream, part) = match spool.proceed()? {
+            Next::Nothing => return Ok(Delivery::Nothing),
+            Next::Delivered(delivered) => return Ok(Delivery::Delivered(delivered)),
+            Next::Send(stream, part) => (stream, part),
+        };
+        let outcome = server.send(&stream, &part);
+        spool.settle(&outcome);
+        if matches!(outcome, Outcome::Later { .. } | Outcome::Stopped { .. }) {
+            return Ok(Delivery::Later);
+        }
+    }
+}
+
+#[track_caller]
+fn counts(delivery: Delivery) -> (u64, u64) {
+    match delivery {
+        Delivery::Delivered(delivered) => (delivered.accepted, delivered.rejected),
+        other => panic!("{other:?}"),
+    }
+}
+
 fn open(disk: &SimulatedDisk) -> Result<(Spool, SpoolReport), SpoolError> {
     let counter = std::sync::atomic::AtomicU64::new(1);
     let options = SpoolOptions {
         directory: DIRECTORY.into(),
         bytes_max: SPOOL_BYTES_MAX,
+        compression: true,
         // Salts and names differ; that they are random is not what is tested.
         entropy: Arc::new(move |out: &mut [u8]| {
             let n = counter.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
@@ -166,7 +202,6 @@ fn messages(texts: &[String]) -> Bodies {
 /// one or two batches ahead, delivers.
 fn ship(disk: &SimulatedDisk, server: &Server) -> Result<(), SpoolError> {
     let (mut spool, _) = open(disk)?;
-    let mut sender = server;
     let mut attempts = 0;
     loop {
         let next = spool
@@ -177,9 +212,9 @@ fn ship(disk: &SimulatedDisk, server: &Server) -> Result<(), SpoolError> {
             spool.persist("app.backend", &messages(&texts), (next + 3).into())?;
             continue;
         }
-        match spool.deliver(&mut sender)? {
+        match deliver(&mut spool, server)? {
             Delivery::Nothing => return Ok(()),
-            Delivery::Delivered { .. } => {}
+            Delivery::Delivered(_) => {}
             other => {
                 attempts += 1;
                 assert!(attempts < 50, "{other:?}");
@@ -280,8 +315,8 @@ fn a_server_that_is_away_gets_everything_in_order_later() {
             .persist("app.backend", &messages(&texts), n.into())
             .unwrap();
         assert!(matches!(
-            spool.deliver(&mut &server).unwrap(),
-            Delivery::Later { .. }
+            deliver(&mut spool, &server).unwrap(),
+            Delivery::Later
         ));
     }
     drop(spool);
@@ -290,18 +325,11 @@ fn a_server_that_is_away_gets_everything_in_order_later() {
     assert_eq!(spool.checkpoint(), Some(&3.into()));
     server.is_away.set(false);
     for pending in (0..4).rev() {
-        let delivery = spool.deliver(&mut &server).unwrap();
-        assert!(matches!(
-            delivery,
-            Delivery::Delivered {
-                accepted: 2,
-                rejected: 0,
-                ..
-            }
-        ));
+        let delivery = deliver(&mut spool, &server).unwrap();
+        assert_eq!(counts(delivery), (2, 0));
         assert_eq!(spool.pending(), pending);
     }
-    assert_eq!(spool.deliver(&mut &server).unwrap(), Delivery::Nothing);
+    assert_eq!(deliver(&mut spool, &server).unwrap(), Delivery::Nothing);
     assert_eq!(spool.pending_bytes(), 0);
     assert_eq!(server.stored.borrow().values().sum::<u32>(), 8);
 }
@@ -322,34 +350,28 @@ fn what_the_server_never_takes_is_kept_and_not_sent_again() {
     spool
         .persist("app.backend", &messages(&texts), 1.into())
         .unwrap();
-    match spool.deliver(&mut &server).unwrap() {
-        Delivery::Delivered {
-            accepted: 2,
-            rejected: 1,
-            first_reason: Some(reason),
-            ..
-        } => {
-            assert_eq!(reason, "too_old: hated");
-        }
-        other => panic!("{other:?}"),
-    }
+    let Delivery::Delivered(delivered) = deliver(&mut spool, &server).unwrap() else {
+        panic!("not delivered");
+    };
+    let reason = Some("too_old: hated".to_string());
+    assert_eq!(
+        (
+            delivered.accepted,
+            delivered.rejected,
+            delivered.first_reason
+        ),
+        (2, 1, reason)
+    );
     server.refuses.set(true);
     spool
         .persist("app.backend", &messages(&["x".to_string()]), 2.into())
         .unwrap();
-    let delivery = spool.deliver(&mut &server).unwrap();
-    assert!(matches!(
-        delivery,
-        Delivery::Delivered {
-            accepted: 0,
-            rejected: 1,
-            ..
-        }
-    ));
+    let delivery = deliver(&mut spool, &server).unwrap();
+    assert_eq!(counts(delivery), (0, 1));
     drop(spool);
     let (mut spool, report) = open(&disk.crash(0)).unwrap();
     assert_eq!(report.pending, 0);
-    assert_eq!(spool.deliver(&mut &server).unwrap(), Delivery::Nothing);
+    assert_eq!(deliver(&mut spool, &server).unwrap(), Delivery::Nothing);
     let kept = String::from_utf8(spool.rejected().unwrap()).unwrap();
     let kept: Vec<serde_json::Value> = kept
         .lines()
@@ -378,7 +400,7 @@ fn a_full_disk_loses_nothing() {
     assert_eq!(spool.checkpoint(), Some(&1.into()));
     disk.set_capacity_bytes(None);
     spool.persist("app.backend", &batch, 2.into()).unwrap();
-    while spool.deliver(&mut &server).unwrap() != Delivery::Nothing {}
+    while deliver(&mut spool, &server).unwrap() != Delivery::Nothing {}
     let expected = BTreeMap::from([("line 0".to_string(), 1), ("line 1".to_string(), 1)]);
     assert_eq!(*server.stored.borrow(), expected);
 }
@@ -400,7 +422,7 @@ fn the_spool_is_bounded() {
     assert_eq!(persisted, 2);
     assert!(spool.pending_bytes() <= 3_000);
     spool.bytes_max = 10;
-    while spool.deliver(&mut &Server::default()).unwrap() != Delivery::Nothing {}
+    while deliver(&mut spool, &Server::default()).unwrap() != Delivery::Nothing {}
     assert!(spool.has_room(&batch), "an empty spool takes any batch");
 }
 
@@ -509,4 +531,82 @@ fn redaction_is_before_the_spool() {
     ]]);
     let (_, body) = batch.parts().next().unwrap();
     assert!(!String::from_utf8_lossy(body).contains("hunter2"));
+}
+
+#[test]
+fn bodies_are_compressed_unless_that_is_in_vain_or_looks_like_a_bomb() {
+    let check = |body: &[u8], expected: Encoding| {
+        let (encoding, sent) = encode::compressed(body);
+        assert_eq!(encoding, expected, "{} bytes", body.len());
+        match encoding {
+            Encoding::Identity => assert_eq!(*sent, *body),
+            Encoding::Zstd => {
+                assert!(sent.len() < body.len());
+                assert_eq!(zstd::decode_all(&*sent).unwrap(), body);
+                // What the server allows, by its own limits.
+                assert!(body.len() <= 1 << 20 || body.len() <= 400 * sent.len());
+            }
+        }
+    };
+    let lines = |count: u64| -> Vec<u8> {
+        (0..count)
+            .flat_map(|n| format!("line {n} of {count}\n").into_bytes())
+            .collect()
+    };
+    check(&lines(10), Encoding::Identity);
+    check(&lines(1_000), Encoding::Zstd);
+    check(&lines(150_000), Encoding::Zstd);
+    check(&vec![b'x'; 4 << 10], Encoding::Zstd);
+    check(&vec![b'x'; 1 << 20], Encoding::Zstd);
+    check(&vec![b'x'; 4 << 20], Encoding::Identity);
+    let mut random = taffrail_testkit::Random::new(1);
+    let noise: Vec<u8> = (0..10_000).map(|_| random.next() as u8).collect();
+    check(&noise, Encoding::Identity);
+}
+
+#[test]
+fn the_bytes_of_a_key_never_change() {
+    let disk = disk();
+    let (mut spool, _) = open(&disk).unwrap();
+    let texts: Vec<String> = (0..1_000).map(|n| format!("line {n}")).collect();
+    spool
+        .persist("app.backend", &messages(&texts), 1.into())
+        .unwrap();
+    let first = spool.proceed().unwrap();
+    let Next::Send(_, part) = &first else {
+        panic!("{first:?}");
+    };
+    assert_eq!((part.encoding, part.records), (Encoding::Zstd, 1_000));
+    assert!(spool.pending_bytes() < 20_000, "{}", spool.pending_bytes());
+    drop(spool);
+    let (mut spool, _) = open(&disk.crash(0)).unwrap();
+    // Whether later batches are compressed is nothing to this one.
+    spool.compression = false;
+    assert_eq!(spool.proceed().unwrap(), first);
+    spool
+        .persist("app.backend", &messages(&texts), 2.into())
+        .unwrap();
+    assert_eq!(
+        counts(deliver(&mut spool, &Server::default()).unwrap()),
+        (1_000, 0)
+    );
+    let second = spool.proceed().unwrap();
+    assert!(matches!(second, Next::Send(_, part) if part.encoding == Encoding::Identity));
+}
+
+#[test]
+fn rejected_records_of_a_compressed_part_are_kept() {
+    let disk = disk();
+    let server = Server {
+        hates: Some("line 77 "),
+        ..Server::default()
+    };
+    let (mut spool, _) = open(&disk).unwrap();
+    let texts: Vec<String> = (0..1_000).map(|n| format!("line {n} end")).collect();
+    spool
+        .persist("app.backend", &messages(&texts), 1.into())
+        .unwrap();
+    assert_eq!(counts(deliver(&mut spool, &server).unwrap()), (999, 1));
+    let kept: serde_json::Value = serde_json::from_slice(&spool.rejected().unwrap()).unwrap();
+    assert_eq!(kept["record"]["message"], "line 77 end");
 }
