@@ -7,8 +7,8 @@
 //! - A failed flush changes nothing: its rows are taken by the next one. Its file may be listed by
 //!   an edit that reached the disk all the same, so it is removed only after a later edit
 //!   succeeded, in a log file that voids the failed one.
-//! - The log stays within twice the bound of the tails: where it grows past the bound, the tails
-//!   that pin its oldest files are flushed, however small they are.
+//! - The log stays within twice the bound of the tails, and within a number of files: where it
+//!   grows past either, the tails that pin its oldest files are flushed, however small they are.
 use crate::{
     bundle::{FAN_OUT, SEGMENTS_DIRECTORY, bundle_name, fan_out_directory, section_object},
     container::{self, Binding, ObjectId, STORE_TENANT},
@@ -19,7 +19,7 @@ use crate::{
     segment::encode_chunks,
     store_core::{Maintenance, MaintenanceError, State, StoreCore, count, rows_first_number},
     tail::TailChunk,
-    wal::is_no_space,
+    wal::{FILES_OF_REQUESTS_MAX, is_no_space},
 };
 use std::{collections::BTreeSet, io, path::Path, sync::Arc, sync::atomic::Ordering};
 use taffrail_model::{
@@ -38,6 +38,9 @@ pub struct FlushReport {
     /// Bytes of the file.
     pub bytes: u64,
 }
+
+/// Files of the log that need not be full: a start reads their headers, some 10 ms.
+const FILES_LONG: usize = 32;
 
 type Frozen = Vec<(PartitionKey, Vec<Arc<TailChunk>>)>;
 
@@ -121,16 +124,19 @@ impl StoreCore {
                 due.insert(key);
             }
         }
-        let is_log_long = log.wal.bytes() > bound as u64;
+        let files_long = self.wal_files_long();
+        let is_log_long = log.wal.bytes() > bound as u64 || log.wal.live().len() > files_long;
         if is_log_long || !due.is_empty() {
             // Until the rest of the log is short, what pins its oldest files goes too.
             let mut left = log.wal.bytes();
+            let mut files_left = log.wal.live().len();
             let flushed_through = |key: &PartitionKey| state.manifest.flushed_through(key);
             for file in log.wal.live() {
-                if left <= bound as u64 / 2 {
+                if left <= bound as u64 / 2 && files_left <= files_long / 2 {
                     break;
                 }
                 left = left.saturating_sub(file.bytes);
+                files_left -= 1;
                 let pinned = file.pins.iter();
                 due.extend(
                     pinned
@@ -363,7 +369,17 @@ impl StoreCore {
         };
         // Never more bytes of snapshots than of log; and none while the log has one file.
         let is_worth = since >= self.wal_file_bytes_max().max(maintenance.snapshot_bytes);
-        files > 1 && (is_worth || bytes > self.options.tails_bytes_max as u64 && since > 0)
+        let is_log_long =
+            bytes > self.options.tails_bytes_max as u64 || files > self.wal_files_long();
+        files > 1 && (is_worth || is_log_long && since > 0)
+    }
+
+    /// Files from which on the log is long, whatever their bytes: every start begins one, and a
+    /// store with few rows is started often before it has enough of them for a flush. A log that
+    /// is within its bytes has no more than the second part, of full ones.
+    fn wal_files_long(&self) -> usize {
+        let full = self.options.tails_bytes_max as u64 / self.wal_file_bytes_max();
+        (FILES_LONG + full as usize).min(FILES_OF_REQUESTS_MAX / 2)
     }
 
     /// Bytes from which on a log file is followed by the next: an eighth of the tails' bound, so

@@ -20,7 +20,10 @@ use crate::{
     read::ReadError,
     segment::{BlockCache, SectionReader},
     snapshot::{Fault, PartitionView, Snapshot},
-    wal::{FrameKind, IdempotencyRecord, NewFrame, PAYLOAD_BYTES_MAX, Payload, Wal, WalError},
+    wal::{
+        FILES_OF_REQUESTS_MAX, FrameKind, IdempotencyRecord, NewFrame, PAYLOAD_BYTES_MAX, Payload,
+        Wal, WalError,
+    },
 };
 use arc_swap::ArcSwap;
 use parking_lot::{Mutex, MutexGuard};
@@ -526,6 +529,10 @@ impl StoreCore {
         if !self.has_room_beside(group_bytes, prepared.memory_bytes) {
             return Err(CommitError::Overloaded);
         }
+        if log.wal.live().len() >= FILES_OF_REQUESTS_MAX {
+            self.is_maintenance_called.store(true, Ordering::Release);
+            return Err(self.refuse(WalError::TooManyFiles));
+        }
         log.wal
             .take_positions(prepared.rows)
             .ok_or_else(|| CommitError::Refusing {
@@ -556,9 +563,10 @@ impl StoreCore {
         *self.refusing.lock() = Some(reason.clone());
         match error {
             error if error.is_no_space() => CommitError::NoSpace,
-            WalError::Begin(_) | WalError::TooManyFiles | WalError::Keyring(_) => {
-                CommitError::Refusing { reason }
-            }
+            WalError::Begin(_)
+            | WalError::TooManyFiles
+            | WalError::NoFile
+            | WalError::Keyring(_) => CommitError::Refusing { reason },
             WalError::Append(_) | WalError::Sync(_) => CommitError::SyncFailed(error),
         }
     }
@@ -662,11 +670,14 @@ impl StoreCore {
             rows_first_number(&log.wal, &after)
         };
         let frame = NewFrame::without_rows(FrameKind::Edit, edit.encode());
+        let before = log.wal.bytes();
         if let Err(error) = log.wal.write_group(vec![frame], self.clock.now()) {
             count(&self.counters.sync_failures, 1);
             self.refuse(error.clone());
             return Err(MaintenanceError::Log(error));
         }
+        let written = log.wal.bytes().saturating_sub(before);
+        count(&self.counters.wal_bytes, written);
         *self.refusing.lock() = None;
         let mut state = self.state.lock();
         state.manifest.apply(&edit);

@@ -18,6 +18,8 @@ use taffrail_testkit::{
     disk::{Fault as DiskFault, OperationKind},
 };
 
+mod long_lives;
+
 const DIRECTORY: &str = "/data";
 const TODAY: i64 = 20_457;
 

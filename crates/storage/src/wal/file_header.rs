@@ -11,9 +11,10 @@ use taffrail_model::position::Position;
 
 /// A copy of the header fills whole pages.
 const PAGE_BYTES: usize = 4_096;
-/// Live files of the log: a file has 16 MiB, so a log with more has failed to sync for long.
-pub(crate) const CHAIN_MAX: usize = 1_000;
-/// Pages that the longest chain needs.
+/// Live files of the log: what 15 pages list. Requests get no further than
+/// [`super::FILES_OF_REQUESTS_MAX`]; the rest is for starts, and for the edits that let files go.
+pub(crate) const CHAIN_MAX: usize = 1_200;
+/// Pages that the longest chain needs, of the largest numbers.
 const PAGES_MAX: usize = 15;
 const PREFIX_BYTES: usize = 16;
 const MAGIC: [u8; 4] = *b"TFWL";

@@ -51,6 +51,10 @@ pub(crate) const WAL_DIRECTORY: &str = "wal";
 /// room for what compression and sealing add.
 pub(crate) const PAYLOAD_BYTES_MAX: usize = 1 << 30;
 
+/// Live files from which on the log takes no requests: each start, and each failure of the disk,
+/// begins a file, so what is above is left to those and to the edits of flushes.
+pub(crate) const FILES_OF_REQUESTS_MAX: usize = 900;
+
 /// Name of a log file within the data directory.
 pub(crate) fn file_name(number: u64) -> String {
     format!("{WAL_DIRECTORY}/{number:016x}.wal")
@@ -80,8 +84,11 @@ pub enum WalError {
     #[error("cannot get a data key")]
     Keyring(#[source] Arc<KeyringError>),
     /// The log has too many files that cannot be dropped yet.
-    #[error("the log has {CHAIN_MAX} files that are still needed")]
+    #[error("the log has too many files that are still needed")]
     TooManyFiles,
+    /// There is no file to write to.
+    #[error("the log has no file that is written")]
+    NoFile,
 }
 
 impl WalError {
@@ -94,7 +101,7 @@ impl WalError {
                 KeyringError::Io { source, .. } => return is_no_space(source),
                 _ => return false,
             },
-            WalError::TooManyFiles => return false,
+            WalError::TooManyFiles | WalError::NoFile => return false,
         };
         is_no_space(source)
     }
@@ -338,9 +345,7 @@ impl Wal {
     ) -> Result<(), WalError> {
         self.make_writable(now)?;
         let written = self.append(&frames, now)?;
-        let Some(current) = &self.current else {
-            return Ok(());
-        };
+        let current = self.current.as_ref().ok_or(WalError::NoFile)?;
         if let Err(error) = current.file.sync() {
             self.abandon();
             return Err(WalError::Sync(Arc::new(error)));
@@ -433,9 +438,7 @@ impl Wal {
 
     /// Appends frames without a sync; returns the last sequence number.
     fn append(&mut self, frames: &[NewFrame], now: Timestamp) -> Result<u64, WalError> {
-        let Some(current) = &self.current else {
-            return Ok(self.durable_sequence);
-        };
+        let current = self.current.as_ref().ok_or(WalError::NoFile)?;
         let offset = self.live.back().map_or(0, |file| file.bytes);
         let mut buffer = std::mem::take(&mut self.buffer);
         buffer.clear();
@@ -563,12 +566,9 @@ impl Wal {
         let frames_offset = bytes.len() as u64;
         self.seal(&self.pending, &identity, frames_offset, now, &mut bytes)?;
         let path = self.options.root.join(file_name(number));
-        // Whatever comes of it, a file of this number may be there from here on.
-        self.void.push(number);
         let file = self
-            .create(&path, &bytes)
+            .create(number, &path, &bytes)
             .map_err(|error| WalError::Begin(Arc::new(error)))?;
-        self.void.pop();
         self.live.push_back(LiveFile {
             number,
             bytes: bytes.len() as u64,
@@ -593,8 +593,8 @@ impl Wal {
         Ok(())
     }
 
-    fn create(&self, path: &Path, bytes: &[u8]) -> io::Result<Arc<dyn File>> {
-        let files = &self.options.files;
+    fn create(&mut self, number: u64, path: &Path, bytes: &[u8]) -> io::Result<Arc<dyn File>> {
+        let files = self.options.files.clone();
         let temporary = path.with_extension("new");
         let write = || {
             // A start that was interrupted may have left one.
@@ -611,8 +611,13 @@ impl Wal {
             // The fault that is reported is the first one; a leftover is removed at the start.
             let _ = files.remove(&temporary);
         })?;
-        files.rename(&temporary, path)?;
-        files.sync_directory(&self.options.root.join(WAL_DIRECTORY))?;
+        let directory = self.options.root.join(WAL_DIRECTORY);
+        let named = files.rename(&temporary, path);
+        if let Err(error) = named.and_then(|()| files.sync_directory(&directory)) {
+            // A file of this number may be there from here on.
+            self.void.push(number);
+            return Err(error);
+        }
         Ok(file)
     }
 }
