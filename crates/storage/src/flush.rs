@@ -7,17 +7,22 @@
 //! - A failed flush changes nothing: its rows are taken by the next one. Its file may be listed by
 //!   an edit that reached the disk all the same, so it is removed only after a later edit
 //!   succeeded, in a log file that voids the failed one.
-//! - The log stays within twice the bound of the tails, and within a number of files: where it
-//!   grows past either, the tails that pin its oldest files are flushed, however small they are.
+//! - A partition that cannot be encoded is left out of a flush, is named in the status, and is tried
+//!   again later: it does not hold up the others.
+//! - The log stays within twice the bound of the tails: where it grows past the bound, the tails
+//!   that pin its oldest files are flushed, however small they are.
 use crate::{
     bundle::{FAN_OUT, SEGMENTS_DIRECTORY, bundle_name, fan_out_directory, section_object},
     container::{self, Binding, ObjectId, STORE_TENANT},
     manifest::{
         BundleMeta, Edit, MANIFEST_DIRECTORY, ManifestSnapshot, SectionMeta, snapshot_name,
     },
+    partition::ColumnUnion,
     read::{Extent, RowSource},
-    segment::encode_chunks,
-    store_core::{Maintenance, MaintenanceError, State, StoreCore, count, rows_first_number},
+    segment::{EncodeError, encode_chunks},
+    store_core::{
+        Maintenance, MaintenanceError, State, StoreCore, Unencodable, count, rows_first_number,
+    },
     tail::TailChunk,
     wal::{FILES_OF_REQUESTS_MAX, is_no_space},
 };
@@ -26,7 +31,12 @@ use taffrail_model::{
     files::File,
     limits::{SEGMENT_ROWS_MAX, TAIL_ROWS_MAX},
     position::{PartitionKey, Position},
+    time::{NS_PER_S, Timestamp},
 };
+
+/// How long a partition that could not be encoded is not tried, in seconds: encoding it costs much,
+/// and only a failure of the compressor can pass.
+const UNENCODABLE_RETRY_S: i64 = 60;
 
 /// What a flush wrote.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -37,12 +47,15 @@ pub struct FlushReport {
     pub sections: usize,
     /// Bytes of the file.
     pub bytes: u64,
+    /// Partitions that could not be encoded; [`crate::store_core::StoreStatus`] says why.
+    pub left_out: usize,
 }
 
 /// Files of the log that need not be full: a start reads their headers, some 10 ms.
 const FILES_LONG: usize = 32;
 
 type Frozen = Vec<(PartitionKey, Vec<Arc<TailChunk>>)>;
+type LeftOut = Vec<(PartitionKey, EncodeError)>;
 
 fn failed(action: &'static str) -> impl Fn(io::Error) -> MaintenanceError {
     move |source| MaintenanceError::Io { action, source }
@@ -98,8 +111,13 @@ impl StoreCore {
         let is_room_wanted = self.is_room_wanted.load(Ordering::Acquire);
         let log = self.log.lock();
         let state = self.state.lock();
+        let now = self.clock.now();
+        let is_tried = |key: &PartitionKey| {
+            let unencodable = state.unencodable.get(key);
+            unencodable.is_none_or(|unencodable| unencodable.retried_from <= now)
+        };
         let filled = || {
-            let unflushed = state.unflushed.iter();
+            let unflushed = state.unflushed.iter().filter(|key| is_tried(key));
             unflushed.filter_map(|key| Some((key, state.partitions.get(key)?)))
         };
         let mut due: BTreeSet<_> = filled()
@@ -145,7 +163,7 @@ impl StoreCore {
                 );
             }
         }
-        due.retain(|key| state.unflushed.contains(key));
+        due.retain(|key| state.unflushed.contains(key) && is_tried(key));
         due
     }
 
@@ -154,7 +172,7 @@ impl StoreCore {
         keys: BTreeSet<PartitionKey>,
     ) -> Result<FlushReport, MaintenanceError> {
         let mut maintenance = self.maintenance.lock();
-        let frozen: Frozen = {
+        let mut frozen: Frozen = {
             let mut state = self.state.lock();
             keys.iter()
                 .filter_map(|key| Some((*key, state.partitions.get_mut(key)?.freeze())))
@@ -165,10 +183,14 @@ impl StoreCore {
             self.is_room_wanted.store(false, Ordering::Release);
             return Ok(FlushReport::default());
         }
-        let result = self.flush_frozen(&mut maintenance, &frozen);
+        let result = self.flush_frozen(&mut maintenance, &mut frozen);
         match &result {
             Ok(report) => {
-                count(&self.counters.flushes, 1);
+                count(&self.counters.flushes, u64::from(report.sections > 0));
+                count(
+                    &self.counters.flush_failures,
+                    u64::from(report.left_out > 0),
+                );
                 count(&self.counters.segment_bytes, report.bytes);
                 self.is_room_wanted.store(false, Ordering::Release);
                 self.drop_log(&maintenance)?;
@@ -181,10 +203,11 @@ impl StoreCore {
     fn flush_frozen(
         &self,
         maintenance: &mut Maintenance,
-        frozen: &Frozen,
+        frozen: &mut Frozen,
     ) -> Result<FlushReport, MaintenanceError> {
         let number = maintenance.take_bundle_number();
-        let bundle = self.write_bundle(maintenance, number, frozen)?;
+        let (bundle, left_out) = self.write_bundle(maintenance, number, frozen)?;
+        let left_out = self.leave_out(left_out, frozen);
         let report = FlushReport {
             rows: bundle
                 .sections
@@ -193,7 +216,12 @@ impl StoreCore {
                 .sum(),
             sections: bundle.sections.len(),
             bytes: bundle.bytes,
+            left_out,
         };
+        if bundle.sections.is_empty() {
+            return Ok(report);
+        }
+        let frozen = &*frozen;
         let edit = Edit {
             flushed_through: frozen
                 .iter()
@@ -209,6 +237,22 @@ impl StoreCore {
         }
         self.remove_orphans(maintenance);
         Ok(report)
+    }
+
+    /// Notes the partitions that could not be encoded and takes them out of the flush; how many.
+    fn leave_out(&self, left_out: LeftOut, frozen: &mut Frozen) -> usize {
+        let now = self.clock.now();
+        let mut state = self.state.lock();
+        let count = left_out.len();
+        for (key, error) in left_out {
+            frozen.retain(|(frozen_key, _)| *frozen_key != key);
+            let unencodable = Unencodable {
+                detail: error.to_string(),
+                retried_from: Timestamp(now.0 + UNENCODABLE_RETRY_S * NS_PER_S),
+            };
+            state.unencodable.insert(key, unencodable);
+        }
+        count
     }
 
     /// Sections take the place of the chunks that they were made from.
@@ -229,19 +273,26 @@ impl StoreCore {
         frozen.iter().map(|(key, _)| *key).collect()
     }
 
-    /// Writes a bundle and makes it durable under its name.
+    /// Writes a bundle and makes it durable under its name; a bundle without sections leaves no
+    /// file.
     fn write_bundle(
         &self,
         maintenance: &mut Maintenance,
         number: u64,
         frozen: &Frozen,
-    ) -> Result<BundleMeta, MaintenanceError> {
+    ) -> Result<(BundleMeta, LeftOut), MaintenanceError> {
         self.make_fan_out(maintenance, number)
             .map_err(failed("make a directory for segments"))?;
         let path = self.options.directory.join(bundle_name(number));
         let temporary = path.with_extension("new");
         let written = self.write_sections(number, &temporary, frozen);
-        let written = written.and_then(|bundle| {
+        let written = written.and_then(|(bundle, left_out)| {
+            if bundle.sections.is_empty() {
+                self.files
+                    .remove(&temporary)
+                    .map_err(failed("remove a segment file"))?;
+                return Ok((bundle, left_out));
+            }
             self.files
                 .rename(&temporary, &path)
                 .map_err(failed("name a segment file"))?;
@@ -249,7 +300,7 @@ impl StoreCore {
             self.files
                 .sync_directory(directory)
                 .map_err(failed("make the name of a segment file durable"))?;
-            Ok(bundle)
+            Ok((bundle, left_out))
         });
         written.inspect_err(|_| {
             // The fault that is reported is the first one; leftovers are removed at the start.
@@ -277,7 +328,7 @@ impl StoreCore {
         number: u64,
         temporary: &Path,
         frozen: &Frozen,
-    ) -> Result<BundleMeta, MaintenanceError> {
+    ) -> Result<(BundleMeta, LeftOut), MaintenanceError> {
         let file = self
             .files
             .create(temporary)
@@ -290,13 +341,20 @@ impl StoreCore {
             bytes: 0,
             sections: Vec::new(),
         };
+        let mut left_out = Vec::new();
         for (key, chunks) in frozen {
-            for part in section_parts(chunks) {
-                self.write_section(&*file, &mut bundle, *key, part)?;
+            // All of a partition or nothing: what is flushed through is one position.
+            match encode_sections(chunks) {
+                Ok(sections) => {
+                    for (extent, plain) in sections {
+                        self.write_section(&*file, &mut bundle, *key, extent, plain)?;
+                    }
+                }
+                Err(error) => left_out.push((*key, error)),
             }
         }
         file.sync().map_err(failed("sync a segment file"))?;
-        Ok(bundle)
+        Ok((bundle, left_out))
     }
 
     fn write_section(
@@ -304,9 +362,9 @@ impl StoreCore {
         file: &dyn File,
         bundle: &mut BundleMeta,
         key: PartitionKey,
-        chunks: &[Arc<TailChunk>],
+        extent: Extent,
+        plain: Vec<u8>,
     ) -> Result<(), MaintenanceError> {
-        let plain = encode_chunks(chunks).map_err(MaintenanceError::Encode)?;
         let index = bundle.sections.len() as u32;
         let binding = Binding {
             object: section_object(bundle.object, index),
@@ -329,7 +387,7 @@ impl StoreCore {
             index,
             offset: bundle.bytes,
             bytes: sealed.len() as u64,
-            extent: extent(chunks),
+            extent,
         });
         bundle.bytes += sealed.len() as u64;
         Ok(())
@@ -525,17 +583,30 @@ impl Maintenance {
     }
 }
 
+/// The sections of a partition, with what they hold.
+fn encode_sections(chunks: &[Arc<TailChunk>]) -> Result<Vec<(Extent, Vec<u8>)>, EncodeError> {
+    section_parts(chunks)
+        .into_iter()
+        .map(|part| Ok((extent(part), encode_chunks(part)?)))
+        .collect()
+}
+
 /// Chunks in groups that fit into one section each.
 fn section_parts(chunks: &[Arc<TailChunk>]) -> Vec<&[Arc<TailChunk>]> {
     let mut parts = Vec::new();
     let mut start = 0;
     let mut rows = 0;
+    let mut columns = ColumnUnion::default();
     for (at, chunk) in chunks.iter().enumerate() {
         let more = chunk.extent().rows as usize;
-        if rows + more > SEGMENT_ROWS_MAX && at > start {
+        let do_columns_fit = columns.take(chunk);
+        if (rows + more > SEGMENT_ROWS_MAX || !do_columns_fit) && at > start {
             parts.push(&chunks[start..at]);
             start = at;
             rows = 0;
+            columns = ColumnUnion::default();
+            // A chunk that does not fit alone fails where it is encoded.
+            columns.take(chunk);
         }
         rows += more;
     }

@@ -3,12 +3,16 @@
 //! Invariants
 //! - Every row is in exactly one of: a section, a chunk that is being flushed, a chunk of the tail.
 //! - A tail of n rows has O(log n) chunks: eight neighbours of one size become one of the next.
-//!   So a row is copied about log8(n) times, and never into a chunk past [`CHUNK_ROWS_MAX`].
+//!   So a row is copied about log8(n) times, and never into a chunk past [`CHUNK_ROWS_MAX`] rows
+//!   or [`COLUMNS_MAX`] columns: a chunk that no section can hold could never be flushed.
 use crate::{
-    bundle::section_name, manifest::SectionMeta, read::RowSource, segment::SectionReader,
-    snapshot::PartitionView, tail::TailChunk,
+    bundle::section_name, manifest::SectionMeta, read::RowSource, segment::COLUMNS_MAX,
+    segment::SectionReader, snapshot::PartitionView, tail::TailChunk,
 };
-use std::{collections::HashMap, sync::Arc};
+use std::{
+    collections::{HashMap, HashSet},
+    sync::Arc,
+};
 use taffrail_model::{
     column::ColumnSet,
     position::{PartitionKey, Position},
@@ -66,7 +70,10 @@ impl Partition {
             let alike = alike.take_while(|chunk| size_class(chunk) <= size).count();
             let first = self.tail.len() - alike;
             let merged_rows: usize = self.tail[first..].iter().map(|chunk| rows(chunk)).sum();
-            if alike < MERGE_FAN_IN || merged_rows > CHUNK_ROWS_MAX {
+            if alike < MERGE_FAN_IN
+                || merged_rows > CHUNK_ROWS_MAX
+                || !do_columns_fit(&self.tail[first..])
+            {
                 return;
             }
             let merged = merged(&self.tail.split_off(first));
@@ -130,6 +137,30 @@ fn rows(chunk: &TailChunk) -> usize {
 
 fn bytes(chunks: &[Arc<TailChunk>]) -> usize {
     chunks.iter().map(|chunk| chunk.memory_bytes()).sum()
+}
+
+/// Whether one section, or chunk, can have the columns of all.
+fn do_columns_fit(chunks: &[Arc<TailChunk>]) -> bool {
+    let mut columns = ColumnUnion::default();
+    chunks.iter().all(|chunk| columns.take(chunk))
+}
+
+/// The names of the columns of some chunks, as long as a section can have them all.
+#[derive(Default)]
+pub(crate) struct ColumnUnion<'a> {
+    names: HashSet<&'a str>,
+}
+
+impl<'a> ColumnUnion<'a> {
+    /// Adds the columns of a chunk; `false`, and some of them are missing, if they are too many.
+    pub(crate) fn take(&mut self, chunk: &'a TailChunk) -> bool {
+        for (name, _) in chunk.columns() {
+            if self.names.insert(name) && self.names.len() > COLUMNS_MAX {
+                return false;
+            }
+        }
+        true
+    }
 }
 
 /// 0 for up to 7 rows, 1 for up to 63, and so on.
@@ -255,6 +286,31 @@ mod tests {
         assert_eq!(grown as usize, partition.unflushed_bytes());
         let end = 5 + CHUNK_ROWS_MAX as u64 * 2 + 10;
         assert_eq!(rows_of(&partition), expected(5..end));
+    }
+
+    #[test]
+    fn chunks_are_not_merged_past_the_columns_of_a_section() {
+        let mut partition = Partition::default();
+        let names_each = COLUMNS_MAX / 4;
+        for first in 1..=20 {
+            let mut columns = ColumnSet::default();
+            for name in 0..names_each {
+                columns
+                    .get_or_create(&format!("{first} {name}"))
+                    .push(0, Kind::String, "x");
+            }
+            columns.set_rows(1);
+            partition.push(vec![7], Position(first), columns);
+        }
+        assert_eq!(partition.unflushed_rows(), 20);
+        let columns = |chunk: &Arc<TailChunk>| chunk.columns().count();
+        let all: usize = partition.chunks().map(columns).sum();
+        assert_eq!(all, 20 * names_each);
+        assert!(
+            partition
+                .chunks()
+                .all(|chunk| columns(chunk) <= COLUMNS_MAX)
+        );
     }
 
     #[test]

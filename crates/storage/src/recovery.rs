@@ -483,6 +483,7 @@ impl Replay {
                 bundles: HashMap::new(),
                 partitions: HashMap::new(),
                 unflushed: HashSet::new(),
+                unencodable: HashMap::new(),
                 views: imbl::OrdMap::new(),
                 watermark: Position::ZERO,
                 faults: Vec::new(),

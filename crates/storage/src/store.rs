@@ -197,9 +197,10 @@ impl Store {
     #[must_use]
     pub fn status(&self) -> StoreStatus {
         let failure = self.handle.shared.maintenance.lock().failure.clone();
+        let status = self.handle.shared.core.status();
         StoreStatus {
-            maintenance_failure: failure,
-            ..self.handle.shared.core.status()
+            maintenance_failure: failure.or(status.maintenance_failure),
+            ..status
         }
     }
 

@@ -44,6 +44,7 @@ use taffrail_model::{
     position::{PartitionKey, Position},
     stream::StreamCatalogue,
     tenant::TenantNumber,
+    time::Timestamp,
 };
 use taffrail_pipeline::clean::CleanBatch;
 
@@ -157,9 +158,6 @@ pub enum MaintenanceError {
     /// The edit could not be made durable.
     #[error("cannot log a manifest edit")]
     Log(#[source] WalError),
-    /// A section could not be encoded.
-    #[error("cannot encode a section")]
-    Encode(#[source] crate::segment::EncodeError),
     /// There is no data key.
     #[error("cannot get a data key")]
     Keyring(#[source] crate::keys::KeyringError),
@@ -254,11 +252,20 @@ pub(crate) struct State {
     pub(crate) partitions: HashMap<PartitionKey, Partition>,
     /// The partitions that have rows in no section: few among many.
     pub(crate) unflushed: HashSet<PartitionKey>,
+    /// The partitions of those that the last flush left out, and why.
+    pub(crate) unencodable: HashMap<PartitionKey, Unencodable>,
     pub(crate) views: imbl::OrdMap<PartitionKey, Arc<PartitionView>>,
     pub(crate) watermark: Position,
     /// Faults that were found since the start; losses are in the manifest.
     pub(crate) faults: Vec<Fault>,
     pub(crate) all_faults: Arc<Vec<Fault>>,
+}
+
+/// Why a partition was left out of a flush. Its rows stay in the tail and in the log.
+pub(crate) struct Unencodable {
+    pub(crate) detail: String,
+    /// When it is tried again.
+    pub(crate) retried_from: Timestamp,
 }
 
 /// What one maintenance task at a time works with.
@@ -634,6 +641,7 @@ impl StoreCore {
             let partition = state.partitions.get(&key);
             if partition.is_none_or(|partition| partition.unflushed_bytes() == 0) {
                 state.unflushed.remove(&key);
+                state.unencodable.remove(&key);
             }
             match state.partitions.get(&key) {
                 Some(partition) if !partition.is_empty() => {
@@ -862,6 +870,7 @@ impl StoreCore {
             status.segments_bytes += bundle.bytes;
         }
         status.faults = state.all_faults.to_vec();
+        status.maintenance_failure = state.unencodable_failure();
         status
     }
 
@@ -905,6 +914,19 @@ pub(crate) struct CoreParts {
 }
 
 impl State {
+    /// Names a partition that cannot be flushed, if there is one.
+    fn unencodable_failure(&self) -> Option<String> {
+        let (key, unencodable) = self.unencodable.iter().min_by_key(|(key, _)| **key)?;
+        Some(format!(
+            "cannot encode tenant {}, stream {}, {}: {}; partitions left out of flushes: {}",
+            key.tenant.0,
+            key.stream.0,
+            key.day,
+            unencodable.detail,
+            self.unencodable.len()
+        ))
+    }
+
     pub(crate) fn refresh_faults(&mut self) {
         let all = self.manifest.losses.iter().chain(&self.faults);
         self.all_faults = Arc::new(all.cloned().collect());

@@ -722,3 +722,70 @@ fn a_request_larger_than_all_tails_comes_in_when_they_are_empty() {
     send_one(&core, "next", key(1, 0), 1);
     assert_eq!(rows(&core).len(), 20_001);
 }
+
+/// One row with many columns of its own.
+fn wide_part(key: PartitionKey, name: &str, columns: usize) -> Part {
+    let mut part = part(key, name, 1);
+    for column in 0..columns {
+        part.columns
+            .get_or_create(&format!("{name}.{column}"))
+            .push(0, Kind::String, "x");
+    }
+    part
+}
+
+#[test]
+fn a_tail_with_more_columns_than_a_section_is_cut_into_sections() {
+    let world = World::new();
+    let (core, _) = world.open();
+    for name in ["a", "b", "c"] {
+        let parts = vec![wide_part(key(1, 0), name, 7_000)];
+        let prepared = core.prepare_parts(TenantNumber(1), parts, None).unwrap();
+        assert!(core.commit_prepared(vec![prepared])[0].is_ok());
+    }
+    send_one(&core, "other", key(2, 0), 2);
+    let all = rows(&core);
+    let report = core.flush().unwrap();
+    assert_eq!((report.rows, report.sections, report.left_out), (5, 3, 0));
+    assert_eq!(rows(&core), all);
+    let (core, report) = world.crash().open();
+    assert_eq!((report.faults, report.rows_replayed), (vec![], 0));
+    assert_eq!(rows(&core), all);
+}
+
+#[test]
+fn a_partition_that_cannot_be_encoded_does_not_hold_up_the_others() {
+    let world = World::new();
+    let (core, _) = world.open();
+    let parts = vec![wide_part(key(1, 0), "wide", 17_000)];
+    let prepared = core.prepare_parts(TenantNumber(1), parts, None).unwrap();
+    assert!(core.commit_prepared(vec![prepared])[0].is_ok());
+    // Alone, it leaves nothing behind.
+    let report = core.flush().unwrap();
+    assert_eq!((report.sections, report.left_out), (0, 1));
+    assert_eq!(world.files_of(SEGMENTS_DIRECTORY), Vec::<PathBuf>::new());
+    send_one(&core, "other", key(2, 0), 2);
+    let all = rows(&core);
+    let check = |core: &StoreCore| {
+        let report = core.flush().unwrap();
+        assert_eq!((report.rows, report.sections, report.left_out), (2, 1, 1));
+        assert_eq!(rows(core).len(), all.len());
+        let status = core.status();
+        assert_eq!(status.tails_rows, 1);
+        let failure = status.maintenance_failure.unwrap();
+        assert!(
+            failure.contains("tenant 1, stream 3, 2026-01-04"),
+            "{failure}"
+        );
+        assert_eq!(status.faults, vec![], "its rows are in the tail");
+    };
+    check(&core);
+    assert_eq!(rows(&core), all);
+    let (core, report) = world.crash().open();
+    assert_eq!((report.faults, report.rows_replayed), (vec![], 1));
+    assert_eq!(rows(&core), all);
+    send_one(&core, "more", key(2, 0), 2);
+    let report = core.flush().unwrap();
+    assert_eq!((report.rows, report.sections, report.left_out), (2, 1, 1));
+    assert_eq!(rows(&core).len(), 5);
+}

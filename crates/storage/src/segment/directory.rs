@@ -26,7 +26,7 @@ pub(super) const VERSION: u16 = 1;
 /// Bytes of the footer.
 pub(super) const FOOTER_BYTES: usize = 24;
 /// Columns of one section: attribute columns are bounded far below, this bounds a reader.
-pub(super) const COLUMNS_MAX: usize = 16_384;
+pub(crate) const COLUMNS_MAX: usize = 16_384;
 /// Bytes of a directory before compression: a full section of [`COLUMNS_MAX`] columns with long
 /// names fits; this bounds what a reader allocates.
 pub(super) const DIRECTORY_BYTES_MAX: usize = 64 << 20;

@@ -29,6 +29,7 @@ mod text;
 mod wire;
 
 pub use cache::{BLOCK_CACHE_BYTES, BlockCache};
+pub(crate) use directory::COLUMNS_MAX;
 pub use reader::{SectionReader, decode_all};
 
 #[cfg(doc)]
