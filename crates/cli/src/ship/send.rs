@@ -34,9 +34,13 @@ struct Taken {
     rejected: Vec<Reject>,
 }
 
+/// Beginning of the kind of every problem that Taffrail itself answers.
+const OWN_PROBLEM: &str = "urn:taffrail:problem:";
+
 #[derive(Default, Deserialize)]
 #[serde(default)]
 struct Problem {
+    r#type: String,
     title: String,
     detail: String,
 }
@@ -136,6 +140,7 @@ fn outcome(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Outcome 
         };
     }
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
+    let is_own = problem.r#type.starts_with(OWN_PROBLEM);
     let detail = [problem.detail, problem.title]
         .into_iter()
         .find(|text| !text.is_empty());
@@ -155,7 +160,9 @@ fn outcome(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Outcome 
         | StatusCode::CONFLICT
         | StatusCode::TOO_EARLY
         | StatusCode::TOO_MANY_REQUESTS => Outcome::Later { after, reason },
-        status if status.is_client_error() => Outcome::Refused { reason },
+        status if status.is_client_error() && is_own => Outcome::Refused { reason },
+        // A fault of the server, or something before it that takes no such body, such as a proxy
+        // with a limit of its own: a person may change that, and the records must be there then.
         _ => Outcome::Later { after, reason },
     }
 }
@@ -186,11 +193,19 @@ mod tests {
             assert!(is_later(status), "{status}");
         }
         assert!(matches!(answer(200, "<html>"), Outcome::Later { .. }));
+        let own = r#"{"type":"urn:taffrail:problem:too-large","title":"no"}"#;
         for status in [400, 413, 415, 422] {
             assert!(
-                matches!(answer(status, "{}"), Outcome::Refused { .. }),
+                matches!(answer(status, own), Outcome::Refused { .. }),
                 "{status}"
             );
+            // What a proxy refuses is not lost.
+            for foreign in ["<html>", "{}", r#"{"type":"about:blank"}"#] {
+                assert!(
+                    matches!(answer(status, foreign), Outcome::Later { .. }),
+                    "{status}"
+                );
+            }
         }
         for status in [401, 403] {
             let outcome = answer(status, r#"{"title":"no"}"#);

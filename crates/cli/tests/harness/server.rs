@@ -152,6 +152,14 @@ impl Server {
         self.child.wait().unwrap();
     }
 
+    /// SIGKILL, and a new start in its place.
+    #[track_caller]
+    pub fn kill_and_restart(&mut self, start: &Start) {
+        self.child.kill().unwrap();
+        self.child.wait().unwrap();
+        *self = Server::start(start);
+    }
+
     /// SIGTERM and a clean end; what the server has said.
     #[track_caller]
     pub fn stop(mut self) -> String {
