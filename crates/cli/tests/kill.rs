@@ -439,8 +439,9 @@ fn run(rounds: u64) -> Result<Vec<String>> {
             totals.records
         ));
     }
+    let segments = segments_below(&path.join("data"))?;
     println!(
-        "seed {seed}: {rounds} kills, {} requests acknowledged under load, {} repeated after, \
+        "seed {seed}: {rounds} kills, {segments} segment files, {} requests acknowledged under load, {} repeated after, \
          {} records, longest restart {:?}, {} violations",
         totals.acknowledged,
         totals.repeated,
@@ -449,6 +450,20 @@ fn run(rounds: u64) -> Result<Vec<String>> {
         violations.len()
     );
     Ok(violations)
+}
+
+/// How many segment files there are: whether flushes ran while the server was killed.
+fn segments_below(directory: &Path) -> Result<usize> {
+    let mut files = 0;
+    for entry in std::fs::read_dir(directory)? {
+        let path = entry?.path();
+        if path.is_dir() {
+            files += segments_below(&path)?;
+        } else if path.extension().is_some_and(|end| end == "bundle") {
+            files += 1;
+        }
+    }
+    Ok(files)
 }
 
 #[cfg(not(feature = "harness-early-acknowledgement"))]
