@@ -31,10 +31,10 @@ mod file;
 pub use encode::{Bodies, Encoding};
 
 use crate::options::{OpenError, default_key_file};
+use encode::Request;
 use file::{Place, SealedFiles};
 use serde::{Deserialize, Serialize};
 use std::{
-    borrow::Cow,
     collections::VecDeque,
     io,
     path::{Path, PathBuf},
@@ -461,34 +461,30 @@ impl Spool {
             return Err(SpoolError::Closed);
         }
         let number = self.last_number() + 1;
-        let bodies: Vec<_> = bodies
+        let requests: Vec<Request<'_>> = bodies
             .parts()
-            .map(|(records, body)| match self.compression {
-                true => (records, encode::compressed(body)),
-                false => (records, (Encoding::Identity, body.into())),
-            })
+            .map(|(records, body)| Request::new(records, body, self.compression))
             .collect();
-        let part =
-            |(index, (records, (encoding, body))): (u32, &(u32, (Encoding, Cow<'_, [u8]>)))| {
-                PartHeader {
-                    key: format!("ship-{}-{number}-{index}", self.state.shipper),
-                    records: *records,
-                    bytes: body.len(),
-                    encoding: *encoding,
-                }
-            };
+        let parts = (0..).zip(&requests);
         let header = BatchHeader {
             version: 1,
             stream: stream.to_string(),
             persisted: self.clock.now().to_rfc3339(),
             checkpoint,
-            parts: (0..).zip(&bodies).map(part).collect(),
+            parts: parts
+                .map(|(index, request): (u32, _)| PartHeader {
+                    key: format!("ship-{}-{number}-{index}", self.state.shipper),
+                    records: request.records,
+                    bytes: request.body.len(),
+                    encoding: request.encoding,
+                })
+                .collect(),
         };
         let place = Place::Batch(number);
         let mut plain = self.sealed.encode(place, &header)?;
         plain.push(b'\n');
-        for (_, (_, body)) in &bodies {
-            plain.extend_from_slice(body);
+        for request in &requests {
+            plain.extend_from_slice(&request.body);
         }
         let written = self.sealed.create(place, &plain, self.clock.now());
         // A name that may or may not be there must not be written again.

@@ -57,22 +57,37 @@ impl Part {
     }
 }
 
-/// The body compressed, if that makes it smaller and the server does not take it for a bomb.
-pub(super) fn compressed(body: &[u8]) -> (Encoding, Cow<'_, [u8]>) {
-    let plain = (Encoding::Identity, Cow::Borrowed(body));
-    if body.len() < COMPRESSED_BYTES_MIN {
-        return plain;
+/// A body as it is sent.
+pub(super) struct Request<'a> {
+    pub(super) records: u32,
+    pub(super) encoding: Encoding,
+    pub(super) body: Cow<'a, [u8]>,
+}
+
+impl<'a> Request<'a> {
+    /// Compressed, if that is wanted, makes it smaller, and is no bomb to the server.
+    pub(super) fn new(records: u32, body: &'a [u8], compression: bool) -> Request<'a> {
+        let packed = (compression && body.len() >= COMPRESSED_BYTES_MIN)
+            // It fails only where memory does, and the body is as good as it is.
+            .then(|| zstd::bulk::compress(body, ZSTD_LEVEL).ok())
+            .flatten()
+            .filter(|packed| packed.len() < body.len() && !is_bomb(body.len(), packed.len()));
+        let (encoding, body) = match packed {
+            Some(packed) => (Encoding::Zstd, Cow::Owned(packed)),
+            None => (Encoding::Identity, Cow::Borrowed(body)),
+        };
+        Request {
+            records,
+            encoding,
+            body,
+        }
     }
-    // It fails only where memory does, and the body is as good as it is.
-    let Ok(packed) = zstd::bulk::compress(body, ZSTD_LEVEL) else {
-        return plain;
-    };
-    let expanded_bytes_max = packed.len().saturating_mul(DECOMPRESSION_RATIO_MAX);
-    let is_bomb = body.len() > expanded_bytes_max.max(DECOMPRESSION_RATIO_FLOOR_BYTES);
-    match packed.len() < body.len() && !is_bomb {
-        true => (Encoding::Zstd, Cow::Owned(packed)),
-        false => plain,
-    }
+}
+
+/// Whether the server would refuse what decompresses so well.
+fn is_bomb(body_bytes: usize, packed_bytes: usize) -> bool {
+    let allowed = packed_bytes.saturating_mul(DECOMPRESSION_RATIO_MAX);
+    body_bytes > allowed.max(DECOMPRESSION_RATIO_FLOOR_BYTES)
 }
 
 /// Bodies of requests, each below [`BODY_BYTES_MAX`] unless it is one record.

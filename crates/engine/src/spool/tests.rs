@@ -17,10 +17,13 @@ use taffrail_testkit::{SimulatedClock, SimulatedDisk, disk::SyncSite};
 const DIRECTORY: &str = "/data/ship";
 const LINES: u64 = 12;
 
+/// A body and the answer to it.
+type Answered = (Arc<[u8]>, Outcome);
+
 /// A server that keeps its promise: what it has taken under a key it answers again.
 #[derive(Default)]
 struct Server {
-    answers: RefCell<HashMap<String, (Arc<[u8]>, Outcome)>>,
+    answers: RefCell<HashMap<String, Answered>>,
     /// How often each line was stored.
     stored: RefCell<BTreeMap<String, u32>>,
     requests: Cell<u64>,
@@ -536,13 +539,14 @@ fn redaction_is_before_the_spool() {
 #[test]
 fn bodies_are_compressed_unless_that_is_in_vain_or_looks_like_a_bomb() {
     let check = |body: &[u8], expected: Encoding| {
-        let (encoding, sent) = encode::compressed(body);
-        assert_eq!(encoding, expected, "{} bytes", body.len());
-        match encoding {
-            Encoding::Identity => assert_eq!(*sent, *body),
+        let request = Request::new(1, body, true);
+        let sent = &*request.body;
+        assert_eq!(request.encoding, expected, "{} bytes", body.len());
+        match request.encoding {
+            Encoding::Identity => assert_eq!(sent, body),
             Encoding::Zstd => {
                 assert!(sent.len() < body.len());
-                assert_eq!(zstd::decode_all(&*sent).unwrap(), body);
+                assert_eq!(zstd::decode_all(sent).unwrap(), body);
                 // What the server allows, by its own limits.
                 assert!(body.len() <= 1 << 20 || body.len() <= 400 * sent.len());
             }
