@@ -83,14 +83,45 @@ impl StoreCore {
     /// # Errors
     /// [`MaintenanceError`]; what was due still is.
     pub fn maintain(&self) -> Result<(), MaintenanceError> {
+        self.maintain_with(false)
+    }
+
+    /// The same with retention. What frees room comes first, and no step waits for the success of
+    /// another: on a full disk a flush fails, and only what the others free lets it succeed.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`] of the first step that failed; what was due still is.
+    pub fn retain_and_maintain(&self) -> Result<(), MaintenanceError> {
+        self.maintain_with(true)
+    }
+
+    fn maintain_with(&self, is_retention_due: bool) -> Result<(), MaintenanceError> {
+        let freed = self.collect_garbage().map(|_| ());
+        let retained = if is_retention_due {
+            self.retain_and_collect()
+        } else {
+            Ok(())
+        };
         let due = self.due_partitions();
-        if !due.is_empty() {
-            self.flush_partitions(due)?;
+        let flushed = if due.is_empty() {
+            Ok(())
+        } else {
+            self.flush_partitions(due).map(|_| ())
+        };
+        let written = if self.is_manifest_snapshot_due() {
+            self.snapshot_manifest()
+        } else {
+            Ok(())
+        };
+        let collected = self.collect_garbage().map(|_| ());
+        freed.and(retained).and(flushed).and(written).and(collected)
+    }
+
+    fn retain_and_collect(&self) -> Result<(), MaintenanceError> {
+        if !self.retain()?.partitions.is_empty() {
+            self.collect_garbage()?;
+            self.drop_log(&self.maintenance.lock())?;
         }
-        if self.is_manifest_snapshot_due() {
-            self.snapshot_manifest()?;
-        }
-        self.collect_garbage()?;
         Ok(())
     }
 
@@ -116,6 +147,10 @@ impl StoreCore {
             let unencodable = state.unencodable.get(key);
             unencodable.is_none_or(|unencodable| unencodable.retried_from <= now)
         };
+        if state.unflushed.is_empty() {
+            // Whoever wanted room has it, or waits for what no flush can give.
+            self.is_room_wanted.store(false, Ordering::Release);
+        }
         let filled = || {
             let unflushed = state.unflushed.iter().filter(|key| is_tried(key));
             unflushed.filter_map(|key| Some((key, state.partitions.get(key)?)))
@@ -452,9 +487,7 @@ impl StoreCore {
     /// [`MaintenanceError`].
     pub fn snapshot_manifest(&self) -> Result<(), MaintenanceError> {
         let mut maintenance = self.maintenance.lock();
-        let mut snapshot = self
-            .cut_snapshot(&mut maintenance)
-            .ok_or(MaintenanceError::Unsettled)?;
+        let mut snapshot = self.cut_snapshot(&mut maintenance)?;
         snapshot.previous_generation = maintenance.generations.last().map_or(0, |last| last.0);
         let generation = maintenance.next_generation;
         maintenance.next_generation += 1;
@@ -474,12 +507,8 @@ impl StoreCore {
         maintenance
             .generations
             .push((generation, snapshot.covered_sequence));
-        let noted = self
-            .log
-            .lock()
-            .wal
-            .note_generation(generation, self.clock.now());
-        noted.map_err(failed("mark a manifest snapshot"))?;
+        let now = self.clock.now();
+        self.log.lock().wal.note_generation(generation, now);
         while maintenance.generations.len() > 2 {
             let (oldest, _) = maintenance.generations[0];
             match self.files.remove(&directory.join(snapshot_name(oldest))) {
@@ -495,17 +524,23 @@ impl StoreCore {
         Ok(())
     }
 
-    /// A clean cut through log and state; `None` as long as replayed frames may not be durable.
-    fn cut_snapshot(&self, maintenance: &mut Maintenance) -> Option<ManifestSnapshot> {
+    /// A clean cut through log and state; none as long as replayed frames may not be durable.
+    fn cut_snapshot(
+        &self,
+        maintenance: &mut Maintenance,
+    ) -> Result<ManifestSnapshot, MaintenanceError> {
         let log = self.log.lock();
+        if log.is_in_doubt {
+            return Err(MaintenanceError::InDoubt);
+        }
         if !log.wal.is_settled() {
-            return None;
+            return Err(MaintenanceError::Unsettled);
         }
         let state = self.state.lock();
         maintenance.wal_bytes_at_snapshot = self.counters.wal_bytes.load(Ordering::Relaxed);
         let mut manifest = state.manifest.clone();
         manifest.rows_first_number = rows_first_number(&log.wal, &manifest);
-        Some(ManifestSnapshot {
+        Ok(ManifestSnapshot {
             manifest,
             covered_sequence: log.wal.durable_sequence(),
             next_position: log.wal.next_position(),
@@ -527,6 +562,10 @@ impl StoreCore {
                 return Ok(());
             }
             log.is_closed = true;
+            if log.is_in_doubt || self.has_committer_died() {
+                // The log has everything; the next start makes a state of it.
+                return Err(MaintenanceError::InDoubt);
+            }
             let now = self.clock.now();
             log.wal
                 .write_watermark(now)

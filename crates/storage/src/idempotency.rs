@@ -174,6 +174,14 @@ impl Idempotency {
         }
     }
 
+    /// Frees every key in flight.
+    pub(crate) fn forget_all(&self) {
+        let in_flight = std::mem::take(&mut self.table.lock().in_flight);
+        for (_, waiter) in in_flight.into_values() {
+            waiter.give();
+        }
+    }
+
     /// Keeps the answer of a request that is durable.
     pub(crate) fn settle(&self, record: IdempotencyRecord, now: Timestamp) {
         let key: Key = (record.scope.clone(), record.key.clone());

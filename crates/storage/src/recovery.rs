@@ -684,6 +684,7 @@ fn build(
     let log = Log {
         wal,
         is_closed: false,
+        is_in_doubt: false,
     };
     let core = StoreCore::new(parts, log, state, maintenance);
     {

@@ -13,7 +13,7 @@ use crate::{
     snapshot::{Fault, Snapshot},
     store_core::{
         CommitError, CommitRequest, Committed, MaintenanceError, Prepared, StoreCore, StoreOptions,
-        StoreStatus,
+        StoreStatus, StoreThread,
     },
 };
 use parking_lot::{Condvar, Mutex};
@@ -271,16 +271,32 @@ fn acknowledge_too_early(prepared: &Prepared, reply: Reply) -> Reply {
     Box::new(|_| ())
 }
 
-/// Refuses what waits when the committer ends, whatever the reason: nobody waits for ever.
-struct RefuseAtExit<'a>(&'a Shared);
+/// Tells when maintenance ends by a panic, and lets go of who waits for it.
+struct MaintenanceExit<'a>(&'a Shared);
 
-impl Drop for RefuseAtExit<'_> {
+impl Drop for MaintenanceExit<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.core.note_death(StoreThread::Maintenance);
+            self.0.end_round(Some(&MaintenanceError::InDoubt));
+        }
+    }
+}
+
+/// Refuses what waits when the committer ends, whatever the reason: nobody waits for ever. Tells
+/// when it ends by a panic.
+struct CommitterExit<'a>(&'a Shared);
+
+impl Drop for CommitterExit<'_> {
     fn drop(&mut self) {
         let waiting = {
             let mut queue = self.0.queue.lock();
             queue.is_closed = true;
             std::mem::take(&mut queue.waiting)
         };
+        if std::thread::panicking() {
+            self.0.core.note_death(StoreThread::Committer);
+        }
         for (_, reply) in waiting {
             reply(Err(CommitError::Closed));
         }
@@ -328,7 +344,7 @@ impl Shared {
     }
 
     fn run_committer(&self) {
-        let _refuse_at_exit = RefuseAtExit(self);
+        let _at_exit = CommitterExit(self);
         while let Some(mut waiting) = self.next_group() {
             while !waiting.is_empty() {
                 self.wait_for_room(waiting.front().map_or(0, |(first, _)| first.memory_bytes()));
@@ -396,11 +412,16 @@ impl Shared {
     }
 
     fn run_maintenance(&self) {
+        let _at_exit = MaintenanceExit(self);
         let mut next_retention = Instant::now();
         loop {
-            let mut result = self.core.maintain();
-            if result.is_ok() && Instant::now() >= next_retention {
-                result = self.core.retain().map(|_| ());
+            let is_retention_due = Instant::now() >= next_retention;
+            let result = if is_retention_due {
+                self.core.retain_and_maintain()
+            } else {
+                self.core.maintain()
+            };
+            if result.is_ok() && is_retention_due {
                 next_retention = Instant::now() + RETENTION_INTERVAL;
             }
             self.end_round(result.as_ref().err());

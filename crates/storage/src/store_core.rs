@@ -22,11 +22,11 @@ use crate::{
     snapshot::{Fault, PartitionView, Snapshot},
     wal::{
         FILES_OF_REQUESTS_MAX, FrameKind, IdempotencyRecord, NewFrame, PAYLOAD_BYTES_MAX, Payload,
-        Wal, WalError,
+        Wal, WalError, WalFigures,
     },
 };
 use arc_swap::ArcSwap;
-use parking_lot::{Mutex, MutexGuard};
+use parking_lot::Mutex;
 use std::{
     collections::{HashMap, HashSet},
     io,
@@ -164,6 +164,9 @@ pub enum MaintenanceError {
     /// There was no room for a log file at the start, and nothing was written since.
     #[error("the log has not begun yet: there is no room on the disk")]
     Unsettled,
+    /// A thread of the store ended within a change: only a new start can tell the state.
+    #[error("a thread of the store has ended: it must be opened again")]
+    InDoubt,
     /// The store is closed.
     #[error("the store is closed")]
     Closed,
@@ -227,6 +230,8 @@ pub struct StoreStatus {
     pub wal_bytes_total: u64,
     /// Writes or syncs of the log that failed since the start.
     pub sync_failures_total: u64,
+    /// Marks of the log that could not be written since the start; nothing depends on one.
+    pub mark_failures_total: u64,
     /// Requests that were not stored since the start.
     pub refused_total: u64,
     /// Segment files written since the start.
@@ -243,6 +248,9 @@ pub struct StoreStatus {
 pub(crate) struct Log {
     pub(crate) wal: Wal,
     pub(crate) is_closed: bool,
+    /// Whether a frame is being written that the state does not show yet. It is seen with the
+    /// lock only where a panic ended that: from then on nothing may be written.
+    pub(crate) is_in_doubt: bool,
 }
 
 /// What readers see and flush works on.
@@ -304,8 +312,33 @@ pub struct StoreCore {
     pub(crate) is_room_wanted: AtomicBool,
     is_maintenance_called: AtomicBool,
     pub(crate) refusing: Mutex<Option<String>>,
+    /// The threads that ended by a panic.
+    dead_threads: Mutex<Vec<StoreThread>>,
+    wal_figures: Arc<WalFigures>,
     pub(crate) counters: Counters,
     subscribers: Mutex<Vec<Subscriber>>,
+}
+
+/// A thread of the store.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum StoreThread {
+    Committer,
+    Maintenance,
+}
+
+/// Frees the key of a request that does not get as far as the group.
+struct Reservation<'a> {
+    idempotency: &'a Idempotency,
+    /// Scope and key; `None`: the request is prepared.
+    key: Option<(Arc<str>, Arc<str>)>,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if let Some((scope, key)) = &self.key {
+            self.idempotency.forget(scope, key);
+        }
+    }
 }
 
 type Subscriber = Arc<dyn Fn(Position) + Send + Sync>;
@@ -383,6 +416,7 @@ impl StoreCore {
     /// # Errors
     /// [`CommitError::TooLarge`].
     pub fn prepare(&self, request: CommitRequest) -> Result<Prepared, CommitError> {
+        let mut reservation = self.reservation(request.idempotency.as_ref());
         let tenant = request.batch.tenant();
         let parts = request.batch.into_parts().into_iter().map(|part| {
             let (stream, day, timestamps, columns) = part.into_parts();
@@ -397,7 +431,17 @@ impl StoreCore {
                 columns,
             }
         });
-        self.prepare_parts(tenant, parts.collect(), request.idempotency)
+        let parts = parts.collect();
+        // From here on it is theirs.
+        reservation.key = None;
+        self.prepare_parts(tenant, parts, request.idempotency)
+    }
+
+    fn reservation(&self, key: Option<&IdempotencyKey>) -> Reservation<'_> {
+        Reservation {
+            idempotency: &self.idempotency,
+            key: key.map(|key| (key.scope.clone(), key.key.as_str().into())),
+        }
     }
 
     pub(crate) fn prepare_parts(
@@ -406,6 +450,7 @@ impl StoreCore {
         parts: Vec<Part>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Prepared, CommitError> {
+        let mut reservation = self.reservation(idempotency.as_ref());
         let idempotency = idempotency.map(|key| IdempotencyRecord {
             scope: key.scope,
             key: key.key.into(),
@@ -423,7 +468,6 @@ impl StoreCore {
         for part in parts.into_iter().filter(|part| !part.timestamps.is_empty()) {
             let memory_bytes = part.columns.memory_bytes() + part.timestamps.len() * 16;
             if memory_bytes > PAYLOAD_BYTES_MAX {
-                self.forget_record(prepared.idempotency.as_ref());
                 return Err(CommitError::TooLarge);
             }
             let is_first = prepared.parts.is_empty();
@@ -438,6 +482,7 @@ impl StoreCore {
                 payload,
             });
         }
+        reservation.key = None;
         Ok(prepared)
     }
 
@@ -467,12 +512,24 @@ impl StoreCore {
         group: Vec<Prepared>,
     ) -> (Vec<Result<Committed, CommitError>>, Option<Position>) {
         let mut log = self.log.lock();
+        let was_in_doubt = std::mem::replace(&mut log.is_in_doubt, true);
+        let result = self.write_and_publish_locked(&mut log, was_in_doubt, group);
+        log.is_in_doubt = was_in_doubt;
+        result
+    }
+
+    fn write_and_publish_locked(
+        &self,
+        log: &mut Log,
+        was_in_doubt: bool,
+        group: Vec<Prepared>,
+    ) -> (Vec<Result<Committed, CommitError>>, Option<Position>) {
         let mut frames = Vec::new();
         let mut results = Vec::with_capacity(group.len());
         let mut accepted = Vec::new();
         let mut group_bytes = 0;
         for mut prepared in group {
-            match self.admit(&mut log, &prepared, group_bytes) {
+            match self.admit(log, was_in_doubt, &prepared, group_bytes) {
                 Ok(first) => {
                     group_bytes += prepared.memory_bytes;
                     put_frames(&mut log.wal, &mut prepared, first, &mut frames);
@@ -526,12 +583,18 @@ impl StoreCore {
     /// Whether a request may come in now, and at which position.
     fn admit(
         &self,
-        log: &mut MutexGuard<'_, Log>,
+        log: &mut Log,
+        was_in_doubt: bool,
         prepared: &Prepared,
         group_bytes: usize,
     ) -> Result<Position, CommitError> {
         if log.is_closed {
             return Err(CommitError::Closed);
+        }
+        if was_in_doubt {
+            return Err(CommitError::Refusing {
+                reason: MaintenanceError::InDoubt.to_string(),
+            });
         }
         if !self.has_room_beside(group_bytes, prepared.memory_bytes) {
             return Err(CommitError::Overloaded);
@@ -672,6 +735,9 @@ impl StoreCore {
         if log.is_closed {
             return Err(MaintenanceError::Closed);
         }
+        if log.is_in_doubt {
+            return Err(MaintenanceError::InDoubt);
+        }
         edit.rows_first_number = {
             let mut after = self.state.lock().manifest.clone();
             after.apply(&edit);
@@ -679,7 +745,9 @@ impl StoreCore {
         };
         let frame = NewFrame::without_rows(FrameKind::Edit, edit.encode());
         let before = log.wal.bytes();
+        log.is_in_doubt = true;
         if let Err(error) = log.wal.write_group(vec![frame], self.clock.now()) {
+            log.is_in_doubt = false;
             count(&self.counters.sync_failures, 1);
             self.refuse(error.clone());
             return Err(MaintenanceError::Log(error));
@@ -692,6 +760,7 @@ impl StoreCore {
         let touched = change(self, &mut state);
         state.refresh_faults();
         self.publish(&mut state, touched);
+        log.is_in_doubt = false;
         Ok(())
     }
 
@@ -834,14 +903,40 @@ impl StoreCore {
         self.commit_edit(edit, |_, _| Vec::new())
     }
 
-    /// State, counters and limits.
+    /// Notes that a thread ended by a panic. What it was about to store is answered by nobody, so
+    /// keys are freed: a repeat is refused, not left waiting.
+    pub(crate) fn note_death(&self, thread: StoreThread) {
+        self.dead_threads.lock().push(thread);
+        if thread == StoreThread::Committer {
+            self.idempotency.forget_all();
+        }
+    }
+
+    pub(crate) fn has_committer_died(&self) -> bool {
+        self.dead_threads.lock().contains(&StoreThread::Committer)
+    }
+
+    fn death(&self) -> Option<String> {
+        let name = match self.dead_threads.lock().first()? {
+            StoreThread::Committer => "commits",
+            StoreThread::Maintenance => "maintains",
+        };
+        Some(format!(
+            "the thread that {name} has ended unexpectedly: start the server again"
+        ))
+    }
+
+    /// State, counters and limits; without waiting for the disk.
     #[must_use]
     pub fn status(&self) -> StoreStatus {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         let mut status = StoreStatus {
             tails_bytes: self.tails_bytes.load(Ordering::Acquire),
             idempotency_keys: self.idempotency.len(),
-            refusing: self.refusing.lock().clone(),
+            refusing: self.death().or_else(|| self.refusing.lock().clone()),
+            wal_files: self.wal_figures.files.load(Ordering::Relaxed),
+            wal_bytes: self.wal_figures.bytes.load(Ordering::Relaxed),
+            mark_failures_total: read(&self.wal_figures.mark_failures),
             requests_total: read(&self.counters.requests),
             rows_total: read(&self.counters.rows),
             groups_total: read(&self.counters.groups),
@@ -854,11 +949,6 @@ impl StoreCore {
             manifest_snapshots_total: read(&self.counters.manifest_snapshots),
             ..StoreStatus::default()
         };
-        {
-            let log = self.log.lock();
-            status.wal_files = log.wal.live().len();
-            status.wal_bytes = log.wal.bytes();
-        }
         let state = self.state.lock();
         status.watermark = state.watermark;
         status.partitions = state.partitions.len();
@@ -880,6 +970,7 @@ impl StoreCore {
         state: State,
         maintenance: Maintenance,
     ) -> StoreCore {
+        let wal_figures = log.wal.figures().clone();
         let catalogue = ArcSwap::new(parts.options.catalogue.clone());
         StoreCore {
             files: parts.files,
@@ -898,6 +989,8 @@ impl StoreCore {
             is_room_wanted: AtomicBool::new(false),
             is_maintenance_called: AtomicBool::new(false),
             refusing: Mutex::new(None),
+            dead_threads: Mutex::default(),
+            wal_figures,
             counters: Counters::default(),
             subscribers: Mutex::default(),
         }

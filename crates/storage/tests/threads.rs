@@ -2,9 +2,14 @@
 #![allow(clippy::unwrap_used)] // Functions that tests share.
 use std::{
     collections::BTreeSet,
+    panic::{AssertUnwindSafe, catch_unwind},
     path::Path,
-    sync::{Arc, Mutex, mpsc},
-    time::Duration,
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, Ordering},
+        mpsc,
+    },
+    time::{Duration, Instant},
 };
 use taffrail_model::{
     batch::RawBatch,
@@ -13,6 +18,7 @@ use taffrail_model::{
     position::Position,
     stream::StreamCatalogue,
     tenant::DEFAULT_TENANT,
+    time::Timestamp,
 };
 use taffrail_pipeline::{Arrival, Pipeline, PipelineConfig, clean::CleanBatch};
 use taffrail_storage::{
@@ -20,20 +26,25 @@ use taffrail_storage::{
     keys::KeyFile,
     local_files::LocalFiles,
     store::Store,
-    store_core::{CommitError, CommitRequest, Committed, IdempotencyKey, StoreOptions},
+    store_core::{
+        CommitError, CommitRequest, Committed, IdempotencyKey, MaintenanceError, StoreOptions,
+    },
 };
 
 /// The longest that anything here takes on a busy machine.
 const PATIENCE: Duration = Duration::from_secs(120);
 
 fn open(directory: &Path, tails_bytes_max: usize) -> Store {
+    open_with(directory, tails_bytes_max, Arc::new(SystemClock))
+}
+
+fn open_with(directory: &Path, tails_bytes_max: usize, clock: Arc<dyn Clock>) -> Store {
     let options = StoreOptions {
         tails_bytes_max,
         ..StoreOptions::new(directory.into())
     };
     let kek = Arc::new(KeyFile::from_secret([3; 32]));
-    let (store, report) =
-        Store::open(options, Arc::new(LocalFiles), Arc::new(SystemClock), kek).unwrap();
+    let (store, report) = Store::open(options, Arc::new(LocalFiles), clock, kek).unwrap();
     assert_eq!(report.faults, vec![]);
     store
 }
@@ -192,4 +203,105 @@ fn a_request_without_rows_is_answered() {
     assert_eq!(store.snapshot().watermark(), Position(0));
     let status = store.status();
     assert_eq!((status.rows_total, status.refusing), (0, None));
+}
+
+/// A clock that panics on the thread of this name while it is armed.
+struct Trap {
+    thread: String,
+    is_armed: AtomicBool,
+}
+
+impl Clock for Trap {
+    fn now(&self) -> Timestamp {
+        let thread = std::thread::current();
+        let is_caught = thread.name() == Some(self.thread.as_str());
+        assert!(!is_caught || !self.is_armed.load(Ordering::SeqCst), "trap");
+        SystemClock.now()
+    }
+}
+
+fn trap(thread: &str) -> Arc<Trap> {
+    Arc::new(Trap {
+        thread: thread.into(),
+        is_armed: AtomicBool::new(true),
+    })
+}
+
+fn keyed(key: &str) -> CommitRequest {
+    CommitRequest {
+        batch: batch(key, 1),
+        idempotency: Some(IdempotencyKey {
+            scope: "s".into(),
+            key: key.into(),
+            body_hash: [1; 32],
+            answer: b"stored".to_vec(),
+        }),
+    }
+}
+
+fn wait_for_refusal(store: &Store) -> String {
+    let deadline = Instant::now() + PATIENCE;
+    loop {
+        if let Some(reason) = store.status().refusing {
+            return reason;
+        }
+        assert!(Instant::now() < deadline, "no reason is told");
+        std::thread::yield_now();
+    }
+}
+
+#[test]
+fn the_death_of_the_committer_is_told_and_frees_its_keys() {
+    let root = tempfile::tempdir().unwrap();
+    let clock = trap("committer");
+    let store = open_with(root.path(), 2 << 20, clock.clone());
+    for key in ["sent", "held"] {
+        assert!(matches!(store.recall("s", key, &[1; 32]), Recall::New));
+    }
+    let Recall::InFlight(waiter) = store.recall("s", "held", &[1; 32]) else {
+        panic!("in flight");
+    };
+    // The reply is dropped with the thread that had it.
+    let (sender, receiver) = mpsc::channel();
+    let reply = move |result| drop(sender.send(result));
+    store.commit(keyed("sent"), Box::new(reply));
+    assert!(receiver.recv_timeout(PATIENCE).is_err());
+    assert!(wait_for_refusal(&store).contains("commits"));
+    assert!(waiter.wait(PATIENCE));
+    assert!(matches!(store.recall("s", "sent", &[1; 32]), Recall::New));
+    assert!(matches!(
+        commit(&store, batch("late", 1)),
+        Err(CommitError::Closed)
+    ));
+    assert!(matches!(store.close(), Err(MaintenanceError::InDoubt)));
+    drop(store);
+    let store = open(root.path(), 2 << 20);
+    assert!(commit(&store, batch("next", 1)).is_ok());
+}
+
+#[test]
+fn the_death_of_maintenance_is_told_and_commits_go_on() {
+    let root = tempfile::tempdir().unwrap();
+    let store = open_with(root.path(), 2 << 20, trap("maintenance"));
+    assert!(wait_for_refusal(&store).contains("maintains"));
+    assert!(commit(&store, batch("late", 1)).is_ok());
+    assert!(store.status().refusing.is_some());
+    assert!(store.status().maintenance_failure.is_some());
+}
+
+#[test]
+fn a_request_that_cannot_be_prepared_frees_its_key() {
+    let root = tempfile::tempdir().unwrap();
+    let own = std::thread::current().name().unwrap_or("main").to_string();
+    let clock = trap(&own);
+    clock.is_armed.store(false, Ordering::SeqCst);
+    let store = open_with(root.path(), 2 << 20, clock.clone());
+    assert!(matches!(store.recall("s", "k", &[1; 32]), Recall::New));
+    let request = keyed("k");
+    clock.is_armed.store(true, Ordering::SeqCst);
+    let reply = Box::new(|_| ());
+    let committed = catch_unwind(AssertUnwindSafe(|| store.commit(request, reply)));
+    assert!(committed.is_err());
+    clock.is_armed.store(false, Ordering::SeqCst);
+    assert!(matches!(store.recall("s", "k", &[2; 32]), Recall::New));
 }

@@ -37,7 +37,10 @@ use std::{
     collections::{HashMap, VecDeque},
     io,
     path::{Path, PathBuf},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, AtomicUsize, Ordering},
+    },
 };
 use taffrail_model::{
     files::{File, Files},
@@ -203,6 +206,15 @@ pub(crate) struct WalOptions {
     pub(crate) file_bytes_max: u64,
 }
 
+/// What can be known of the log while it is being written: its lock is held through syncs.
+#[derive(Default)]
+pub(crate) struct WalFigures {
+    pub(crate) files: AtomicUsize,
+    pub(crate) bytes: AtomicU64,
+    /// Marks that could not be written.
+    pub(crate) mark_failures: AtomicU64,
+}
+
 /// The log, as its one writer has it.
 pub(crate) struct Wal {
     options: WalOptions,
@@ -229,6 +241,7 @@ pub(crate) struct Wal {
     mark: MarkFile,
     /// The newest manifest snapshot, for the mark.
     generation: u64,
+    figures: Arc<WalFigures>,
 }
 
 struct Current {
@@ -270,8 +283,11 @@ impl Wal {
             durable_position: Position(start.next_position.0.saturating_sub(1)),
             announced_sequence: durable,
             buffer: Vec::new(),
+            figures: Arc::default(),
         };
-        match wal.begin_file(now) {
+        let begun = wal.begin_file(now);
+        wal.publish_figures();
+        match begun {
             Ok(()) => Ok((wal, None)),
             Err(error) if error.is_no_space() => Ok((wal, Some(error))),
             Err(error) => Err(error),
@@ -316,6 +332,15 @@ impl Wal {
         self.live.iter().map(|file| file.bytes).sum()
     }
 
+    pub(crate) fn figures(&self) -> &Arc<WalFigures> {
+        &self.figures
+    }
+
+    fn publish_figures(&self) {
+        self.figures.files.store(self.live.len(), Ordering::Relaxed);
+        self.figures.bytes.store(self.bytes(), Ordering::Relaxed);
+    }
+
     /// Number of the file that is appended, or of the last one that was.
     pub(crate) fn current_number(&self) -> u64 {
         self.live.back().map_or(0, |file| file.number)
@@ -343,6 +368,12 @@ impl Wal {
         frames: Vec<NewFrame>,
         now: Timestamp,
     ) -> Result<(), WalError> {
+        let result = self.write_and_sync(frames, now);
+        self.publish_figures();
+        result
+    }
+
+    fn write_and_sync(&mut self, frames: Vec<NewFrame>, now: Timestamp) -> Result<(), WalError> {
         self.make_writable(now)?;
         let written = self.append(&frames, now)?;
         let current = self.current.as_ref().ok_or(WalError::NoFile)?;
@@ -362,13 +393,22 @@ impl Wal {
             return Ok(());
         }
         let frame = NewFrame::without_rows(FrameKind::Watermark, Vec::new());
-        self.append(&[frame], now)?;
-        self.write_mark(now)
-            .map_err(|error| WalError::Append(Arc::new(error)))
+        let appended = self.append(&[frame], now);
+        self.publish_figures();
+        appended?;
+        self.write_mark(now);
+        Ok(())
     }
 
-    /// Writes the mark, without a sync.
-    fn write_mark(&mut self, now: Timestamp) -> io::Result<()> {
+    /// Writes the mark, without a sync. An old mark says less, never anything wrong: a failure is
+    /// counted, and the next one is written anew.
+    fn write_mark(&mut self, now: Timestamp) {
+        if self.try_write_mark(now).is_err() {
+            self.figures.mark_failures.fetch_add(1, Ordering::Relaxed);
+        }
+    }
+
+    fn try_write_mark(&mut self, now: Timestamp) -> io::Result<()> {
         let mark = Mark {
             count: 0,
             sequence: self.durable_sequence,
@@ -381,9 +421,9 @@ impl Wal {
     }
 
     /// Notes a manifest snapshot that is durable.
-    pub(crate) fn note_generation(&mut self, generation: u64, now: Timestamp) -> io::Result<()> {
+    pub(crate) fn note_generation(&mut self, generation: u64, now: Timestamp) {
         self.generation = generation;
-        self.write_mark(now)
+        self.write_mark(now);
     }
 
     /// Makes the last watermark durable.
@@ -411,6 +451,7 @@ impl Wal {
         {
             self.remove(oldest.number)?;
             self.live.pop_front();
+            self.publish_figures();
             dropped += 1;
         }
         if dropped > 0 {

@@ -1,6 +1,11 @@
 //! What wears a store out: many starts, many failures, a disk that stays full.
 use super::*;
 use crate::wal::FILES_OF_REQUESTS_MAX;
+use std::{
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::mpsc,
+    time::Duration,
+};
 
 /// Fails the next sync, which is that of a commit.
 fn commit_in_vain(world: &World, core: &StoreCore) {
@@ -50,4 +55,115 @@ fn a_log_of_too_many_files_refuses_requests_and_is_made_short() {
     send_one(&core, "more", key(1, 0), 1);
     assert_eq!(core.status().refusing, None);
     assert_eq!(rows(&core).len(), stored + 1);
+}
+
+/// Leaves this many bytes free.
+fn fill_disk(world: &World, free_bytes: u64) {
+    let used: u64 = world.disk.all_files().iter().map(|(_, bytes)| bytes).sum();
+    world.disk.set_capacity_bytes(Some(used + free_bytes));
+}
+
+#[test]
+fn a_full_disk_frees_the_days_that_are_over_before_it_flushes() {
+    // An old day of few rows does not make room for the flush; one of many does.
+    for (old_rows, is_enough) in [(10, false), (60_000, true)] {
+        let world = World {
+            tails_bytes_max: 100_000,
+            ..World::new()
+        };
+        let (core, _) = world.open();
+        send_one(&core, "old", key(1, 29), old_rows);
+        core.flush().unwrap();
+        world.clock.advance_days(2);
+        send_one(&core, "new", key(1, 0), 20_000);
+        assert!(core.is_flush_due());
+        // Enough for the edit and for the log file that it may begin with.
+        fill_disk(&world, 10_240);
+        let result = core.retain_and_maintain();
+        match (is_enough, result) {
+            (true, Ok(())) => assert!(!core.is_flush_due()),
+            (false, Err(error)) => assert!(error.is_no_space(), "{error}"),
+            other => panic!("{other:?}"),
+        }
+        assert!(core.snapshot().partition(&key(1, 29)).is_none());
+        assert_eq!(
+            world.files_of(SEGMENTS_DIRECTORY).len(),
+            usize::from(is_enough)
+        );
+        assert_eq!(rows(&core).len(), 20_000);
+    }
+}
+
+#[test]
+fn status_does_not_wait_for_the_log() {
+    let world = World::new();
+    let (core, _) = world.open();
+    send_one(&core, "a", key(1, 0), 1);
+    let held = core.log.lock();
+    let (sender, receiver) = mpsc::channel();
+    let (status, bytes) = std::thread::scope(|scope| {
+        scope.spawn(|| sender.send(core.status()));
+        let status = receiver.recv_timeout(Duration::from_secs(60));
+        let bytes = held.wal.bytes();
+        drop(held);
+        (status.unwrap(), bytes)
+    });
+    assert_eq!((status.wal_files, status.wal_bytes), (1, bytes));
+    core.flush().unwrap();
+    assert_eq!(core.status().wal_bytes, core.log.lock().wal.bytes());
+}
+
+#[test]
+fn nothing_is_written_after_a_change_that_was_interrupted() {
+    let world = World::new();
+    let (core, _) = world.open();
+    send_one(&core, "a", key(1, 0), 2);
+    let before = world.files_of(MANIFEST_DIRECTORY);
+    let interrupted = catch_unwind(AssertUnwindSafe(|| {
+        core.commit_edit(Edit::default(), |_, _| panic!("interrupted"))
+    }));
+    assert!(interrupted.is_err());
+    let refused = send(&core, &[("b", &[(key(1, 0), 1)])]).remove(0);
+    assert!(matches!(refused, Err(CommitError::Refusing { .. })));
+    for result in [
+        core.snapshot_manifest(),
+        core.flush().map(|_| ()),
+        core.close(),
+    ] {
+        assert!(matches!(result, Err(MaintenanceError::InDoubt)));
+    }
+    assert_eq!(world.files_of(MANIFEST_DIRECTORY), before);
+    let (core, report) = world.crash().open();
+    assert_eq!((rows(&core).len(), report.faults), (2, vec![]));
+}
+
+#[test]
+fn a_mark_that_cannot_be_written_stops_nothing() {
+    let world = World::new();
+    let (core, _) = world.open();
+    send_one(&core, "a", key(1, 0), 1);
+    // The frame with the watermark is appended, then the mark is written.
+    let next = world.disk.operations();
+    world
+        .disk
+        .fail_between(next + 1, next + 2, DiskFault::InputOutput);
+    core.write_idle_watermark();
+    let status = core.status();
+    assert_eq!((status.refusing, status.mark_failures_total), (None, 1));
+    assert_eq!(status.sync_failures_total, 0);
+    send_one(&core, "b", key(1, 0), 1);
+    core.write_idle_watermark();
+    assert_eq!(core.status().mark_failures_total, 1);
+}
+
+#[test]
+fn room_that_no_flush_can_make_is_not_asked_for_for_ever() {
+    let world = World::new();
+    let (core, _) = world.open();
+    send_one(&core, "a", key(1, 0), 1);
+    assert!(!core.has_room(world.tails_bytes_max));
+    core.flush().unwrap();
+    core.is_room_wanted.store(true, Ordering::Release);
+    core.maintain().unwrap();
+    assert!(!core.take_maintenance_call());
 }
