@@ -113,7 +113,7 @@ struct Ledger {
 impl Ledger {
     /// Sends the next batch; its numbers are used again only if it is acknowledged. Anything but
     /// an acknowledgement and a documented refusal is a failure.
-    fn send(&mut self, server: &Server) -> Result<(), Answer> {
+    fn send(&mut self, server: &Server) -> Result<(), Box<Answer>> {
         let first = self.next;
         let lines: Vec<String> = (first..first + BATCH_RECORDS)
             .map(|number| {
@@ -136,7 +136,7 @@ impl Ledger {
         assert_eq!(status, 503, "{answer:?}");
         let retry_after_s = answer.header("retry-after").map(str::parse::<u64>);
         assert!(matches!(retry_after_s, Some(Ok(1..))), "{answer:?}");
-        Err(answer)
+        Err(Box::new(answer))
     }
 
     /// Everything that was acknowledged is there once, and nothing that was refused.
