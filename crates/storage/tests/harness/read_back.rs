@@ -68,10 +68,10 @@ fn read_source(key: PartitionKey, source: &dyn RowSource, found: &mut Found) {
             source.extent().rows
         ));
     }
-    for block in 0..blocks.len() {
+    for (block, extent) in blocks.iter().enumerate() {
         match read_block(key, source, block) {
             Ok((rows, broken)) => {
-                if rows.len() != blocks[block].rows as usize {
+                if rows.len() != extent.rows as usize {
                     found
                         .broken
                         .push(format!("{}: block {block} has other rows", source.name()));
