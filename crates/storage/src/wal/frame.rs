@@ -57,7 +57,8 @@ pub(crate) struct FrameHeader {
 impl FrameHeader {
     /// Position of the last row; the one before the first if there is no row.
     pub(crate) fn last_position(&self) -> Position {
-        Position((self.first_position.0 + u64::from(self.rows)).saturating_sub(1))
+        let end = self.first_position.0.saturating_add(u64::from(self.rows));
+        Position(end.saturating_sub(1))
     }
 
     pub(crate) fn encode(&self) -> [u8; FRAME_HEADER_BYTES] {

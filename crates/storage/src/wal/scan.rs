@@ -12,7 +12,7 @@
 //! are served, as whatever else can still be read.
 use super::{
     FrameKind, LiveFile, MARK_NAME, Mark, NewFrame, WAL_DIRECTORY, WalOptions,
-    file_header::{self, ChainEntry, ReadHeader},
+    file_header::{self, ChainEntry, FileHeader, ReadHeader},
     file_name, file_number,
     frame::{FRAME_HEADER_BYTES, FRAME_MAGIC, FrameHeader, open_frame},
     mark,
@@ -26,6 +26,10 @@ use taffrail_model::position::{PartitionKey, Position};
 
 /// Positions that are passed over where an unknown number of rows is lost: ids are not reused.
 const POSITIONS_SKIPPED_AFTER_LOSS: u64 = 1 << 24;
+
+/// Positions that the frames of one file are taken to use at the most: far more than a file has
+/// rows, and a small part of the 48 bits.
+const POSITIONS_IN_FILE_MAX: u64 = 1 << 32;
 
 /// What is damaged in the log.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -184,7 +188,7 @@ pub(crate) fn recover(options: &WalOptions, mut base: ScanBase) -> io::Result<Re
     let pieces = read_pieces(options, &newest, &mut log)?;
     watermark = watermark.max(highest_watermark(&pieces));
     log.take_newest(options, &newest, pieces, watermark)?;
-    log.next_sequence = log.next_sequence.max(watermark + 1);
+    log.next_sequence = log.next_sequence.max(watermark.saturating_add(1));
     Ok(log)
 }
 
@@ -206,7 +210,7 @@ fn read_headers(
         let Some(number) = file_number(&entry.name) else {
             continue;
         };
-        log.next_number = log.next_number.max(number + 1);
+        log.next_number = log.next_number.max(number.saturating_add(1));
         let file = options.files.open(&directory.join(&entry.name))?;
         let bytes = file.len()?.min(file_header::HEADERS_BYTES_MAX as u64);
         let mut start = vec![0; bytes as usize];
@@ -247,16 +251,24 @@ fn read_pieces(
         let header = match piece {
             Piece::Good(frame) => frame.header,
             Piece::Bad {
-                header: Some(header),
+                header: Some(unproved),
                 ..
-            } => *header,
-            Piece::Bad { header: None, .. } => continue,
+            } if is_plausible(unproved, &header.header, bytes.len()) => *unproved,
+            Piece::Bad { .. } => continue,
         };
-        log.next_sequence = log.next_sequence.max(header.sequence + 1);
-        let after = Position(header.last_position().0 + 1);
+        log.next_sequence = log.next_sequence.max(header.sequence.saturating_add(1));
+        let after = Position(header.last_position().0.saturating_add(1));
         log.next_position = log.next_position.max(after);
     }
     Ok(pieces)
+}
+
+/// Whether the numbers of a header that nothing authenticates may be taken for used: a file has
+/// room for so many frames, and the rows of so few requests. Forged ones would use up all numbers.
+fn is_plausible(unproved: &FrameHeader, file: &FileHeader, file_bytes: usize) -> bool {
+    let frames_max = (file_bytes / FRAME_HEADER_BYTES) as u64;
+    unproved.sequence <= file.first_sequence.saturating_add(frames_max)
+        && unproved.last_position().0 <= file.next_position.0.saturating_add(POSITIONS_IN_FILE_MAX)
 }
 
 /// Cuts a file into frames and what lies between them.
@@ -375,15 +387,15 @@ impl Walk {
 
     fn pass(&mut self, header: &FrameHeader) {
         self.bad.clear();
-        self.expected = header.sequence + 1;
-        let after = Position(header.last_position().0 + 1);
+        self.expected = header.sequence.saturating_add(1);
+        let after = Position(header.last_position().0.saturating_add(1));
         self.next_position = self.next_position.max(after);
     }
 }
 
 impl RecoveredLog {
     fn report_lost_end(&mut self, number: u64, from: Position) {
-        self.next_number = self.next_number.max(number + 1);
+        self.next_number = self.next_number.max(number.saturating_add(1));
         let base = self.next_position.max(from);
         self.next_position = Position(base.0 + POSITIONS_SKIPPED_AFTER_LOSS);
         self.faults.push(LogFault {
@@ -411,7 +423,7 @@ impl RecoveredLog {
                 Piece::Good(frame) if frame.header.sequence > entry.last_sequence => break,
                 Piece::Good(frame) => {
                     if frame.header.sequence > walk.expected {
-                        let before = frame.header.sequence - 1;
+                        let before = frame.header.sequence.saturating_sub(1);
                         let gap = walk.gap_to(before, frame.header.first_position);
                         self.faults.push(walk.fault(&gap));
                     }
@@ -473,7 +485,7 @@ impl RecoveredLog {
                     continue;
                 }
             };
-            let before = frame.header.sequence - 1;
+            let before = frame.header.sequence.saturating_sub(1);
             if before >= walk.expected {
                 if before > watermark {
                     break;

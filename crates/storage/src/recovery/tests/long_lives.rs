@@ -167,3 +167,24 @@ fn room_that_no_flush_can_make_is_not_asked_for_for_ever() {
     core.maintain().unwrap();
     assert!(!core.take_maintenance_call());
 }
+
+#[test]
+fn forged_frame_headers_use_up_no_numbers() {
+    let world = World::new();
+    let (core, _) = world.open();
+    send_one(&core, "a", key(1, 0), 2);
+    drop(core);
+    let path = world.newest(WAL_DIRECTORY);
+    world.disk.damage(&path, |bytes| {
+        let mut forged = vec![0xff; 80];
+        forged[..4].copy_from_slice(b"TFWF");
+        forged[8..16].copy_from_slice(&[1, 0, 0, 0, 8, 0, 0, 0]);
+        let checksum = crc32c::crc32c(&forged[8..]);
+        forged[4..8].copy_from_slice(&checksum.to_le_bytes());
+        bytes.extend(forged);
+        bytes.extend([0; 8]);
+    });
+    let (core, report) = world.open();
+    assert_eq!((rows(&core).len(), report.faults), (2, vec![]));
+    assert!(send_one(&core, "b", key(1, 0), 1).first < Position(100));
+}
