@@ -4,6 +4,7 @@
 //! Methods work on the CPU until they are done, cancelled or past the deadline: call them from a
 //! thread that may block.
 use crate::Engine;
+use jiff::tz::TimeZone;
 use std::{
     sync::{Arc, atomic::AtomicBool},
     time::{Duration, Instant},
@@ -36,6 +37,8 @@ pub struct Question {
     pub streams: Vec<String>,
     /// Times.
     pub range: TimeRange,
+    /// Zone of the query's times that do not say theirs.
+    pub zone: TimeZone,
     /// Set when nobody waits for the answer any more.
     pub cancelled: Arc<AtomicBool>,
 }
@@ -49,6 +52,7 @@ impl Default for Question {
             conditions: Vec::new(),
             streams: Vec::new(),
             range: TimeRange::ALL,
+            zone: TimeZone::UTC,
             cancelled: Arc::default(),
         }
     }
@@ -302,6 +306,7 @@ impl Engine {
         Ok(ScanRequest::new(policy, catalogue, self.now(), output)
             .with_streams(streams)
             .with_range(question.range)
+            .with_zone(question.zone.clone())
             .with_predicate(Expr::all_of(conditions))
             .with_deadline(deadline)
             .with_cancel(question.cancelled.clone()))

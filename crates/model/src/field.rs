@@ -1,6 +1,8 @@
 //! Names of fields: the canonical ones, and the aliases that stand for them on input and in
 //! queries. Source: the table "Record" of the data model.
 
+use std::borrow::Cow;
+
 /// UTC time of the record; stored as a column of its own, not as text.
 pub const TIMESTAMP: &str = "timestamp";
 /// Public id; derived, never stored.
@@ -167,6 +169,24 @@ pub fn canonical_name(name: &str) -> &str {
         .map_or(name, |field| field.name)
 }
 
+/// The value of a field as it is stored: ids of W3C Trace Context (32 hex digits of a trace or
+/// correlation, 16 of a span) in lower case, anything else as it came, ULIDs among it.
+#[must_use]
+pub fn stored_id<'v>(name: &str, value: &'v str) -> Cow<'v, str> {
+    let digits = match name {
+        TRACE_ID | CORRELATION_ID => 32,
+        SPAN_ID => 16,
+        _ => return Cow::Borrowed(value),
+    };
+    let is_upper_hex = value.len() == digits
+        && value.bytes().all(|b| b.is_ascii_hexdigit())
+        && value.bytes().any(|b| b.is_ascii_uppercase());
+    match is_upper_hex {
+        true => Cow::Owned(value.to_ascii_lowercase()),
+        false => Cow::Borrowed(value),
+    }
+}
+
 /// Whether a bare word or phrase of a query looks into this column: every text column but level,
 /// stream, tenant, id and the server's own notes.
 #[must_use]
@@ -190,6 +210,26 @@ mod tests {
                 assert!(seen.insert(alias), "{alias}");
             }
         }
+    }
+
+    #[test]
+    fn hex_ids_are_lower_case() {
+        let check = |name, value, expected| assert_eq!(stored_id(name, value), expected, "{value}");
+        let (upper, lower) = (
+            "4BF92F3577B34DA6A3CE929D0E0E4736",
+            "4bf92f3577b34da6a3ce929d0e0e4736",
+        );
+        check(TRACE_ID, upper, lower);
+        check(CORRELATION_ID, upper, lower);
+        check(TRACE_ID, lower, lower);
+        check(SPAN_ID, "00F067AA0BA902B7", "00f067aa0ba902b7");
+        check(SPAN_ID, upper, upper);
+        check(
+            TRACE_ID,
+            "01HN7Z4B3C2D1E0F9G8H7J6K5M",
+            "01HN7Z4B3C2D1E0F9G8H7J6K5M",
+        );
+        check(MESSAGE, upper, upper);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! - A request cannot be built without a [`RowPolicy`], and nothing takes it out again.
 //! - All but [`Control`] is plain data, so that a request can be sent to another node.
 use crate::{cursor::Cursor, search::tree::Expr};
+use jiff::tz::TimeZone;
 use std::{
     sync::{
         Arc,
@@ -27,6 +28,7 @@ pub struct ScanRequest {
     policy: RowPolicy,
     catalogue: Arc<StreamCatalogue>,
     now: Timestamp,
+    zone: TimeZone,
     output: Output,
     streams: StreamSelection,
     range: TimeRange,
@@ -171,6 +173,7 @@ impl ScanRequest {
             policy,
             catalogue,
             now,
+            zone: TimeZone::UTC,
             output,
             streams: StreamSelection::Default,
             range: TimeRange::ALL,
@@ -180,6 +183,13 @@ impl ScanRequest {
             node: 0,
             control: Control::default(),
         }
+    }
+
+    /// Reads times of the predicate that have no zone in this one; UTC without it.
+    #[must_use]
+    pub fn with_zone(mut self, zone: TimeZone) -> ScanRequest {
+        self.zone = zone;
+        self
     }
 
     /// Reads these streams.
@@ -262,6 +272,12 @@ impl ScanRequest {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// Zone of times that do not say theirs.
+    #[must_use]
+    pub fn zone(&self) -> &TimeZone {
+        &self.zone
     }
 
     /// What comes out.

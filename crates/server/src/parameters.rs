@@ -238,10 +238,10 @@ impl Parameters {
     }
 
     /// `start_time` and `end_time`, both included; everything without them.
-    pub(crate) fn range(&mut self, now: Timestamp) -> TimeRange {
-        let zone = self.zone();
-        let start = self.time("start_time", now, &zone);
-        let end = self.time("end_time", now, &zone);
+    /// Times without a zone are in `zone`.
+    pub(crate) fn range(&mut self, now: Timestamp, zone: &TimeZone) -> TimeRange {
+        let start = self.time("start_time", now, zone);
+        let end = self.time("end_time", now, zone);
         let range = TimeRange {
             start: start.unwrap_or(TimeRange::ALL.start),
             end: end.unwrap_or(TimeRange::ALL.end),
@@ -326,12 +326,13 @@ mod tests {
     fn ranges() {
         let now = Timestamp(1_767_540_645_000_000_000);
         let mut parameters = json(r#"{"start_time": "now-1h", "end_time": 1767540645}"#);
-        let range = parameters.range(now);
+        let range = parameters.range(now, &TimeZone::UTC);
         assert_eq!((range.start.0, range.end), (now.0 - 3_600_000_000_000, now));
-        assert_eq!(json("").range(now), TimeRange::ALL);
+        assert_eq!(json("").range(now, &TimeZone::UTC), TimeRange::ALL);
         let mut parameters =
             json(r#"{"start_time": "now", "end_time": "now-1h", "timezone": "Nowhere/No"}"#);
-        parameters.range(now);
+        let zone = parameters.zone();
+        parameters.range(now, &zone);
         assert_eq!(faults(parameters), ["timezone", "end_time"]);
     }
 

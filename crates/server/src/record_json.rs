@@ -39,8 +39,17 @@ pub(crate) fn write_record(
     };
     match fields {
         Some(fields) => {
+            let mut written: Vec<&str> = Vec::with_capacity(fields.len());
             for name in fields {
-                members.field(row, name, names);
+                // An alias is the canonical field, unless the record has a field of that name.
+                let name = match row.get(name) {
+                    Some(_) => name,
+                    None => field::canonical_name(name),
+                };
+                if !written.contains(&name) {
+                    members.field(row, name, names);
+                    written.push(name);
+                }
             }
         }
         None => {

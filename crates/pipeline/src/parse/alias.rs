@@ -8,6 +8,7 @@
 //!
 //! A column whose rows meet no competitor is moved, not copied: a batch of canonical names costs
 //! one look-up for each name of the table.
+use std::borrow::Cow;
 use taffrail_model::{
     column::{Column, ColumnSet, Kind},
     field,
@@ -51,9 +52,9 @@ pub(crate) fn resolve(columns: &mut ColumnSet, is_server: bool) {
             merge_alias(columns, canonical.name, alias);
         }
     }
-    lower_case_hex(columns, field::TRACE_ID, 32);
-    lower_case_hex(columns, field::CORRELATION_ID, 32);
-    lower_case_hex(columns, field::SPAN_ID, 16);
+    for name in [field::TRACE_ID, field::CORRELATION_ID, field::SPAN_ID] {
+        lower_case_hex(columns, name);
+    }
     drop_equal_correlation_ids(columns);
 }
 
@@ -132,27 +133,21 @@ pub(crate) fn merge(winner: Column, other: Column) -> (Column, Column) {
     }
 }
 
-/// Lower-cases the values of a column that are hex of `digits` digits (ids of W3C Trace Context);
-/// other ids, ULIDs among them, stay as they are.
-fn lower_case_hex(columns: &mut ColumnSet, name: &str, digits: usize) {
+/// Lower-cases the ids of W3C Trace Context in a column ([`field::stored_id`]).
+fn lower_case_hex(columns: &mut ColumnSet, name: &str) {
     let Some(column) = columns.get(name) else {
         return;
     };
-    let is_upper = |text: &str| {
-        text.len() == digits
-            && text.bytes().all(|b| b.is_ascii_hexdigit())
-            && text.bytes().any(|b| b.is_ascii_uppercase())
-    };
+    let is_upper = |text: &str| matches!(field::stored_id(name, text), Cow::Owned(_));
     let has_upper = column.text().bytes().any(|b| b.is_ascii_uppercase());
     if !has_upper || !column.iter().any(|(_, value)| is_upper(value.text)) {
         return;
     }
     let mut out = Column::default();
     for (row, value) in column.iter() {
-        if value.kind == Kind::String && is_upper(value.text) {
-            out.push(row, value.kind, &value.text.to_ascii_lowercase());
-        } else {
-            out.push(row, value.kind, value.text);
+        match value.kind {
+            Kind::String => out.push(row, value.kind, &field::stored_id(name, value.text)),
+            kind => out.push(row, kind, value.text),
         }
     }
     columns.insert(name, out);

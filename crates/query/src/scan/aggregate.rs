@@ -5,6 +5,7 @@
 //! values keep nearly all of their count, and the number of different values is estimated from
 //! the smallest hashes.
 use super::{
+    asked::{AskedColumns, AskedField},
     block::{BlockFault, BlockView, LoadedColumn},
     drive::{Collector, OpenBlock, Scan},
     selection::Selection,
@@ -117,11 +118,15 @@ pub(super) fn histogram(
     if interval_ns <= 0 {
         return Err(too_many_buckets(scan, interval_ns)?);
     }
-    let by: Option<FieldName> = by.map(|name| field::canonical_name(name).into());
+    let by = by.map(|name| AskedField::new(name));
     let mut found = scan.run(HistogramCollector::new(interval_ns, by.clone(), None))?;
     if let (true, false, Some(name)) = (found.has_other, found.is_too_long(), by) {
         // Which values are the frequent ones is known only when all were counted.
-        let top = facets(scan, std::slice::from_ref(&name), HISTOGRAM_SERIES_MAX)?;
+        let top = facets(
+            scan,
+            std::slice::from_ref(name.name()),
+            HISTOGRAM_SERIES_MAX,
+        )?;
         let values = top.into_iter().flat_map(|facet| facet.values);
         let shown = values.map(|value| value.value).collect();
         found = scan.run(HistogramCollector::new(
@@ -149,7 +154,7 @@ fn too_many_buckets(scan: &Scan<'_>, interval_ns: i64) -> Result<ScanError, Scan
 
 struct HistogramCollector {
     interval_ns: i64,
-    by: Option<FieldName>,
+    by: Option<AskedField>,
     /// Values that have a series of their own; `None`: the first `HISTOGRAM_SERIES_MAX`.
     shown: Option<Vec<String>>,
     has_other: bool,
@@ -160,7 +165,7 @@ struct HistogramCollector {
 }
 
 impl HistogramCollector {
-    fn new(interval_ns: i64, by: Option<FieldName>, shown: Option<Vec<String>>) -> Self {
+    fn new(interval_ns: i64, by: Option<AskedField>, shown: Option<Vec<String>>) -> Self {
         HistogramCollector {
             interval_ns,
             by,
@@ -240,7 +245,7 @@ impl HistogramCollector {
     /// The series of each row of a block, in the order of the selection.
     fn series_of_rows(
         &mut self,
-        by: Option<&LoadedColumn>,
+        by: Option<&AskedColumns>,
         constant: Option<usize>,
         selection: &Selection,
     ) -> Vec<usize> {
@@ -252,7 +257,7 @@ impl HistogramCollector {
         // Neighbours often have the same value.
         let mut last: Option<(&str, usize)> = None;
         for row in selection.iter() {
-            let Some(value) = by.and_then(|loaded| loaded.column.get(row)) else {
+            let Some(value) = by.and_then(|columns| columns.get(row)) else {
                 out.push(*missing.get_or_insert_with(|| self.series(SeriesKey::Missing)));
                 continue;
             };
@@ -313,13 +318,13 @@ impl<'a> Collector<'a> for HistogramCollector {
         let times = view.timestamps()?;
         let (by, constant) = match self.by.clone() {
             None => (None, Some(self.series(SeriesKey::All))),
-            Some(name) if &*name == field::STREAM => (
+            Some(asked) if &*asked.canonical == field::STREAM => (
                 None,
                 Some(self.series_of_value(&block.open.partition.stream.name)),
             ),
-            Some(name) => (view.column(&name)?, None),
+            Some(asked) => (Some(asked.load(view)?), None),
         };
-        let series = self.series_of_rows(by.as_deref(), constant, selection);
+        let series = self.series_of_rows(by.as_ref(), constant, selection);
         let mut counts = vec![0; self.keys.len()];
         let mut bucket = None;
         for (row, series) in selection.iter().zip(series) {
@@ -361,10 +366,9 @@ pub(super) fn facets(
             max: FACET_VALUES_MAX,
         });
     }
-    let tables = fields.iter().map(|name| FacetTable {
-        field: field::canonical_name(name).into(),
-        ..FacetTable::default()
-    });
+    let tables = fields
+        .iter()
+        .map(|name| FacetTable::new(AskedField::new(name)));
     let found = scan.run(FacetCollector {
         tables: tables.collect(),
     })?;
@@ -381,17 +385,17 @@ struct FacetCollector {
 
 /// Counts by value of one field.
 struct FacetTable {
-    field: FieldName,
+    field: AskedField,
     counts: HashMap<String, u64>,
     bytes: usize,
     /// Set when values were dropped for the first time.
     sketch: Option<DistinctSketch>,
 }
 
-impl Default for FacetTable {
-    fn default() -> FacetTable {
+impl FacetTable {
+    fn new(field: AskedField) -> FacetTable {
         FacetTable {
-            field: "".into(),
+            field,
             counts: HashMap::new(),
             bytes: 0,
             sketch: None,
@@ -455,7 +459,7 @@ impl FacetTable {
         values.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
         values.truncate(limit);
         Facet {
-            field: self.field,
+            field: self.field.name().clone(),
             values,
             distinct,
             is_estimate: self.sketch.is_some(),
@@ -506,10 +510,8 @@ impl DistinctSketch {
 
 impl<'a> Collector<'a> for FacetCollector {
     fn fork(&self) -> Self {
-        let tables = self.tables.iter().map(|table| FacetTable {
-            field: table.field.clone(),
-            ..FacetTable::default()
-        });
+        let fields = self.tables.iter().map(|table| table.field.clone());
+        let tables = fields.map(FacetTable::new);
         FacetCollector {
             tables: tables.collect(),
         }
@@ -530,14 +532,22 @@ impl<'a> Collector<'a> for FacetCollector {
         let columns = self
             .tables
             .iter()
-            .map(|table| view.column(&table.field))
+            .map(|table| table.field.load(view))
             .collect::<Result<Vec<_>, _>>()?;
-        for (table, loaded) in self.tables.iter_mut().zip(columns) {
-            if &*table.field == field::STREAM {
+        for (table, columns) in self.tables.iter_mut().zip(columns) {
+            if &*table.field.canonical == field::STREAM {
                 table.add(&block.open.partition.stream.name, selection.count() as u64);
                 continue;
             }
-            let Some(loaded) = loaded else {
+            if columns.alias.is_some() {
+                for row in selection.iter() {
+                    if let Some(value) = columns.get(row) {
+                        table.add(value.text, 1);
+                    }
+                }
+                continue;
+            }
+            let Some(loaded) = columns.canonical else {
                 continue;
             };
             // Runs of the same value are added at once.

@@ -6,7 +6,7 @@
 //! when its turn comes. A block that cannot be read is named in the answer, and the rest served.
 use super::{
     block::{BlockFault, BlockView},
-    plan::{Plan, SourceColumns, SourceScope},
+    plan::{Clock, Plan, SourceColumns, SourceScope},
     selection::Selection,
 };
 use crate::{
@@ -266,10 +266,14 @@ impl<'a> Scan<'a> {
             after = after.max(Position(id.position.0.saturating_sub(1)));
             upto = upto.min(id.position);
         }
+        let clock = Clock {
+            now: request.now(),
+            zone: request.zone(),
+        };
         Ok(Scan {
             request,
             snapshot,
-            plan: Plan::new(request.predicate(), request.now())?,
+            plan: Plan::new(request.predicate(), &clock)?,
             range: request.range(),
             after,
             upto,

@@ -11,6 +11,7 @@
 //!
 //! [`RowSource`]: taffrail_storage::read::RowSource
 mod aggregate;
+mod asked;
 mod block;
 mod drive;
 mod overflow;

@@ -15,7 +15,7 @@ use crate::{
     result::ScanError,
     search::tree::{Expr, Leaf, Operator, Test},
 };
-use jiff::tz::TimeZone;
+use jiff::{civil::Date, tz::TimeZone};
 use std::sync::Arc;
 use taffrail_model::{
     column::{FieldName, Kind},
@@ -69,7 +69,35 @@ impl LevelSet {
     }
 
     fn has_name(self, name: &str) -> bool {
-        Level::from_name(name).is_some_and(|level| self.0 >> level as u8 & 1 == 1)
+        // A field that was kept under an alias has the word that it came with.
+        Level::from_name(name)
+            .or_else(|| Level::from_foreign(name))
+            .is_some_and(|level| self.0 >> level as u8 & 1 == 1)
+    }
+}
+
+/// What times in a query are relative to.
+pub(super) struct Clock<'a> {
+    pub(super) now: Timestamp,
+    pub(super) zone: &'a TimeZone,
+}
+
+impl Clock<'_> {
+    /// Start of the day that the text names and of the day after it, if it names a whole day.
+    fn day(&self, text: &str) -> Result<Option<(Timestamp, Timestamp)>, ScanError> {
+        let text = text.trim();
+        let is_date = text.len() == "2026-01-04".len() && text.parse::<Date>().is_ok();
+        if !is_date && !matches!(text, "today" | "yesterday") {
+            return Ok(None);
+        }
+        let start = parse_time(text, self.now, self.zone)?;
+        let next = jiff::Timestamp::from_nanosecond(i128::from(start.0))
+            .and_then(|start| start.to_zoned(self.zone.clone()).tomorrow())
+            .and_then(|next| next.start_of_day())
+            .map(|next| i64::try_from(next.timestamp().as_nanosecond()));
+        // Past the last time that a record may have, the day has no end.
+        let end = next.ok().and_then(Result::ok).unwrap_or(i64::MAX);
+        Ok(Some((start, Timestamp(end))))
     }
 }
 
@@ -85,24 +113,52 @@ pub(super) struct SourceScope<'a> {
 }
 
 impl Plan {
-    pub(super) fn new(expr: &Expr, now: Timestamp) -> Result<Plan, ScanError> {
-        let many = |children: &[Expr]| -> Result<Vec<Plan>, ScanError> {
-            children.iter().map(|child| Plan::new(child, now)).collect()
+    pub(super) fn new(expr: &Expr, clock: &Clock<'_>) -> Result<Plan, ScanError> {
+        let many = |children: &[&Expr]| -> Result<Vec<Plan>, ScanError> {
+            let children = children.iter();
+            children.map(|child| Plan::new(child, clock)).collect()
         };
         Ok(match expr {
             Expr::All => Plan::Const(true),
             Expr::And(children) => {
-                let mut plans = many(children)?;
+                let (ranges, others) = ranges(children);
+                let mut plans = many(&others)?;
+                for leaves in ranges {
+                    plans.push(Plan::of_leaves(&leaves, clock)?);
+                }
                 plans.sort_by_key(Plan::cost);
                 Plan::And(plans)
             }
             Expr::Or(children) => {
-                let mut plans = many(children)?;
+                let mut plans = many(&children.iter().collect::<Vec<_>>())?;
                 plans.sort_by_key(Plan::cost);
                 Plan::Or(plans)
             }
-            Expr::Not(child) => Plan::Not(Box::new(Plan::new(child, now)?)),
-            Expr::Leaf(leaf) => Plan::Leaf(Arc::new(LeafPlan::new(leaf, now)?)),
+            Expr::Not(child) => Plan::Not(Box::new(Plan::new(child, clock)?)),
+            Expr::Leaf(leaf) => Plan::of_leaves(&[leaf], clock)?,
+        })
+    }
+
+    /// What passes all tests of one field. Asked by an alias, the canonical column passes them
+    /// all or the alias's own does; sources without the latter drop that half.
+    fn of_leaves(leaves: &[&Leaf], clock: &Clock<'_>) -> Result<Plan, ScanError> {
+        let in_column = |name: Option<&FieldName>| -> Result<Plan, ScanError> {
+            let mut plans = Vec::with_capacity(leaves.len());
+            for leaf in leaves {
+                plans.push(leaf_plan(name, &leaf.test, clock)?);
+            }
+            Ok(match plans.len() {
+                1 => plans.swap_remove(0),
+                _ => Plan::And(plans),
+            })
+        };
+        let Some(first) = leaves.first() else {
+            return Ok(Plan::Const(true));
+        };
+        let canonical = in_column(first.field.as_ref())?;
+        Ok(match &first.alias {
+            Some(alias) => Plan::Or(vec![canonical, in_column(Some(alias))?]),
+            None => canonical,
         })
     }
 
@@ -253,16 +309,69 @@ fn join(
     }
 }
 
-impl LeafPlan {
-    fn new(leaf: &Leaf, now: Timestamp) -> Result<LeafPlan, ScanError> {
-        let ask = match &leaf.test {
+/// The comparisons among the children of an `And` that ask one field by one alias, together, and
+/// the other children: both ends of a range must hold for the same value.
+fn ranges(children: &[Expr]) -> (Vec<Vec<&Leaf>>, Vec<&Expr>) {
+    let mut ranges: Vec<Vec<&Leaf>> = Vec::new();
+    let mut others = Vec::new();
+    for child in children {
+        let Expr::Leaf(leaf) = child else {
+            others.push(child);
+            continue;
+        };
+        let is_comparison = matches!(
+            leaf.test,
+            Test::Number(..) | Test::Time(..) | Test::Level(..)
+        );
+        if !is_comparison || leaf.alias.is_none() {
+            others.push(child);
+            continue;
+        }
+        match ranges.iter_mut().find(|have| have[0].alias == leaf.alias) {
+            Some(have) => have.push(leaf),
+            None => ranges.push(vec![leaf]),
+        }
+    }
+    (ranges, others)
+}
+
+/// The plan of one test of one column; `None`: every text column.
+fn leaf_plan(name: Option<&FieldName>, test: &Test, clock: &Clock<'_>) -> Result<Plan, ScanError> {
+    let leaf = |ask: Ask| {
+        Plan::Leaf(Arc::new(LeafPlan {
+            field: name.cloned(),
+            ask,
+        }))
+    };
+    if let Test::Time(Operator::Equal, text) = test
+        && let Some((start, end)) = clock.day(text)?
+    {
+        return Ok(Plan::And(vec![
+            leaf(Ask::Time(Operator::GreaterOrEqual, start)),
+            leaf(Ask::Time(Operator::Less, end)),
+        ]));
+    }
+    Ok(match Ask::new(name, test, clock)? {
+        Some(ask) => leaf(ask),
+        None => Plan::Const(false),
+    })
+}
+
+impl Ask {
+    /// `None` if no value passes.
+    fn new(
+        name: Option<&FieldName>,
+        test: &Test,
+        clock: &Clock<'_>,
+    ) -> Result<Option<Ask>, ScanError> {
+        let ask = match test {
             Test::Number(operator, text) => match Number::parse(text.text()) {
                 Some(number) => Ask::Number(*operator, number),
                 // `NumberText` holds numbers only.
-                None => return Ok(LeafPlan::never(leaf)),
+                None => return Ok(None),
             },
             Test::Time(operator, text) => {
-                Ask::Time(*operator, parse_time(text, now, &TimeZone::UTC)?)
+                Ask::Time(*operator, parse_time(text, clock.now, clock.zone)?)
             }
             Test::Level(operator, level) => Ask::Level(LevelSet::new(*operator, *level)),
             Test::Id(id) => Ask::Id(*id),
@@ -272,34 +381,34 @@ impl LeafPlan {
                     pattern: text.pattern().to_owned(),
                     detail: fault.detail,
                 })?;
-                match TextTest::new(&leaf.test, Some(compiled)) {
+                match TextTest::new(test, Some(compiled)) {
                     Some(test) => Ask::Text(test),
-                    None => return Ok(LeafPlan::never(leaf)),
+                    None => return Ok(None),
                 }
             }
-            Test::Words(_)
-            | Test::WordPattern(_)
-            | Test::Substring(_)
-            | Test::Whole(_)
-            | Test::WholePattern(_) => match TextTest::new(&leaf.test, None) {
-                Some(test) => Ask::Text(test),
-                None => return Ok(LeafPlan::never(leaf)),
-            },
+            // An id is looked up as it is stored.
+            Test::Whole(text) => {
+                let text = match name {
+                    Some(name) => field::stored_id(name, text).into_owned(),
+                    None => text.clone(),
+                };
+                match TextTest::new(&Test::Whole(text), None) {
+                    Some(test) => Ask::Text(test),
+                    None => return Ok(None),
+                }
+            }
+            Test::Words(_) | Test::WordPattern(_) | Test::Substring(_) | Test::WholePattern(_) => {
+                match TextTest::new(test, None) {
+                    Some(test) => Ask::Text(test),
+                    None => return Ok(None),
+                }
+            }
         };
-        Ok(LeafPlan {
-            field: leaf.field.clone(),
-            ask,
-        })
+        Ok(Some(ask))
     }
+}
 
-    /// A test that no value passes.
-    fn never(leaf: &Leaf) -> LeafPlan {
-        LeafPlan {
-            field: leaf.field.clone(),
-            ask: Ask::Level(LevelSet(0)),
-        }
-    }
-
+impl LeafPlan {
     /// Whether all rows of a source match, or none, if that is known.
     fn decide(&self, scope: &SourceScope<'_>) -> Option<bool> {
         let Some(name) = &self.field else {

@@ -1,5 +1,6 @@
 //! Pages of records: which rows belong to the page, then only those are read whole.
 use super::{
+    asked::AskedField,
     block::{BlockFault, BlockView},
     drive::{Collector, OpenBlock, OrderKey, Scan},
     selection::Selection,
@@ -14,8 +15,6 @@ use std::{
     sync::Arc,
 };
 use taffrail_model::{
-    column::FieldName,
-    field,
     id::RecordId,
     limits::{OFFSET_RECORDS_MAX, PAGE_BYTES_MAX, PAGE_RECORDS_MAX},
     position::Position,
@@ -232,9 +231,9 @@ fn materialise(
     found: &[Candidate<'_>],
     output: &RowsOutput,
 ) -> Result<(Vec<Row>, usize), ScanError> {
-    let fields: Option<Vec<FieldName>> = output.fields.as_deref().map(|fields| {
-        let canonical = |name: &FieldName| field::canonical_name(name).into();
-        fields.iter().map(canonical).collect()
+    let fields: Option<Vec<AskedField>> = output.fields.as_deref().map(|fields| {
+        let asked = fields.iter().map(|name| AskedField::new(name));
+        asked.collect()
     });
     let mut rows = Vec::with_capacity(found.len());
     let mut taken = 0;
@@ -267,7 +266,7 @@ fn materialise(
 fn read_rows(
     scan: &Scan<'_>,
     wanted: &[Candidate<'_>],
-    fields: Option<&[FieldName]>,
+    fields: Option<&[AskedField]>,
     bytes_max: usize,
 ) -> Result<Option<(Vec<Row>, usize)>, ScanError> {
     let mut blocks: BTreeMap<*const OpenBlock<'_>, Vec<usize>> = BTreeMap::new();
@@ -302,7 +301,7 @@ fn read_rows(
 fn read_block(
     scan: &Scan<'_>,
     wanted: &[&Candidate<'_>],
-    fields: Option<&[FieldName]>,
+    fields: Option<&[AskedField]>,
     bytes_max: usize,
 ) -> Result<Option<(Vec<Row>, usize)>, BlockFault> {
     let block = &wanted[0].block;
@@ -314,17 +313,26 @@ fn read_block(
     let mut bytes = rows.len() * size_of::<Row>();
     let mut all = Vec::new();
     if fields.is_none() {
-        all.extend_from_slice(&block.open.columns.names);
-        all.sort();
+        let mut names = block.open.columns.names.clone();
+        names.sort();
+        all.extend(names.into_iter().map(|name| AskedField {
+            canonical: name,
+            alias: None,
+        }));
     }
-    for name in fields.unwrap_or(&all) {
-        let Some(loaded) = view.column(name)? else {
+    for asked in fields.unwrap_or(&all) {
+        let columns = asked.load(&mut view)?;
+        if columns.is_empty() {
             continue;
-        };
+        }
         for (row, candidate) in rows.iter_mut().zip(wanted) {
-            let Some(value) = loaded.column.get(candidate.row) else {
+            let Some((name, value)) = columns.get_named(asked, candidate.row) else {
                 continue;
             };
+            // The canonical field is there once, by whichever names it was asked for.
+            if fields.is_some() && row.get(name).is_some() {
+                continue;
+            }
             bytes += value.text.len() + FIELD_BYTES;
             if bytes > bytes_max {
                 return Ok(None);

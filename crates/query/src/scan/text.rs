@@ -30,7 +30,8 @@ const SPARSE_FACTOR: usize = 16;
 #[derive(Debug)]
 pub(super) struct TextTest {
     probes: Vec<Probe>,
-    /// Words that are a number also find values that are this number.
+    /// Words that are a number also find values that are this number, or read as it; in a named
+    /// field only.
     number: Option<Number>,
 }
 
@@ -126,11 +127,17 @@ impl TextTest {
     /// Whether one value passes, as a value of a named field.
     pub(super) fn matches(&self, kind: Kind, text: &str) -> bool {
         let mut scratch = String::new();
-        self.matches_with(kind, text, &mut scratch)
+        self.matches_with(kind, text, false, &mut scratch)
     }
 
-    fn matches_with(&self, kind: Kind, text: &str, scratch: &mut String) -> bool {
-        if self.is_number(kind, text) {
+    fn matches_with(
+        &self,
+        kind: Kind,
+        text: &str,
+        is_full_text: bool,
+        scratch: &mut String,
+    ) -> bool {
+        if !is_full_text && self.is_number(kind, text) {
             return true;
         }
         scratch.clear();
@@ -144,7 +151,7 @@ impl TextTest {
 
     /// Whether the test asks for a number and the value is that number.
     fn is_number(&self, kind: Kind, text: &str) -> bool {
-        matches!(kind, Kind::Integer | Kind::Float)
+        matches!(kind, Kind::Integer | Kind::Float | Kind::String)
             && self.number.is_some_and(|number| {
                 Number::parse(text).is_some_and(|value| value.compare(number) == Ordering::Equal)
             })
@@ -174,7 +181,9 @@ impl TextTest {
                 let Some(value) = column.get(row) else {
                     continue;
                 };
-                if may_look(value.kind) && self.matches_with(value.kind, value.text, &mut scratch) {
+                if may_look(value.kind)
+                    && self.matches_with(value.kind, value.text, is_full_text, &mut scratch)
+                {
                     out.add(row);
                 }
             }

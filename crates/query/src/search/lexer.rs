@@ -153,6 +153,33 @@ impl Lexer {
         })
     }
 
+    /// The place and text of an operator of another language behind a plain name, as in
+    /// `status!=200`; nothing is consumed. `=` alone is none: `user_id=42` is a phrase.
+    pub(super) fn foreign_comparison(&self) -> Option<(usize, String)> {
+        let rest = self.chars.get(self.at..)?;
+        let width = rest.iter().take_while(|c| is_name_char(**c)).count();
+        let starts_name = rest.first().is_some_and(|c| c.is_alphabetic() || *c == '_');
+        let operator: String = rest.get(width..width + 2)?.iter().collect();
+        let is_operator = matches!(operator.as_str(), "!=" | "==" | "=~" | "!~");
+        // Text that only ends so, such as base64, is text.
+        let is_followed = rest
+            .get(width + 2)
+            .is_some_and(|c| *c == '"' || !ends_word(*c) && *c != '=');
+        (starts_name && is_operator && is_followed).then_some((self.at + width, operator))
+    }
+
+    /// The operator of another language that stands where a value begins; nothing is consumed.
+    pub(super) fn foreign_operator(&self) -> Option<&'static str> {
+        let rest = self.chars.get(self.at..)?;
+        ["!=", "!~", "==", "=~", "~", "!"]
+            .into_iter()
+            .find(|operator| {
+                operator
+                    .chars()
+                    .eq(rest.iter().take(operator.len()).copied())
+            })
+    }
+
     /// A bare word up to a blank, bracket, pipe or quote, or up to what `ends` says.
     pub(super) fn word(&mut self, ends: impl Fn(char) -> bool) -> Result<Vec<Glyph>, ParseError> {
         let mut glyphs = Vec::new();

@@ -12,9 +12,11 @@
 use super::{
     ParseError,
     lexer::{Glyph, Head, Lexer, Separator, fault, pattern_of},
-    tree::{Expr, Leaf, NumberText, Operator, Pattern, PatternPart, Query, RegexText, Test},
+    tree::{
+        Expr, Leaf, NumberText, Operator, Pattern, PatternPart, Query, RegexText, Test, alias_of,
+    },
 };
-use crate::{regex, words};
+use crate::{number::Number, regex, words};
 use jiff::tz::TimeZone;
 use taffrail_model::{
     column::FieldName,
@@ -160,7 +162,34 @@ impl Parser {
             self.lexer.at += 1;
             return self.deeper(start, |parser| Ok(parser.not(scope)?.negated()));
         }
+        self.no_foreign_prefix(scope)?;
         self.term(scope)
+    }
+
+    /// Signs before a term that mean something elsewhere.
+    fn no_foreign_prefix(&self, scope: Scope<'_>) -> Result<(), ParseError> {
+        let start = self.lexer.at;
+        let Some(next) = self
+            .lexer
+            .peek_second()
+            .filter(|c| !(c.is_whitespace() || matches!(c, ')' | '|')))
+        else {
+            return Ok(());
+        };
+        let (message, hint) = match self.lexer.peek() {
+            // `!=` by itself gets the hint of operators that stand between blanks.
+            Some('!') if next != '=' || scope.is_some() => (
+                "! does not negate",
+                r"write -word or NOT word, or \! for the character",
+            ),
+            // A sign before a number in the group of a field is part of the number.
+            Some('+') if scope.is_none() || !next.is_ascii_digit() => (
+                "+ does not require a term",
+                r"leave it out, since terms side by side must all match, or write \+ for the character",
+            ),
+            _ => return Ok(()),
+        };
+        Err(fault(start, start + 1, message, hint))
     }
 
     fn deeper(
@@ -193,6 +222,15 @@ impl Parser {
         }
         if let Some(head) = self.lexer.head() {
             return self.field(&head, start);
+        }
+        if let Some((at, operator)) = self.lexer.foreign_comparison() {
+            let name = self.lexer.text(start, at);
+            return Err(fault(
+                at,
+                at + operator.len(),
+                format!("{operator} is no operator"),
+                foreign_hint(&operator, &name),
+            ));
         }
         let expr = match self.lexer.peek() {
             Some('"') => {
@@ -256,10 +294,12 @@ impl Parser {
             ));
         }
         let field: FieldName = name.into();
-        if head.separator == Separator::Colon && self.lexer.peek() == Some('(') {
-            return self.group(Some(&field));
-        }
-        self.value(&field, start)
+        let is_group = head.separator == Separator::Colon && self.lexer.peek() == Some('(');
+        let expr = match is_group {
+            true => self.group(Some(&field))?,
+            false => self.value(&field, start)?,
+        };
+        Ok(expr.asked_by(alias_of(&head.name).as_ref()))
     }
 
     fn exists(&mut self, start: usize) -> Result<Expr, ParseError> {
@@ -287,6 +327,14 @@ impl Parser {
     /// The value of a field; `start` is where the term begins.
     fn value(&mut self, field: &FieldName, start: usize) -> Result<Expr, ParseError> {
         let at = self.lexer.at;
+        if let Some(operator) = self.lexer.foreign_operator() {
+            return Err(fault(
+                at,
+                at + operator.len(),
+                format!("{operator} is no operator"),
+                foreign_hint(operator, field),
+            ));
+        }
         let expr = match self.lexer.peek() {
             Some('>' | '<') => self.comparison(field)?,
             Some('[' | '{') => self.range(field)?,
@@ -330,6 +378,7 @@ impl Parser {
         if glyphs.iter().all(is_star) {
             return Ok(leaf(field, Test::Exists));
         }
+        self.no_foreign_suffix(glyphs)?;
         let pattern = pattern_of(glyphs);
         match pattern.parts() {
             [PatternPart::Literal(text)] => self.text_value(field, text.clone(), at),
@@ -465,6 +514,7 @@ impl Parser {
             Ok((text, at))
         };
         let (text, at) = bound(self)?;
+        let (low_text, low_at) = (text.clone(), at);
         if text != "*" {
             tests.push(self.compared(field, low, &text, at)?);
         }
@@ -500,6 +550,16 @@ impl Parser {
             self.lexer.skip_blanks();
         }
         self.lexer.at += 1;
+        if let [Expr::Leaf(low), Expr::Leaf(high)] = tests.as_slice()
+            && is_above(&low.test, &high.test)
+        {
+            return Err(fault(
+                low_at,
+                end,
+                format!("{low_text} is above {text}: nothing lies between them"),
+                format!("write the lower bound first: {field}:[{text} TO {low_text}]"),
+            ));
+        }
         if tests.is_empty() {
             return Ok(leaf(field, Test::Exists));
         }
@@ -554,6 +614,7 @@ impl Parser {
 
     /// A bare word that is not only stars.
     fn bare(&self, glyphs: &[Glyph], start: usize) -> Result<Test, ParseError> {
+        self.no_foreign_suffix(glyphs)?;
         let pattern = pattern_of(glyphs);
         match pattern.parts() {
             [PatternPart::Literal(text)] => self.words(text.clone(), start),
@@ -565,6 +626,34 @@ impl Parser {
             _ if words::pattern_words(&pattern).is_empty() => Err(self.nothing_to_look_up(start)),
             _ => Ok(Test::WordPattern(pattern)),
         }
+    }
+
+    /// `word~2` and `word^2` of other languages, at the end of the word before the cursor.
+    fn no_foreign_suffix(&self, glyphs: &[Glyph]) -> Result<(), ParseError> {
+        let is_number = |glyph: &Glyph| glyph.c.is_ascii_digit() || glyph.c == '.';
+        let digits = glyphs
+            .iter()
+            .rev()
+            .take_while(|glyph| is_number(glyph))
+            .count();
+        let before = glyphs.len() - digits;
+        let has_word = |glyphs: &[Glyph]| glyphs.iter().any(|glyph| glyph.c.is_alphanumeric());
+        let hint = match glyphs[..before].split_last() {
+            Some((glyph, rest)) if !glyph.is_escaped && has_word(rest) => match glyph.c {
+                '~' => "words are found as they are; parts of words by wildcards: fail*, f?il",
+                '^' if digits > 0 => "terms have no weight: records come in order of time",
+                _ => return Ok(()),
+            },
+            _ => return Ok(()),
+        };
+        let (end, width) = (self.lexer.at, digits + 1);
+        let suffix = self.lexer.text(end - width, end);
+        Err(fault(
+            end - width,
+            end,
+            format!("{suffix} is no operator"),
+            format!("{hint}; quote the text to search for the characters"),
+        ))
     }
 
     fn words(&self, text: String, start: usize) -> Result<Test, ParseError> {
@@ -579,7 +668,9 @@ impl Parser {
         let hint = match text.as_str() {
             "&&" => "write AND, or nothing: words that stand side by side must all match".into(),
             "||" => "write OR".into(),
-            "=" | ">" | "<" | ">=" | "<=" | ":" | "==" | "!=" => {
+            "!=" | "!~" => "write NOT field:value, without blanks in field:value".into(),
+            "=~" | "~" => "write the regex between slashes: field:/regex/".into(),
+            "=" | ">" | "<" | ">=" | "<=" | ":" | "==" => {
                 "write the field and its value without blanks: duration_ms:>1000, level>=warn".into()
             }
             "\"\"" => "an empty value is searched for in its field: field:=\"\"".into(),
@@ -643,6 +734,9 @@ impl Parser {
         }
         let at = self.lexer.at;
         let hint = match self.lexer.peek() {
+            Some('~' | '^') => {
+                "a phrase has neither distance nor weight: its words stand one after the other"
+            }
             Some('"') => {
                 r#"put a blank before the quote, write \" if it is part of the text, or quote the whole"#
             }
@@ -692,8 +786,42 @@ impl Parser {
 fn leaf(field: &FieldName, test: Test) -> Expr {
     Expr::Leaf(Leaf {
         field: Some(field.clone()),
+        alias: None,
         test,
     })
+}
+
+/// What would be right instead of an operator of another language.
+fn foreign_hint(operator: &str, field: &str) -> String {
+    match operator {
+        "=~" | "~" => format!("write the regex between slashes: {field}:/regex/"),
+        "!~" => format!("write NOT {field}:/regex/"),
+        "==" => format!("write {field}:value, or {field}:=\"value\" for exactly this value"),
+        _ => format!("write NOT {field}:value or -{field}:value"),
+    }
+}
+
+/// Whether nothing lies between these bounds because the low one is above the high one, whatever
+/// the time and the zone of the read.
+fn is_above(low: &Test, high: &Test) -> bool {
+    match (low, high) {
+        (Test::Number(_, low), Test::Number(_, high)) => {
+            let numbers = Number::parse(low.text()).zip(Number::parse(high.text()));
+            numbers.is_some_and(|(low, high)| low.compare(high).is_gt())
+        }
+        (Test::Level(_, low), Test::Level(_, high)) => low > high,
+        (Test::Time(_, low), Test::Time(_, high)) => {
+            // The ends of the times and of the zones that a read may have.
+            [Timestamp::MIN, Timestamp::MAX].into_iter().all(|now| {
+                [-14, 14].into_iter().all(|hours| {
+                    let zone = TimeZone::fixed(jiff::tz::offset(hours));
+                    let at = |text: &str| parse_time(text, now, &zone).ok();
+                    at(low).zip(at(high)).is_some_and(|(low, high)| low > high)
+                })
+            })
+        }
+        _ => false,
+    }
 }
 
 fn is_star(glyph: &Glyph) -> bool {

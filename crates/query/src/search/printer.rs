@@ -51,7 +51,7 @@ fn write_child(f: &mut Formatter<'_>, child: &Expr, is_group: bool) -> Result {
 }
 
 fn write_leaf(f: &mut Formatter<'_>, leaf: &Leaf) -> Result {
-    if let Some(name) = &leaf.field {
+    if let Some(name) = leaf.alias.as_ref().or(leaf.field.as_ref()) {
         if leaf.test == Test::Exists {
             f.write_str("_exists_:")?;
             return write_quoted(f, name);

@@ -3,7 +3,8 @@
 //! Invariants
 //! - `And` and `Or` have at least two children, none of the same kind: built by [`Expr::all_of`]
 //!   and [`Expr::any_of`], so that equal questions have equal trees.
-//! - Field names are canonical.
+//! - Field names are canonical; a leaf that was asked by an alias keeps the alias beside it, since
+//!   a record that came with both names keeps both as fields.
 //! - What the parser accepts is checked: a regex compiles, a number or time is readable, a word
 //!   has something to look up.
 use taffrail_model::{column::FieldName, field, id::RecordId, level::Level};
@@ -36,6 +37,8 @@ pub enum Expr {
 pub struct Leaf {
     /// Canonical name; `None`: every text column.
     pub field: Option<FieldName>,
+    /// The alias that the field was asked by: its own column is tested too.
+    pub alias: Option<FieldName>,
     /// What is asked of its value.
     pub test: Test,
 }
@@ -194,6 +197,13 @@ impl NumberText {
     }
 }
 
+/// The name, if it is an alias under which a record may have a field of its own.
+pub(crate) fn alias_of(name: &str) -> Option<FieldName> {
+    let canonical = field::canonical_name(name);
+    // No record keeps a field under an alias of the id.
+    (canonical != name && canonical != field::ID).then(|| name.into())
+}
+
 impl Expr {
     /// What all of these match; everything if there is none.
     #[must_use]
@@ -238,6 +248,7 @@ impl Expr {
     pub fn field(name: &str, test: Test) -> Expr {
         Expr::Leaf(Leaf {
             field: Some(field::canonical_name(name).into()),
+            alias: alias_of(name),
             test,
         })
     }
@@ -245,7 +256,11 @@ impl Expr {
     /// A test of every text column.
     #[must_use]
     pub fn text(test: Test) -> Expr {
-        Expr::Leaf(Leaf { field: None, test })
+        Expr::Leaf(Leaf {
+            field: None,
+            alias: None,
+            test,
+        })
     }
 
     /// The whole value of a field is `value`, case-sensitive: the filter parameters of the API.
@@ -270,6 +285,24 @@ impl Expr {
     #[must_use]
     pub fn id_is(id: RecordId) -> Expr {
         Expr::field(field::ID, Test::Id(id))
+    }
+
+    /// The same question of fields asked by this alias, or by none.
+    pub(super) fn asked_by(self, alias: Option<&FieldName>) -> Expr {
+        let many = |children: Vec<Expr>| -> Vec<Expr> {
+            let children = children.into_iter();
+            children.map(|child| child.asked_by(alias)).collect()
+        };
+        match self {
+            Expr::All => Expr::All,
+            Expr::And(children) => Expr::And(many(children)),
+            Expr::Or(children) => Expr::Or(many(children)),
+            Expr::Not(child) => child.asked_by(alias).negated(),
+            Expr::Leaf(leaf) => Expr::Leaf(Leaf {
+                alias: alias.cloned(),
+                ..leaf
+            }),
+        }
     }
 
     /// Number of nodes.

@@ -1,10 +1,11 @@
 //! What a query text finds, from the text to the record: the examples of the guide.
 use crate::{
-    build::{Layout, NOW, Reader, rows, snapshot},
+    build::{Layout, NOW, NS_PER_DAY, Reader, TODAY, rows, snapshot},
     rule::Record,
 };
+use jiff::tz::TimeZone;
 use taffrail_model::{column::Kind, position::Position};
-use taffrail_query::{Order, Output, RowsOutput, ScanOutput, execute, parse};
+use taffrail_query::{Expr, Order, Output, RowsOutput, ScanOutput, execute, parse};
 
 pub fn record(position: u64, fields: &[(&str, Kind, &str)]) -> Record {
     Record {
@@ -169,6 +170,10 @@ fn numbers_levels_and_missing_fields() {
             "size:200",
             "code:200",
             "status:200.0",
+            "status:2e2",
+            "code:200.0",
+            "code:2e2",
+            "size:2e2",
             "status:[200 TO 299]",
             "status>=200",
             "duration_ms:>12",
@@ -220,8 +225,189 @@ fn numbers_levels_and_missing_fields() {
         ],
         false,
     );
+    check(&["2e2", "code:=200.0", "code:201", "\"200.0\""], false);
     // Numbers are not searched by bare words, text that looks like one is.
     check(&["200", "7"], true);
+}
+
+#[test]
+fn a_field_kept_under_an_alias_is_found_by_either_name() {
+    let record = record(
+        1,
+        &[
+            ("trace_id", Kind::String, "trB"),
+            ("correlation_id", Kind::String, "corrA"),
+            ("message", Kind::String, "canon"),
+            ("msg", Kind::String, "alias X"),
+            ("duration_ms", Kind::Integer, "10"),
+            ("latency_ms", Kind::Integer, "0"),
+            ("level", Kind::String, "info"),
+            ("severity", Kind::String, "WARNING"),
+        ],
+    );
+    for query in [
+        "correlation_id:corrA",
+        "correlation_id:=corrA",
+        "correlation_id:trB",
+        "x-correlation-id:trB",
+        "trace_id:trB",
+        "msg:\"alias x\"",
+        "msg:canon",
+        "msg:(canon x)",
+        "msg:/^alias/",
+        "NOT msg:other",
+        "_exists_:msg",
+        "_exists_:_msg",
+        "latency_ms:[0 TO 5]",
+        "latency_ms:<1",
+        "duration:10",
+        "severity:warn",
+        "severity:info",
+    ] {
+        assert!(is_found(query, &record), "{query}");
+    }
+    for query in [
+        "trace_id:corrA",
+        "message:alias",
+        "x-correlation-id:corrA",
+        "NOT correlation_id:corrA",
+        "NOT correlation_id:trB",
+        "duration_ms:<1",
+        "NOT _exists_:msg",
+        // Both ends of a range hold for one value, not one end for each.
+        "latency_ms:[1 TO 5]",
+        "latency_ms:>=1 latency_ms:<=5",
+        "level:warn",
+        "severity:error",
+    ] {
+        assert!(!is_found(query, &record), "{query}");
+    }
+}
+
+#[test]
+fn a_projection_by_an_alias_returns_the_field_of_that_name_where_there_is_one() {
+    let both = [
+        ("correlation_id", Kind::String, "corrA"),
+        ("trace_id", Kind::String, "trB"),
+    ];
+    let records = [record(1, &both), record(2, &both[1..])];
+    let check = |fields: &[&str], expected: [&[&str]; 2]| {
+        let output = rows(RowsOutput {
+            fields: Some(fields.iter().map(|name| (*name).into()).collect()),
+            order: Order::Ascending,
+            ..RowsOutput::default()
+        });
+        let snapshot = snapshot(
+            &records,
+            Layout {
+                rows: 2,
+                section_every: 1,
+            },
+        );
+        let result = execute(&Reader::Admin.request(output), &snapshot).expect("a read");
+        let ScanOutput::Rows(page) = result.output else {
+            panic!("not rows");
+        };
+        for (row, expected) in page.rows.iter().zip(expected) {
+            let have = row.fields.iter();
+            let have: Vec<_> = have.map(|(name, v)| format!("{name}={}", v.text)).collect();
+            assert_eq!(have, expected, "{fields:?}");
+        }
+    };
+    check(
+        &["correlation_id"],
+        [&["correlation_id=corrA"], &["trace_id=trB"]],
+    );
+    check(
+        &["correlation_id", "trace_id", "traceId"],
+        [&["correlation_id=corrA", "trace_id=trB"], &["trace_id=trB"]],
+    );
+}
+
+#[test]
+fn ids_in_upper_case_hex_find_what_is_stored_in_lower_case() {
+    let (lower, upper) = (
+        "4bf92f3577b34da6a3ce929d0e0e4736",
+        "4BF92F3577B34DA6A3CE929D0E0E4736",
+    );
+    let stored = record(
+        1,
+        &[
+            ("trace_id", Kind::String, lower),
+            ("span_id", Kind::String, "00f067aa0ba902b7"),
+            ("other", Kind::String, upper),
+        ],
+    );
+    for query in [
+        format!("trace_id:={upper}"),
+        format!("trace_id:{upper}"),
+        format!("correlation_id:={upper}"),
+        "span_id:=00F067AA0BA902B7".to_owned(),
+        format!("other:={upper}"),
+    ] {
+        assert!(is_found(&query, &stored), "{query}");
+    }
+    assert!(!is_found(&format!("other:={lower}"), &stored));
+    let request = Reader::Admin
+        .request(Output::Count)
+        .with_predicate(Expr::field_is("trace_id", upper));
+    let layout = Layout {
+        rows: 1,
+        section_every: 1,
+    };
+    let result = execute(&request, &snapshot(&[stored], layout)).expect("a read");
+    assert_eq!(result.output, ScanOutput::Count(1));
+}
+
+#[test]
+fn times_without_a_zone_are_in_the_zone_of_the_read() {
+    // The day of the read is 2024-10-04 in UTC, and it is 12:00 there.
+    let berlin = TimeZone::get("Europe/Berlin").expect("a zone");
+    let at = |hours: i64| Record {
+        timestamp: TODAY * NS_PER_DAY + hours * 3_600_000_000_000,
+        ..record(1, &[])
+    };
+    let check = |query: &str, zone: &TimeZone, hours: i64, expected: bool| {
+        let request = Reader::Admin
+            .request(Output::Count)
+            .with_zone(zone.clone())
+            .with_predicate(parse(query).expect("a query").filter);
+        let layout = Layout {
+            rows: 1,
+            section_every: 1,
+        };
+        let result = execute(&request, &snapshot(&[at(hours)], layout)).expect("a read");
+        let expected = ScanOutput::Count(u64::from(expected));
+        assert_eq!(result.output, expected, "{query} {hours}");
+    };
+    let utc = &TimeZone::UTC;
+    for day in [
+        "timestamp:2024-10-04",
+        "timestamp:today",
+        "ts:\"2024-10-04\"",
+    ] {
+        for (zone, hours, expected) in [
+            (utc, -1, false),
+            (utc, 0, true),
+            (utc, 23, true),
+            (utc, 24, false),
+            (&berlin, -3, false),
+            (&berlin, -2, true),
+            (&berlin, 21, true),
+            (&berlin, 22, false),
+        ] {
+            check(day, zone, hours, expected);
+        }
+    }
+    check("timestamp:yesterday", &berlin, -3, true);
+    check("NOT timestamp:2024-10-04", utc, 3, false);
+    let noon = "timestamp:>=\"2024-10-04 12:00\"";
+    check(noon, utc, 11, false);
+    check(noon, utc, 12, true);
+    check(noon, &berlin, 9, false);
+    check(noon, &berlin, 10, true);
+    // A time that says its zone keeps it.
+    check("timestamp:>=2024-10-04T12:00:00Z", &berlin, 11, false);
 }
 
 #[test]

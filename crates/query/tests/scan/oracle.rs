@@ -85,13 +85,13 @@ fn value(name: &'static str) -> BoxedStrategy<(Kind, String)> {
     };
     match name {
         "level" => string(&["trace", "debug", "info", "warn", "error", "critical"]).boxed(),
-        "source" => string(&["figma", "Figma", "slack-bot"]).boxed(),
+        "source" | "service" => string(&["figma", "Figma", "slack-bot"]).boxed(),
         "user_id" => prop_oneof![
             3 => string(&["u1", "u2", "u3"]),
             1 => Just((Kind::Integer, "42".to_owned())),
         ]
         .boxed(),
-        "status" | "on" => number().boxed(),
+        "status" | "on" | "duration_ms" | "duration" => number().boxed(),
         "flag" => prop::bool::ANY
             .prop_map(|flag| (Kind::Bool, flag.to_string()))
             .boxed(),
@@ -130,6 +130,11 @@ fn record() -> impl Strategy<Value = Record> {
         "tags",
         "note",
         "error.stack",
+        // Canonical names and aliases of them that lost.
+        "duration_ms",
+        "duration",
+        "service",
+        "msg",
     ];
     (
         prop_oneof![4 => Just(1u32), 1 => Just(2u32)],
@@ -259,6 +264,12 @@ fn leaf() -> impl Strategy<Value = Expr> {
         "error.stack",
         "absent",
         "_overflow",
+        "duration_ms",
+        "duration",
+        "latency_ms",
+        "service",
+        "app",
+        "msg",
     ];
     let name = || prop::sample::select(NAMES);
     let whole = prop_oneof![
@@ -464,6 +475,16 @@ fn check_pages(case: &Case, snapshot: &Snapshot, later: &Snapshot) {
     }
 }
 
+/// What a record has for a name: the field of that name, or the canonical one.
+fn asked<'r>(record: &'r Record, name: &str) -> Option<(Kind, &'r str)> {
+    let canonical = match name {
+        "service" | "app" => "source",
+        "duration" | "latency_ms" => "duration_ms",
+        name => name,
+    };
+    record.get(name).or_else(|| record.get(canonical))
+}
+
 fn check_counts(case: &Case, snapshot: &Snapshot) {
     let expected = case.expected();
     assert_eq!(
@@ -482,6 +503,7 @@ fn check_counts(case: &Case, snapshot: &Snapshot) {
         (HOUR, None),
         (5 * HOUR, Some("level")),
         (NS_PER_DAY, Some("stream")),
+        (NS_PER_DAY, Some("service")),
     ] {
         let output = Output::Histogram {
             interval_ns,
@@ -496,7 +518,7 @@ fn check_counts(case: &Case, snapshot: &Snapshot) {
             let key = match by {
                 None => SeriesKey::All,
                 Some("stream") => SeriesKey::Value(record.stream.into()),
-                Some(name) => match record.get(name) {
+                Some(name) => match asked(record, name) {
                     Some((_, text)) => SeriesKey::Value(text.into()),
                     None => SeriesKey::Missing,
                 },
@@ -517,7 +539,14 @@ fn check_counts(case: &Case, snapshot: &Snapshot) {
 
 fn check_facets(case: &Case, snapshot: &Snapshot) {
     let expected = case.expected();
-    let names = ["source", "status", "stream", "absent"];
+    let names = [
+        "source",
+        "status",
+        "stream",
+        "absent",
+        "service",
+        "latency_ms",
+    ];
     let output = Output::Facets {
         fields: names.map(Into::into).to_vec(),
         limit: 2,
@@ -530,7 +559,7 @@ fn check_facets(case: &Case, snapshot: &Snapshot) {
         for record in &expected {
             let value = match name {
                 "stream" => Some(record.stream),
-                name => record.get(name).map(|(_, text)| text),
+                name => asked(record, name).map(|(_, text)| text),
             };
             *counts.entry(value.unwrap_or("\0missing")).or_default() += 1;
         }
@@ -550,6 +579,7 @@ fn check_facets(case: &Case, snapshot: &Snapshot) {
             .iter()
             .map(|value| (value.value.as_str(), value.count))
             .collect();
+        assert_eq!(&*facet.field, name);
         assert_eq!(found, wanted, "{name} {}", case.expr);
         assert_eq!(
             (facet.distinct, facet.is_estimate),

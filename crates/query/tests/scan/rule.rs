@@ -58,6 +58,18 @@ pub fn matches(expr: &Expr, record: &Record) -> bool {
 }
 
 fn leaf_matches(leaf: &Leaf, record: &Record) -> bool {
+    // Asked by an alias, a field of that very name answers too.
+    if let Some(alias) = &leaf.alias {
+        let canonical = Leaf {
+            alias: None,
+            ..leaf.clone()
+        };
+        let own = Leaf {
+            field: Some(alias.clone()),
+            ..canonical.clone()
+        };
+        return leaf_matches(&canonical, record) || leaf_matches(&own, record);
+    }
     let Some(name) = leaf.field.as_deref() else {
         return record.stored().iter().any(|(name, kind, text)| {
             !["level", "created_at", "metadata.filled"].contains(&name.as_str())
@@ -84,8 +96,24 @@ fn leaf_matches(leaf: &Leaf, record: &Record) -> bool {
             [of_column, of_overflow]
                 .into_iter()
                 .flatten()
-                .any(|(_, kind, text)| value_passes(test, *kind, text))
+                .any(|(_, kind, text)| {
+                    value_passes(test, *kind, text) || is_same_number(test, *kind, text)
+                })
         }
+    }
+}
+
+/// A number that is asked for is also found in text that reads as it.
+fn is_same_number(test: &Test, kind: Kind, text: &str) -> bool {
+    let number = |text: &str| -> Option<f64> {
+        let is_numeric = text.starts_with(|c: char| c.is_ascii_digit() || "+-.".contains(c));
+        text.parse().ok().filter(|_| is_numeric)
+    };
+    match test {
+        Test::Words(query) if kind == Kind::String => {
+            number(query).is_some() && number(query) == number(text)
+        }
+        _ => false,
     }
 }
 

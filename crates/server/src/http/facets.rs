@@ -12,7 +12,7 @@ use crate::{
 use axum::extract::State;
 use std::{sync::Arc, time::Instant};
 use taffrail_engine::query::Facet;
-use taffrail_model::{column::FieldName, field::canonical_name, limits::FACET_VALUES_MAX};
+use taffrail_model::{column::FieldName, limits::FACET_VALUES_MAX};
 
 /// Values of a facet, if nothing else is asked for.
 const LIMIT: usize = 10;
@@ -70,7 +70,7 @@ async fn facets(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
     asked.finish()?;
     let mut fields: Vec<FieldName> = Vec::with_capacity(names.len());
     for name in &names {
-        let name = Arc::from(canonical_name(name));
+        let name = Arc::from(name.as_str());
         if !fields.contains(&name) {
             fields.push(name);
         }

@@ -14,7 +14,6 @@ use std::{sync::Arc, time::Instant};
 use taffrail_engine::query::{Series, SeriesKey};
 use taffrail_model::{
     column::FieldName,
-    field::canonical_name,
     limits::HISTOGRAM_BUCKETS_MAX,
     time::{NS_PER_S, TimeRange},
 };
@@ -101,9 +100,7 @@ async fn histogram(app: &App, caller: Caller, mut asked: Parameters) -> Result<J
     if interval_ns.is_some() && buckets.is_some() {
         asked.fault("buckets", "give either interval or buckets");
     }
-    let by: Option<FieldName> = asked
-        .text("by")
-        .map(|name| Arc::from(canonical_name(&name)));
+    let by: Option<FieldName> = asked.text("by").map(|name| Arc::from(name.as_str()));
     asked.finish()?;
     let engine = app.engine.clone();
     let principal = caller.principal;

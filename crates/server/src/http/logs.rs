@@ -155,7 +155,9 @@ impl Filters {
             filters.applied.insert("q".into(), query.clone().into());
             filters.parts.query = query;
         }
-        let range = asked.range(app.engine.now());
+        let zone = asked.zone();
+        let range = asked.range(app.engine.now(), &zone);
+        filters.parts.zone = Some(zone);
         let all = taffrail_model::time::TimeRange::ALL;
         if range.start != all.start {
             let text = range.start.to_rfc3339();

@@ -1,5 +1,6 @@
 //! What all reads ask: query, words, streams and times.
 use crate::parameters::Parameters;
+use jiff::tz::TimeZone;
 use std::sync::{Arc, atomic::AtomicBool};
 use taffrail_engine::{
     query::{Completeness, Expr},
@@ -21,6 +22,8 @@ pub(crate) struct QuestionParts {
     pub conditions: Vec<Expr>,
     pub streams: Vec<String>,
     pub range: Option<TimeRange>,
+    /// Zone of times without one; `None`: UTC.
+    pub zone: Option<TimeZone>,
 }
 
 impl QuestionParts {
@@ -32,6 +35,7 @@ impl QuestionParts {
             conditions: self.conditions,
             streams: self.streams,
             range: self.range.unwrap_or(TimeRange::ALL),
+            zone: self.zone.unwrap_or(TimeZone::UTC),
             cancelled,
         }
     }
@@ -48,13 +52,15 @@ pub(crate) fn read_question(parameters: &mut Parameters, now: Timestamp) -> Ques
             format!("may name at most {STREAMS_MAX} patterns"),
         );
     }
-    let range = Some(parameters.range(now));
+    let zone = parameters.zone();
+    let range = Some(parameters.range(now, &zone));
     QuestionParts {
         query,
         words,
         conditions: Vec::new(),
         streams,
         range,
+        zone: Some(zone),
     }
 }
 

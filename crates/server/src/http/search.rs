@@ -17,7 +17,6 @@ use std::{sync::Arc, time::Instant};
 use taffrail_engine::{query::Order, read::PageQuestion};
 use taffrail_model::{
     column::FieldName,
-    field::canonical_name,
     limits::{OFFSET_RECORDS_MAX, PAGE_RECORDS_MAX},
 };
 
@@ -138,7 +137,7 @@ fn fields(asked: &mut Parameters) -> Option<Vec<FieldName>> {
     }
     let mut fields: Vec<FieldName> = Vec::with_capacity(names.len());
     for name in &names {
-        let name = Arc::from(canonical_name(name));
+        let name = Arc::from(name.as_str());
         if !fields.contains(&name) {
             fields.push(name);
         }
