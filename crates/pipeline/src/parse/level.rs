@@ -49,8 +49,16 @@ pub(crate) fn resolve(columns: &mut ColumnSet) -> Vec<bool> {
 fn level_of(value: Value<'_>) -> Option<Level> {
     match value.kind {
         Kind::String | Kind::Integer => Level::from_foreign(value.text.trim()),
-        Kind::Float | Kind::Bool | Kind::Json => None,
+        Kind::Float => Level::from_foreign(&whole_number(value.text)?),
+        Kind::Bool | Kind::Json => None,
     }
+}
+
+/// A number with a fraction or exponent as a whole one, if it is one: some serialisers write
+/// every number as `50.0`.
+fn whole_number(text: &str) -> Option<String> {
+    let number: f64 = text.parse().ok()?;
+    (number.fract() == 0.0).then(|| format!("{number:.0}"))
 }
 
 #[cfg(test)]
@@ -101,6 +109,8 @@ mod tests {
                 check(Some((Kind::String, &format!(" {word} "))), level, None);
                 if word.parse::<i64>().is_ok() {
                     check(Some((Kind::Integer, word)), level, None);
+                    check(Some((Kind::Float, &format!("{word}.0"))), level, None);
+                    check(Some((Kind::Float, &format!("{word}.00e0"))), level, None);
                 }
             }
         }
@@ -112,6 +122,9 @@ mod tests {
         check(Some((Kind::String, "")), "info", None);
         check(Some((Kind::String, "Loud")), "info", Some("Loud"));
         check(Some((Kind::Integer, "35")), "info", Some("35"));
+        check(Some((Kind::Float, "50.5")), "info", Some("50.5"));
+        check(Some((Kind::Float, "35.0")), "info", Some("35.0"));
+        check(Some((Kind::Float, "1e400")), "info", Some("1e400"));
         check(Some((Kind::Bool, "true")), "info", Some("true"));
         check(Some((Kind::Json, "[1]")), "info", Some("[1]"));
     }

@@ -3,7 +3,10 @@
 //! The common form, `2026-01-04T15:30:45.123456Z`, is read without a branch for each digit, and
 //! the date of the row before is remembered, since neighbours share it.
 use super::alias::keep_under;
-use crate::rows::{Rows, Streams};
+use crate::{
+    json,
+    rows::{Rows, Streams},
+};
 use taffrail_model::{
     batch::RejectKind,
     column::{Column, ColumnSet, Kind, Value},
@@ -58,6 +61,12 @@ pub(crate) fn resolve(
                 }
                 received
             }
+            Read::FarAhead => {
+                if let Some(value) = value {
+                    originals.push(row, value.kind, value.text);
+                }
+                received
+            }
             Read::Time(time) => {
                 let stream = streams.of(row);
                 if stream.is_expired(time, received) {
@@ -96,6 +105,8 @@ fn too_old(time: Timestamp, stream: &StreamDefinition) -> String {
 
 enum Read {
     Time(Timestamp),
+    /// Readable, and later than a [`Timestamp`] can say.
+    FarAhead,
     Missing,
     Fault(&'static str),
 }
@@ -110,10 +121,10 @@ pub(crate) struct TimeReader {
 impl TimeReader {
     fn read_checked(&mut self, value: Value<'_>) -> Read {
         match self.read(value) {
-            Some(time) if time < Timestamp::MIN || time > Timestamp::MAX => {
-                Read::Fault("timestamp lies outside 1970-01-01 to 2149-06-06")
-            }
+            Some(time) if time < Timestamp::MIN => Read::Fault("timestamp lies before 1970-01-01"),
+            Some(time) if time > Timestamp::MAX => Read::FarAhead,
             Some(time) => Read::Time(time),
+            None if is_far_ahead(value) => Read::FarAhead,
             None => Read::Fault(
                 "timestamp is unreadable: use RFC 3339 with a zone (2026-01-04T15:30:45Z) or an \
                  epoch number in s, ms, µs or ns",
@@ -195,5 +206,86 @@ impl TimeReader {
         self.day_start_ns = days.checked_mul(NS_PER_DAY)?;
         self.date.copy_from_slice(&head[..10]);
         Some(())
+    }
+}
+
+/// Whether a value that does not fit into a [`Timestamp`] is a time nonetheless: RFC 3339 goes to
+/// 9999-12-31, which some write for "never", and an epoch number may be as large as it likes.
+fn is_far_ahead(value: Value<'_>) -> bool {
+    let text = value.text.trim();
+    match value.kind {
+        Kind::String => is_far_date(text) || is_large_number(text),
+        Kind::Integer | Kind::Float => is_large_number(text),
+        Kind::Bool | Kind::Json => false,
+    }
+}
+
+/// A year after the last one of a [`Timestamp`], everything else being right: the rest is read
+/// with a year that is as long.
+fn is_far_date(text: &str) -> bool {
+    let Some((year, rest)) = text.split_at_checked(4) else {
+        return false;
+    };
+    if !year.bytes().all(|b| b.is_ascii_digit()) {
+        return false;
+    }
+    let Ok(year) = year.parse::<u32>() else {
+        return false;
+    };
+    let is_leap = year.is_multiple_of(4) && (!year.is_multiple_of(100) || year.is_multiple_of(400));
+    let stand_in = match is_leap {
+        true => "2000",
+        false => "2001",
+    };
+    year > 2149 && parse_rfc3339(&format!("{stand_in}{rest}")).is_some()
+}
+
+fn is_large_number(text: &str) -> bool {
+    json::is_number(text) && !text.starts_with('-') && text.parse::<f64>().is_ok_and(|n| n >= 1e9)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[track_caller]
+    fn check(kind: Kind, text: &str, expected: &str) {
+        let found = match TimeReader::default().read_checked(Value { kind, text }) {
+            Read::Time(_) => "time",
+            Read::FarAhead => "far ahead",
+            Read::Missing => "missing",
+            Read::Fault(_) => "fault",
+        };
+        assert_eq!(found, expected, "{text}");
+    }
+
+    #[test]
+    fn times_past_the_last_day_are_ahead_and_no_fault() {
+        check(Kind::String, "2149-06-06T00:00:00Z", "time");
+        check(Kind::String, "2149-06-07T00:00:00Z", "far ahead");
+        check(Kind::String, "2262-04-12T00:00:00Z", "far ahead");
+        check(Kind::String, "9999-12-31T23:59:59Z", "far ahead");
+        check(
+            Kind::String,
+            " 9999-12-31T23:59:59.999999+02:00",
+            "far ahead",
+        );
+        check(Kind::String, "2400-02-29T00:00:00Z", "far ahead");
+        check(Kind::String, "2300-02-29T00:00:00Z", "fault");
+        check(Kind::String, "9999-13-31T00:00:00Z", "fault");
+        check(Kind::String, "9999-12-31", "fault");
+        check(Kind::String, "99999-12-31T00:00:00Z", "fault");
+        check(Kind::String, "1969-12-31T23:59:59Z", "fault");
+        check(Kind::String, "0001-01-01T00:00:00Z", "fault");
+        check(Kind::String, "never", "fault");
+        check(Kind::Integer, "99999999999", "far ahead");
+        check(Kind::Integer, "99999999999999999999999", "far ahead");
+        check(Kind::Float, "1e300", "far ahead");
+        check(Kind::String, "253402300799", "time");
+        check(Kind::Integer, "-1", "fault");
+        check(Kind::Integer, "-99999999999999999999999", "fault");
+        check(Kind::Float, "-1e300", "fault");
+        check(Kind::Bool, "true", "fault");
+        check(Kind::Json, "[1]", "fault");
     }
 }

@@ -10,6 +10,8 @@ const DIGITS_MAX: usize = 19;
 const DIGITS_MIN: usize = 13;
 /// Fewest digits of a group that is not the last.
 const GROUP_DIGITS_MIN: usize = 3;
+/// Most digits of a group beside a dot: a longer one is a number with decimals.
+const DOTTED_DIGITS_MAX: usize = 6;
 
 /// First and last prefix (of the same number of digits) and the lengths that go with it.
 const ISSUERS: &[(u32, u32, &[usize])] = &[
@@ -36,8 +38,13 @@ const ISSUERS: &[(u32, u32, &[usize])] = &[
 ];
 
 /// The last group of the longest card number that begins with group `first`.
-pub(super) fn starting_at(bytes: &[u8], groups: &[Group], first: usize) -> Option<usize> {
-    if first == 0 && !is_free_before(bytes, groups[first].start) {
+pub(super) fn starting_at(
+    bytes: &[u8],
+    groups: &[Group],
+    first: usize,
+    is_after_mask: bool,
+) -> Option<usize> {
+    if !is_after_mask && !is_free_before(bytes, groups[first].start) {
         return None;
     }
     let mut digits = [0u8; DIGITS_MAX];
@@ -47,11 +54,17 @@ pub(super) fn starting_at(bytes: &[u8], groups: &[Group], first: usize) -> Optio
         if count + group.len() > DIGITS_MAX {
             break;
         }
+        let follows_dot = index > first && bytes[group.start - 1] == b'.';
+        if follows_dot
+            && (groups[index - 1].len() > DOTTED_DIGITS_MAX || group.len() > DOTTED_DIGITS_MAX)
+        {
+            break;
+        }
         for byte in &bytes[group.start..group.end] {
             digits[count] = byte - b'0';
             count += 1;
         }
-        let is_free = index + 1 < groups.len() || is_free_after(bytes, group.end);
+        let is_free = is_free_after(bytes, group.end);
         if is_free
             && is_card(&digits[..count])
             && !is_in_uuid(bytes, groups[first].start, group.end)

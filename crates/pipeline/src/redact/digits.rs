@@ -1,13 +1,20 @@
 //! Runs of digits in text, in which card and social security numbers are looked for.
 //!
-//! A run is digits with single blanks or dashes between them; a group is what stands between two
-//! of these. No number that is looked for is shorter than [`RUN_BYTES_MIN`], so one byte of each
+//! A run is digits with one of [`SEPARATORS`] between them; a group is what stands between two of
+//! these. No number that is looked for is shorter than [`RUN_BYTES_MIN`], so one byte of each
 //! so many is enough to find every run that is long enough.
 use super::{Edit, Redactor, Scratch, card_number, count, social_security};
 use crate::clean::BatchCounts;
 
 /// Bytes of the shortest number that is looked for: `123-45-6789`.
 pub(super) const RUN_BYTES_MIN: usize = 11;
+
+/// What people and programs write between the groups of a number.
+const SEPARATORS: &[&str] = &[
+    " ", "-", ".", "\t", "  ", "\u{a0}", "\u{2009}", "\u{202f}", "\u{2010}", "\u{2011}", "\u{2013}",
+];
+/// Bytes of the longest of them.
+const SEPARATOR_BYTES_MAX: usize = 3;
 
 /// Digits without a separator, as a byte range of the text.
 #[derive(Clone, Copy, Debug)]
@@ -63,7 +70,7 @@ impl Redactor {
         // Whether the group before was masked: then it is no neighbour.
         let mut is_after_mask = false;
         while first < groups.len() {
-            let found = card_number::starting_at(bytes, groups, first)
+            let found = card_number::starting_at(bytes, groups, first, is_after_mask)
                 .map(|last| (last, &self.card))
                 .or_else(|| {
                     social_security::starting_at(bytes, groups, first, is_after_mask)
@@ -93,9 +100,24 @@ fn is_digit(bytes: &[u8], at: usize) -> bool {
 fn is_in_run(bytes: &[u8], at: usize) -> bool {
     match bytes[at] {
         b'0'..=b'9' => true,
-        b' ' | b'-' => at > 0 && is_digit(bytes, at - 1) && is_digit(bytes, at + 1),
+        b' ' | b'-' | b'.' | b'\t' | 0x80.. => is_in_separator(bytes, at),
         _ => false,
     }
+}
+
+/// Whether the byte belongs to a separator with a digit on each side.
+fn is_in_separator(bytes: &[u8], at: usize) -> bool {
+    let lowest = at.saturating_sub(SEPARATOR_BYTES_MAX);
+    let Some(before) = (lowest..at).rev().find(|at| is_digit(bytes, *at)) else {
+        return false;
+    };
+    let highest = before + SEPARATOR_BYTES_MAX + 1;
+    let Some(after) = (at + 1..=highest).find(|at| is_digit(bytes, *at)) else {
+        return false;
+    };
+    SEPARATORS
+        .iter()
+        .any(|separator| separator.as_bytes() == &bytes[before + 1..after])
 }
 
 /// The run that the byte belongs to, not reaching below `floor`.
@@ -114,12 +136,13 @@ fn run_around(bytes: &[u8], at: usize, floor: usize) -> (usize, usize) {
 fn split(bytes: &[u8], start: usize, end: usize, groups: &mut Vec<Group>) {
     groups.clear();
     let mut at = start;
-    // Separators in a run are single, so every piece is a group.
     for piece in bytes[start..end].split(|byte| !byte.is_ascii_digit()) {
-        groups.push(Group {
-            start: at,
-            end: at + piece.len(),
-        });
+        if !piece.is_empty() {
+            groups.push(Group {
+                start: at,
+                end: at + piece.len(),
+            });
+        }
         at += piece.len() + 1;
     }
 }

@@ -22,12 +22,14 @@ mod social_security;
 use crate::{
     clean::BatchCounts,
     config::{ConfigError, RedactionConfig},
+    parse::alias,
 };
 use aho_corasick::{AhoCorasick, packed};
+use name::Secret;
 use regex_automata::meta::Regex;
-use std::sync::Arc;
+use std::{collections::HashMap, sync::Arc};
 use taffrail_model::{
-    column::{Column, ColumnSet, Kind},
+    column::{Column, ColumnSet, FieldName, Kind},
     field, limits,
 };
 
@@ -50,6 +52,9 @@ impl Mask {
 /// How often a text is looked at: two rounds are the rule, each more needs a mask that uncovers
 /// another find, so a text that needs more was made to.
 const ROUNDS_MAX: usize = 8;
+
+/// Numbers from here on have more digits than any that is looked for.
+const NUMBER_MAX: f64 = 1e19;
 
 const MASK_START: &str = "[REDACTED:";
 
@@ -142,7 +147,7 @@ impl Redactor {
         let names = name::SecretNames::new(&config.field_names)?;
         let texts: Vec<&str> = names
             .words()
-            .chain(assignment::SCHEMES.iter().copied())
+            .chain(assignment::WORDS.iter().copied())
             .collect();
         let words = Words::new(&texts)?;
         let (card, social_security) = (Mask::new("card"), Mask::new("ssn"));
@@ -173,12 +178,13 @@ impl Redactor {
     /// Masks in every column.
     pub(crate) fn redact(&self, columns: &mut ColumnSet, counts: &mut BatchCounts) {
         let mut scratch = Scratch::default();
+        self.redact_names(columns, &mut scratch, counts);
         for (name, column) in columns.iter_mut() {
             if OWN.contains(&&**name) {
                 continue;
             }
-            let changes = match self.names.mask_of_path(name) {
-                Some(mask) => self.mask_whole(column, mask, counts),
+            let changes = match self.names.secret_of_path(name) {
+                Some(secret) => self.mask_whole(column, secret, counts),
                 None => self.mask_inside(name, column, &mut scratch, counts),
             };
             if !changes.is_empty() {
@@ -188,11 +194,18 @@ impl Redactor {
     }
 
     /// Changes for the column of a secret field. `true` and `false` are no secrets.
-    fn mask_whole(&self, column: &Column, mask: &Mask, counts: &mut BatchCounts) -> Vec<Change> {
+    fn mask_whole(
+        &self,
+        column: &Column,
+        secret: Secret<'_>,
+        counts: &mut BatchCounts,
+    ) -> Vec<Change> {
+        let mask = secret.mask;
         let mut changes = Vec::new();
         for (index, (_, value)) in column.iter().enumerate() {
             let is_open = value.kind != Kind::Bool
                 && !value.text.is_empty()
+                && !secret.admits(value.text)
                 && self.mask_at(value.text) != Some(value.text.len());
             if is_open {
                 count(counts, mask);
@@ -234,8 +247,9 @@ impl Redactor {
                 has_word = true;
             }
             let value = column.value_at(index);
-            // An escape may hide a word from the search.
-            has_word |= value.kind == Kind::Json && value.text.contains('\\');
+            // Keys have more spellings than the search knows (`pass_word`, an escape): they are
+            // walked whatever it found.
+            has_word |= value.kind == Kind::Json;
             let looks_at_digits = !is_id && value.text.len() >= digits::RUN_BYTES_MIN;
             let has_patterns = !is_id && !self.patterns.is_empty();
             if value.kind == Kind::Bool || !(has_word || looks_at_digits || has_patterns) {
@@ -247,6 +261,7 @@ impl Redactor {
             };
             let text = match value.kind {
                 Kind::Json => self.redact_json(value.text, looks, scratch, counts),
+                Kind::Float => self.redact_number(value.text, looks, scratch, counts),
                 _ => self.redact_text(value.text, looks, scratch, counts),
             };
             if let Some(text) = text {
@@ -258,6 +273,82 @@ impl Redactor {
             }
         }
         changes
+    }
+
+    /// Names of columns are text that is written, too. Columns that get the same name are joined;
+    /// where a row has a value in both, the later goes on under the name with `_2`, `_3`, ….
+    fn redact_names(
+        &self,
+        columns: &mut ColumnSet,
+        scratch: &mut Scratch,
+        counts: &mut BatchCounts,
+    ) {
+        let renamed: Vec<(FieldName, String)> = columns
+            .iter()
+            .filter_map(|(name, _)| {
+                let masked = self.redact_name(name, scratch, counts)?;
+                Some((name.clone(), masked))
+            })
+            .collect();
+        let mut taken: Vec<(String, Column)> = Vec::new();
+        for (name, masked) in renamed {
+            if let Some(column) = columns.remove(&name) {
+                taken.push((masked, column));
+            }
+        }
+        let mut numbers: HashMap<String, u32> = HashMap::new();
+        for (name, column) in taken {
+            let existing = columns.remove(&name).unwrap_or_default();
+            let (joined, mut rest) = alias::merge(existing, column);
+            columns.insert(&name, joined);
+            let number = numbers.entry(name.clone()).or_insert(2);
+            while !rest.is_empty() {
+                let numbered = format!("{name}_{number}");
+                let existing = columns.remove(&numbered).unwrap_or_default();
+                let (joined, losers) = alias::merge(existing, rest);
+                columns.insert(&numbered, joined);
+                rest = losers;
+                if !rest.is_empty() {
+                    *number += 1;
+                }
+            }
+        }
+    }
+
+    /// The name of a column or key with every secret masked, if there is one.
+    fn redact_name(
+        &self,
+        name: &str,
+        scratch: &mut Scratch,
+        counts: &mut BatchCounts,
+    ) -> Option<String> {
+        let looks = Looks {
+            words: true,
+            detectors: true,
+        };
+        self.redact_text(name, looks, scratch, counts)
+    }
+
+    /// A number with a fraction or an exponent, as which some serialisers write whole ones:
+    /// masked whole if it is a number that is looked for.
+    fn redact_number(
+        &self,
+        text: &str,
+        looks: Looks,
+        scratch: &mut Scratch,
+        counts: &mut BatchCounts,
+    ) -> Option<String> {
+        let whole = match text.split_once('.') {
+            Some((whole, fraction)) if fraction.bytes().all(|b| b == b'0') => whole.to_owned(),
+            _ if text.contains(['e', 'E']) => match text.parse::<f64>() {
+                Ok(number) if number.fract() == 0.0 && number.abs() < NUMBER_MAX => {
+                    format!("{number:.0}")
+                }
+                _ => return None,
+            },
+            _ => return self.redact_text(text, looks, scratch, counts),
+        };
+        self.redact_text(&whole, looks, scratch, counts)
     }
 
     /// The text with every secret masked, if there is one. A mask changes what its neighbours

@@ -18,6 +18,30 @@ struct Rule {
     has_plural: bool,
 }
 
+/// What a field's name says of its values.
+#[derive(Clone, Copy)]
+pub(super) struct Secret<'a> {
+    pub(super) mask: &'a Mask,
+    /// Only text is a secret there, a number is a count (`tokens`, `pass`).
+    pub(super) is_text_only: bool,
+    /// Whether everything up to the end of the line belongs to the value, as in HTTP headers.
+    pub(super) fills_line: bool,
+}
+
+impl Secret<'_> {
+    /// Whether a value, as text, is none: a count where only text is a secret.
+    pub(super) fn admits(self, value: &str) -> bool {
+        self.is_text_only && value.trim().parse::<f64>().is_ok()
+    }
+}
+
+/// Names that are secret only if nothing else is in the name: they are parts of many others.
+const EXACT: &[&str] = &["pass"];
+/// Names whose numbers are counts.
+const TEXT_ONLY: &[&str] = &["pass", "tokens"];
+/// Names of HTTP headers whose values have blanks in them.
+const LINES: &[&str] = &["authorization", "cookie"];
+
 /// Rule, name, whether it must begin a word, whether it has a plural. Longer names come first:
 /// the first that fits gives the mask.
 const DEFAULT: &[(&str, &str, bool, bool)] = &[
@@ -25,17 +49,40 @@ const DEFAULT: &[(&str, &str, bool, bool)] = &[
     ("access_token", "accesstoken", false, true),
     ("api_key", "apikey", false, true),
     ("password", "password", false, true),
+    ("password", "passwordconfirmation", false, false),
+    ("password", "passwordconfirm", false, false),
+    ("password", "passwordhash", false, true),
+    ("password", "passwordvalue", false, false),
     ("password", "passwd", false, false),
+    ("password", "passphrase", false, true),
+    ("password", "pwd", true, false),
+    ("password", "pass", true, false),
     ("secret", "secret", false, true),
+    ("secret", "secretkey", false, true),
+    ("secret", "secretaccesskey", false, true),
+    ("secret", "secretvalue", false, false),
+    ("private_key", "privatekey", false, true),
     ("token", "token", true, false),
+    ("token", "tokens", true, false),
+    ("token", "tokenvalue", true, false),
+    ("authorization", "authorization", false, false),
+    ("cookie", "cookie", false, true),
     ("ssn", "ssn", true, false),
     ("ssn", "socialsecuritynumber", true, false),
 ];
 
-/// How the default names are spelled in text; a custom name adds its own spellings.
+/// How the default names are spelled in text; a custom name adds its own spellings. Few enough
+/// for the search with vector instructions.
 const DEFAULT_WORDS: &[&str] = &[
     "password",
     "passwd",
+    "passphrase",
+    "pwd",
+    "pass=",
+    "pass\"",
+    "pass'",
+    "pass\\",
+    "--pass",
     "secret",
     "token",
     "apikey",
@@ -43,11 +90,22 @@ const DEFAULT_WORDS: &[&str] = &[
     "api-key",
     "api key",
     "api.key",
+    "private_key",
+    "private-key",
+    "private key",
+    "privatekey",
+    "authorization",
+    "cookie",
     "ssn",
     "social_security_number",
     "social-security-number",
     "socialsecuritynumber",
     "social security number",
+];
+
+/// Words that make a name a question about a secret: `requires_token`.
+const QUESTIONS: &[&str] = &[
+    "requires", "require", "required", "needs", "has", "is", "expects", "uses",
 ];
 
 /// Words before `token` that make it a unit of text or a place in a listing.
@@ -135,34 +193,49 @@ impl SecretNames {
         self.words.iter().map(String::as_str)
     }
 
-    /// The mask of a field by its flattened name: the whole name or any segment of it may be
-    /// secret (`password.old`).
-    pub(super) fn mask_of_path(&self, path: &str) -> Option<&Mask> {
+    /// What a field is by its flattened name: the whole name or any segment of it may be secret
+    /// (`password.old`).
+    pub(super) fn secret_of_path(&self, path: &str) -> Option<Secret<'_>> {
         let whole = Normalised::of(path);
-        self.mask_of(&whole).or_else(|| {
+        self.secret_of(&whole).or_else(|| {
             path.contains('.')
                 .then(|| {
                     path.split('.')
-                        .find_map(|segment| self.mask_of(&Normalised::of(segment)))
+                        .find_map(|segment| self.secret_of(&Normalised::of(segment)))
                 })
                 .flatten()
         })
     }
 
-    fn mask_of(&self, name: &Normalised) -> Option<&Mask> {
+    fn secret_of(&self, name: &Normalised) -> Option<Secret<'_>> {
+        let text = name.text.as_str();
         self.rules
             .iter()
             .find(|rule| {
-                let is_end = |text: &str| {
-                    text.strip_suffix(rule.joined.as_str())
-                        .is_some_and(|before| !rule.is_word || name.is_word_start(before.len()))
+                let joined = rule.joined.as_str();
+                let start_of = |text: &str| {
+                    text.strip_suffix(joined)
+                        .map(str::len)
+                        .filter(|start| !rule.is_word || name.is_word_start(*start))
                 };
-                let text = name.text.as_str();
-                let fits =
-                    is_end(text) || (rule.has_plural && text.strip_suffix('s').is_some_and(is_end));
-                fits && !(rule.joined == "token" && name.names_no_secret_token())
+                let start = start_of(text).or_else(|| {
+                    let singular = text.strip_suffix('s').filter(|_| rule.has_plural)?;
+                    start_of(singular)
+                });
+                let Some(start) = start else {
+                    return false;
+                };
+                let before = name.word_before(start);
+                !(before.is_some_and(|word| QUESTIONS.contains(&word))
+                    || (EXACT.contains(&joined) && start > 0)
+                    || (matches!(joined, "token" | "tokens")
+                        && before.is_some_and(|word| NO_SECRET_BEFORE_TOKEN.contains(&word))))
             })
-            .map(|rule| &rule.mask)
+            .map(|rule| Secret {
+                mask: &rule.mask,
+                is_text_only: TEXT_ONLY.contains(&rule.joined.as_str()),
+                fills_line: LINES.contains(&rule.joined.as_str()),
+            })
     }
 }
 
@@ -202,11 +275,10 @@ impl Normalised {
         self.starts.contains(&at)
     }
 
-    fn names_no_secret_token(&self) -> bool {
-        let Some([before, last]) = self.starts.last_chunk::<2>() else {
-            return false;
-        };
-        NO_SECRET_BEFORE_TOKEN.contains(&&self.text[*before..*last])
+    /// The word that ends where another begins.
+    fn word_before(&self, start: usize) -> Option<&str> {
+        let before = self.starts.iter().rev().find(|at| **at < start)?;
+        self.text.get(*before..start)
     }
 }
 
@@ -229,7 +301,9 @@ mod tests {
     #[track_caller]
     fn check(name: &str, rule: Option<&str>) {
         let names = SecretNames::new(&["internal_pin".into()]).unwrap();
-        let found = names.mask_of_path(name).map(|mask| mask.rule.to_string());
+        let found = names
+            .secret_of_path(name)
+            .map(|secret| secret.mask.rule.to_string());
         assert_eq!(found.as_deref(), rule, "{name}");
     }
 
@@ -265,6 +339,65 @@ mod tests {
         check("OPENAI_API_KEY", Some("api_key"));
         check("ssn", Some("ssn"));
         check("social_security_number", Some("ssn"));
+        for name in [
+            "password_confirmation",
+            "passwordConfirmation",
+            "password_hash",
+            "pwd",
+            "db_pwd",
+            "userPwd",
+            "pass",
+            "PASS",
+            "login.pass",
+            "passwd",
+            "passphrase",
+            "ssh_passphrase",
+            "pass_word",
+            "pass word",
+        ] {
+            check(name, Some("password"));
+        }
+        for name in [
+            "secret_key",
+            "secretKey",
+            "SECRET_KEY",
+            "aws_secret_access_key",
+            "AWS_SECRET_ACCESS_KEY",
+            "awsSecretAccessKey",
+            "secret_value",
+            "secrets",
+        ] {
+            check(name, Some("secret"));
+        }
+        for name in [
+            "private_key",
+            "privateKey",
+            "ssh-private-key",
+            "private_key.pem",
+        ] {
+            check(name, Some("private_key"));
+        }
+        for name in ["token_value", "tokenValue", "tokens", "auth_tokens"] {
+            check(name, Some("token"));
+        }
+        for name in [
+            "authorization",
+            "Authorization",
+            "Proxy-Authorization",
+            "http.request.header.authorization",
+        ] {
+            check(name, Some("authorization"));
+        }
+        for name in [
+            "cookie",
+            "Set-Cookie",
+            "set_cookie",
+            "cookies",
+            "headers.cookie",
+        ] {
+            check(name, Some("cookie"));
+        }
+        check("api  key", Some("api_key"));
         check("internalPin", Some("field"));
         check("X-Internal-Pin", Some("field"));
     }
@@ -277,7 +410,26 @@ mod tests {
             "message",
             "input_tokens",
             "output_tokens",
-            "tokens",
+            "total_tokens",
+            "cachedTokens",
+            "reasoning_tokens",
+            "gen_ai.usage.input_tokens",
+            "requires_token",
+            "requiresToken",
+            "auth.requires_token",
+            "has_password",
+            "is_secret",
+            "bypass",
+            "first_pass",
+            "pass_count",
+            "passed",
+            "passenger",
+            "public_key",
+            "primary_key",
+            "access_key_id",
+            "cookie_banner",
+            "authorization_status",
+            "token_values_count",
             "max_tokens",
             "time_per_token",
             "time_to_first_token",

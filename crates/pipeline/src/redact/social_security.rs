@@ -23,10 +23,10 @@ pub(super) fn starting_at(
         && text(serial) != b"0000";
     let is_free_left = match first {
         0 => is_free_before(bytes, area.start),
-        _ => is_after_mask || bytes[area.start - 1] != b'-',
+        _ => is_after_mask || !matches!(bytes[area.start - 1], b'-' | b'.'),
     };
     let is_free_right = match groups.get(first + 3) {
-        Some(_) => bytes[serial.end] != b'-',
+        Some(_) => !matches!(bytes[serial.end], b'-' | b'.'),
         None => is_free_after(bytes, serial.end),
     };
     (has_shape && is_given && is_free_left && is_free_right).then_some(first + 2)

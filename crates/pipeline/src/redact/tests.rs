@@ -133,7 +133,7 @@ fn secrets_inside_text() {
     check("token: Bearer abc", "token: [REDACTED:token]");
     check(
         "Authorization: Bearer abcdef0123456789abcdef",
-        "Authorization: Bearer [REDACTED:token]",
+        "Authorization: [REDACTED:authorization]",
     );
     check("ssn: 123 45 6789 ok", "ssn: [REDACTED:ssn] ok");
     check("internal-pin=77", "internal-pin=[REDACTED:field]");
@@ -275,6 +275,151 @@ fn json_text_stays_json() {
 }
 
 #[test]
+fn names_of_columns_are_masked_and_no_value_is_lost() {
+    let mut columns = ColumnSet::default();
+    columns.set_rows(2);
+    for (name, row, text) in [
+        ("4111111111111111", 0, "a"),
+        ("4111-1111-1111-1111", 0, "b"),
+        ("4111 1111 1111 1111", 1, "c"),
+        ("a.4111111111111111", 1, "d"),
+        ("password=Zq9x", 0, "e"),
+        ("plain", 0, "f"),
+    ] {
+        columns.get_or_create(name).push(row, Kind::String, text);
+    }
+    redactor().redact(&mut columns, &mut BatchCounts::default());
+    let show = |columns: &ColumnSet| {
+        let mut all: Vec<String> = columns
+            .iter()
+            .flat_map(|(name, column)| {
+                column
+                    .iter()
+                    .map(move |(row, value)| format!("{name} {row} {}", value.text))
+            })
+            .collect();
+        all.sort();
+        all
+    };
+    let once = show(&columns);
+    assert_eq!(
+        once,
+        [
+            "[REDACTED:card] 0 a",
+            "[REDACTED:card] 1 c",
+            "[REDACTED:card]_2 0 b",
+            "a.[REDACTED:card] 1 d",
+            "password=[REDACTED:password] 0 [REDACTED:password]",
+            "plain 0 f",
+        ]
+    );
+    redactor().redact(&mut columns, &mut BatchCounts::default());
+    assert_eq!(show(&columns), once);
+}
+
+#[test]
+fn keys_flags_and_pairs_of_json() {
+    check_json(
+        r#"[{"4111111111111111":"v","4111-1111-1111-1111":"w"}]"#,
+        r#"[{"[REDACTED:card]":"v","[REDACTED:card]_2":"w"}]"#,
+    );
+    check_json(
+        r#"[{"pass_word":"Zq9x","api  key":"k"}]"#,
+        r#"[{"pass_word":"[REDACTED:password]","api  key":"[REDACTED:api_key]"}]"#,
+    );
+    check_json(
+        r#"["--password","Zq9x","--host","h"]"#,
+        r#"["--password","[REDACTED:password]","--host","h"]"#,
+    );
+    check_json(
+        r#"[{"name":"password","value":"Zq9x"},{"value":"k","key":"api_key"}]"#,
+        r#"[{"name":"password","value":"[REDACTED:password]"},{"value":"[REDACTED:api_key]","key":"api_key"}]"#,
+    );
+    check_json(
+        r#"[4111111111111111.0,{"Authorization":"x","tokens":"abc"}]"#,
+        r#"["[REDACTED:card]",{"Authorization":"[REDACTED:authorization]","tokens":"[REDACTED:token]"}]"#,
+    );
+    for text in [
+        r#"[{"tokens":12,"total_tokens":"7","requires_token":"yes","pass":3}]"#,
+        r#"[{"name":"user","value":"ada"},{"name":"password"}]"#,
+        r#"["--verbose","x",1.50,4111111111111111.5]"#,
+    ] {
+        check_json(text, text);
+    }
+}
+
+#[test]
+fn further_forms_in_text() {
+    check("pass=Zq9x", "pass=[REDACTED:password]");
+    check(r#"{"pass":"Zq9x"}"#, r#"{"pass":"[REDACTED:password]"}"#);
+    check(
+        "authorization: ab",
+        "authorization: [REDACTED:authorization]",
+    );
+    check(
+        "curl -H 'Authorization: Bearer abcdefgh' https://h/x",
+        "curl -H 'Authorization: [REDACTED:authorization]' https://h/x",
+    );
+    check(
+        "Cookie: a=b; c=d\nHost: h",
+        "Cookie: [REDACTED:cookie]\nHost: h",
+    );
+    check("bearer\tabcdef0123456789abcdef", "bearer\t[REDACTED:token]");
+    check(
+        "postgres://ada:Zq9x@db:5432/x",
+        "postgres://ada:[REDACTED:password]@db:5432/x",
+    );
+    check(
+        "<password>Zq9x y</password>",
+        "<password>[REDACTED:password]</password>",
+    );
+    check(
+        "x%26password%3DZq9x%26b%3D1",
+        "x%26password%3D[REDACTED:password]%26b%3D1",
+    );
+    check(
+        r#"got {"pass\u0077ord":"Zq9x"}"#,
+        r#"got {"pass\u0077ord":"[REDACTED:password]"}"#,
+    );
+    check(
+        r#"got {"args":["--password","Zq9x"]}"#,
+        r#"got {"args":["--password","[REDACTED:password]"]}"#,
+    );
+    check(
+        r#"got {"name":"password","value":"Zq9x"}"#,
+        r#"got {"name":"password","value":"[REDACTED:password]"}"#,
+    );
+    check(
+        "secret_key=a private-key=b",
+        "secret_key=[REDACTED:secret] private-key=[REDACTED:private_key]",
+    );
+    for text in [
+        "4111.1111.1111.1111",
+        "4111  1111  1111  1111",
+        "4111\t1111\t1111\t1111",
+        "4111\u{a0}1111\u{a0}1111\u{a0}1111",
+        "4111\u{2013}1111\u{2013}1111\u{2013}1111",
+    ] {
+        check(text, "[REDACTED:card]");
+    }
+    for text in [
+        "PASS: test_foo",
+        "tokens: 5",
+        "TTY=pts/0 ; PWD=/root ; USER=root",
+        "https://h:8080/a@b",
+        "mailto://a@b",
+        "192.168.100.200.111.222",
+        "4111111111.111111",
+        "1767540645.123456",
+        "blk_-1608999687919862906",
+        "requires_token: yes",
+        "d41d8cd98f00b204e9800998ecf8427e",
+    ] {
+        check(text, text);
+    }
+}
+
+#[test]
 fn custom_rules_are_checked() {
     let with = |name: &str, regex: &str| {
         Redactor::new(&RedactionConfig {
@@ -326,6 +471,11 @@ fn hostile_text_takes_linear_time() {
         "token ",
         "bearer ",
         "--token ",
+        "://a:",
+        "\\\\u0077",
+        "Cookie: \\\\",
+        "<password>",
+        "4\u{2013}",
     ] {
         let text = unit.repeat(size / unit.len());
         let mut columns = one("message", Kind::String, &text);
