@@ -8,6 +8,15 @@
 //! - After a failed sync the content of the file is unknown; a caller never syncs it again.
 use std::{io, path::Path, sync::Arc};
 
+/// Whether an error says that there is no room on the disk.
+#[must_use]
+pub fn is_no_space(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
+    )
+}
+
 /// One name in a directory.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Entry {
@@ -23,8 +32,10 @@ pub struct Entry {
 pub trait Files: Send + Sync {
     /// Creates a file that must not exist, for reading and writing, mode 0600.
     fn create(&self, path: &Path) -> io::Result<Arc<dyn File>>;
-    /// Opens an existing file for reading and overwriting.
+    /// Opens an existing file for reading: a file system that was remounted read-only is read.
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>>;
+    /// Opens an existing file for reading, overwriting and appending.
+    fn open_for_overwrite(&self, path: &Path) -> io::Result<Arc<dyn File>>;
     /// Renames a file, replacing the target.
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()>;
     /// Removes a file.

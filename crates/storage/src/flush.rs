@@ -9,8 +9,8 @@
 //!   succeeded, in a log file that voids the failed one.
 //! - A partition that cannot be encoded is left out of a flush, is named in the status, and is tried
 //!   again later: it does not hold up the others.
-//! - The log stays within twice the bound of the tails: where it grows past the bound, the tails
-//!   that pin its oldest files are flushed, however small they are.
+//! - The log stays within twice the bound of the tails, and within a number of files: where it
+//!   grows past either, the tails that pin its oldest files are flushed, however small they are.
 use crate::{
     bundle::{FAN_OUT, SEGMENTS_DIRECTORY, bundle_name, fan_out_directory, section_object},
     container::{self, Binding, ObjectId, STORE_TENANT},
@@ -24,11 +24,11 @@ use crate::{
         Maintenance, MaintenanceError, State, StoreCore, Unencodable, count, rows_first_number,
     },
     tail::TailChunk,
-    wal::{FILES_OF_REQUESTS_MAX, is_no_space},
+    wal::FILES_OF_REQUESTS_MAX,
 };
 use std::{collections::BTreeSet, io, path::Path, sync::Arc, sync::atomic::Ordering};
 use taffrail_model::{
-    files::File,
+    files::{File, is_no_space},
     limits::{SEGMENT_ROWS_MAX, TAIL_ROWS_MAX},
     position::{PartitionKey, Position},
     time::{NS_PER_S, Timestamp},
@@ -500,7 +500,7 @@ impl StoreCore {
         let sealed = snapshot.seal(generation, &key, salt);
         let directory = self.options.directory.join(MANIFEST_DIRECTORY);
         let path = directory.join(snapshot_name(generation));
-        crate::keys::replace(&*self.files, &path, &sealed)
+        crate::durable::replace(&*self.files, &path, &sealed)
             .map_err(failed("write a manifest snapshot"))?;
         count(&self.counters.manifest_snapshots, 1);
         maintenance.snapshot_bytes = sealed.len() as u64;

@@ -13,7 +13,9 @@
 //! docs/formats/keyring.md.
 use crate::{
     container::{self, Binding, DataKey, Entropy, KeyId, KeySource, ObjectId, STORE_TENANT},
+    durable,
     encoding::{Input, Malformed, put_varint},
+    local_files::LocalFiles,
     read::ReadError,
 };
 use parking_lot::{Mutex, RwLock};
@@ -21,8 +23,8 @@ use ring::aead::{AES_256_GCM, Aad, LessSafeKey, NONCE_LEN, Nonce, UnboundKey};
 use std::{
     collections::HashMap,
     fs,
-    io::{self, Read, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
+    io::{self, Read},
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     sync::Arc,
 };
@@ -161,29 +163,17 @@ impl KeyFile {
         };
         let mut secret = [0; 32];
         system_entropy()(&mut secret);
-        let parent = path.parent().filter(|parent| *parent != Path::new(""));
-        let parent = parent.unwrap_or(Path::new("."));
-        crate::local_files::LocalFiles
-            .make_directory(parent)
-            .map_err(io_error)?;
-        let temporary = path.with_extension("new");
-        if let Err(error) = fs::remove_file(&temporary)
-            && error.kind() != io::ErrorKind::NotFound
-        {
-            return Err(io_error(error));
-        }
-        let mut file = fs::OpenOptions::new()
-            .write(true)
-            .create_new(true)
-            .mode(0o600)
-            .open(&temporary)
-            .map_err(io_error)?;
-        file.write_all(key_line(&secret).as_bytes())
-            .and_then(|()| file.sync_all())
+        let parent = durable::parent(path);
+        let unfinished = durable::unfinished(path);
+        durable::make_directories(&LocalFiles, parent)
+            .and_then(|()| {
+                let line = key_line(&secret);
+                durable::write_unfinished(&LocalFiles, &unfinished, line.as_bytes())
+            })
             // A hard link fails where a rename would replace a key that another start made.
-            .and_then(|()| fs::hard_link(&temporary, path))
-            .and_then(|()| fs::remove_file(&temporary))
-            .and_then(|()| crate::local_files::LocalFiles.sync_directory(parent))
+            .and_then(|()| fs::hard_link(&unfinished, path))
+            .and_then(|()| fs::remove_file(&unfinished))
+            .and_then(|()| LocalFiles.sync_directory(parent))
             .map_err(io_error)?;
         Ok(KeyFile { secret })
     }
@@ -486,7 +476,7 @@ impl Keyring {
         container::seal(&ring_key, salt, &binding, &encode_keys(&keys), &mut bytes);
         for copy in COPIES {
             let path = self.directory.join(copy);
-            replace(&*self.files, &path, &bytes)
+            durable::replace(&*self.files, &path, &bytes)
                 .map_err(|source| KeyringError::Io { path, source })?;
         }
         *self.keys.write() = Arc::new(keys);
@@ -569,20 +559,6 @@ pub(crate) fn read_whole(files: &dyn Files, path: &Path) -> io::Result<Vec<u8>> 
     let mut out = vec![0; bytes];
     file.read_at(0, &mut out)?;
     Ok(out)
-}
-
-/// Replaces a file atomically and durably: temporary file, sync, rename, sync of the directory.
-pub(crate) fn replace(files: &dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
-    let temporary = path.with_extension("new");
-    match files.remove(&temporary) {
-        Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
-        _ => {}
-    }
-    let file = files.create(&temporary)?;
-    file.append(bytes)?;
-    file.sync()?;
-    files.rename(&temporary, path)?;
-    files.sync_directory(path.parent().unwrap_or(Path::new(".")))
 }
 
 #[cfg(test)]

@@ -3,7 +3,7 @@
 //! What is where
 //! - The way in: [`store`] (threads), [`store_core`] (the synchronous machine), the log in `wal`.
 //! - What is read: [`snapshot`], [`read`], [`tail`], [`segment`].
-//! - On disk: [`container`] around everything, [`keys`], bundles, the manifest.
+//! - On disk: [`durable`] names, [`container`] around everything, [`keys`], bundles, the manifest.
 //! - Over time: [`flush`], [`retention`], [`recovery`].
 
 #[cfg(all(feature = "harness-early-acknowledgement", not(debug_assertions)))]
@@ -11,6 +11,7 @@ compile_error!("harness-early-acknowledgement breaks the store's promise: it is 
 
 mod bundle;
 pub mod container;
+pub mod durable;
 mod encoding;
 pub mod flush;
 mod idempotency;

@@ -2,6 +2,7 @@
 //!
 //! Files are created with mode 0600 and directories with 0700: logs are nobody else's business.
 //! A file is appended by its one owner, so its length is kept here and an append is one `pwrite`.
+use crate::durable;
 use rustix::fs::{FlockOperation, OFlags};
 use std::{
     fs, io,
@@ -39,9 +40,11 @@ impl Files for LocalFiles {
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let file = fs::OpenOptions::new().read(true).write(true).open(path)?;
-        let end = AtomicU64::new(file.metadata()?.len());
-        Ok(Arc::new(LocalFile { file, end }))
+        opened(fs::File::open(path)?)
+    }
+
+    fn open_for_overwrite(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        opened(fs::OpenOptions::new().read(true).write(true).open(path)?)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -92,6 +95,11 @@ impl Files for LocalFiles {
         let status = rustix::fs::statvfs(path)?;
         Ok(status.f_bavail.saturating_mul(status.f_frsize))
     }
+}
+
+fn opened(file: fs::File) -> io::Result<Arc<dyn File>> {
+    let end = AtomicU64::new(file.metadata()?.len());
+    Ok(Arc::new(LocalFile { file, end }))
 }
 
 impl File for LocalFile {
@@ -159,7 +167,7 @@ impl DirectoryLock {
             path: path.clone(),
             source,
         };
-        LocalFiles.make_directory(directory).map_err(io_error)?;
+        durable::make_directories(&LocalFiles, directory).map_err(io_error)?;
         let file = fs::OpenOptions::new()
             .write(true)
             .create(true)
@@ -202,7 +210,11 @@ mod tests {
         assert_eq!(file.append(b"def").unwrap(), 3);
         file.write_at(1, b"X").unwrap();
         file.sync().unwrap();
-        let again = LocalFiles.open(&path).unwrap();
+        // What is opened for reading needs no right to write, and has none.
+        let read_only = LocalFiles.open(&path).unwrap();
+        assert!(read_only.append(b"g").is_err());
+        assert!(read_only.write_at(0, b"g").is_err());
+        let again = LocalFiles.open_for_overwrite(&path).unwrap();
         assert_eq!(again.append(b"g").unwrap(), 6);
         let mut all = [0; 7];
         again.read_at(0, &mut all).unwrap();

@@ -361,6 +361,7 @@ fn faults(input: &mut Input<'_>) -> Result<Vec<Fault>, Malformed> {
             partition,
             file: input.text()?.to_owned(),
             detail: input.text()?.to_owned(),
+            is_transient: false,
         });
     }
     Ok(faults)
@@ -406,6 +407,7 @@ mod tests {
             partition: Some(partition(3)),
             file: "wal/1".into(),
             detail: detail.into(),
+            is_transient: false,
         }
     }
 

@@ -14,15 +14,16 @@
 //! removed.
 use crate::{
     bundle::{BundleFiles, SEGMENTS_DIRECTORY, bundle_name, bundle_number},
+    durable::{self, replace},
     flush::wal_file_bytes_max,
-    keys::{Kek, Keyring, KeyringError, KeyringOptions, read_whole, replace},
+    keys::{Kek, Keyring, KeyringError, KeyringOptions, read_whole},
     manifest::{Edit, MANIFEST_DIRECTORY, ManifestSnapshot, snapshot_generation, snapshot_name},
     partition::Partition,
     snapshot::Fault,
     store_core::{CoreParts, Log, Maintenance, MaintenanceError, State, StoreCore, StoreOptions},
     wal::{
         FrameKind, IdempotencyRecord, LogFault, Payload, RecoveredLog, ScanBase, ScannedFrame,
-        Torn, WAL_DIRECTORY, Wal, WalError, WalOptions, WalStart, file_name, is_no_space, recover,
+        Torn, WAL_DIRECTORY, Wal, WalError, WalOptions, WalStart, file_name, recover,
     },
 };
 use std::{
@@ -33,7 +34,7 @@ use std::{
 };
 use taffrail_model::{
     clock::Clock,
-    files::Files,
+    files::{Files, is_no_space},
     position::{PartitionKey, Position},
 };
 
@@ -240,8 +241,8 @@ fn remove(files: &dyn Files, path: &Path) -> Result<(), OpenError> {
 }
 
 fn make_directories(files: &dyn Files, root: &Path) -> Result<(), OpenError> {
+    durable::make_directories(files, root).map_err(io_error(root))?;
     for name in [
-        "",
         WAL_DIRECTORY,
         MANIFEST_DIRECTORY,
         SEGMENTS_DIRECTORY,
@@ -251,27 +252,7 @@ fn make_directories(files: &dyn Files, root: &Path) -> Result<(), OpenError> {
         let path = root.join(name);
         files.make_directory(&path).map_err(io_error(&path))?;
     }
-    for path in root.ancestors() {
-        let path = match path.as_os_str().is_empty() {
-            true => Path::new("."),
-            false => path,
-        };
-        match files.sync_directory(path) {
-            // Not made by this or an earlier start: what those make, they may read.
-            Err(error) if path != root && is_of_others(&error) => {}
-            other => other.map_err(io_error(path))?,
-        }
-    }
-    Ok(())
-}
-
-/// Whether a directory belongs to others, or to a file system that nothing can be made in.
-fn is_of_others(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidInput, PermissionDenied, ReadOnlyFilesystem, Unsupported};
-    matches!(
-        error.kind(),
-        PermissionDenied | ReadOnlyFilesystem | InvalidInput | Unsupported
-    )
+    files.sync_directory(root).map_err(io_error(root))
 }
 
 /// The names in the data directory.
@@ -543,6 +524,7 @@ impl Replay {
             partition,
             file,
             detail,
+            is_transient: false,
         });
     }
 

@@ -1,5 +1,5 @@
 //! What a read sees: an immutable state of the log.
-use crate::read::RowSource;
+use crate::read::{ReadError, RowSource};
 use std::sync::Arc;
 use taffrail_model::position::{PartitionKey, Position};
 
@@ -21,6 +21,22 @@ pub struct Fault {
     pub file: String,
     /// What is wrong.
     pub detail: String,
+    /// Whether a later read may succeed: the operating system failed, and nothing is known to be
+    /// damaged.
+    pub is_transient: bool,
+}
+
+impl Fault {
+    /// The fault of a read of a partition.
+    #[must_use]
+    pub fn of_read(partition: PartitionKey, error: &ReadError) -> Fault {
+        Fault {
+            partition: Some(partition),
+            file: error.file().to_owned(),
+            detail: error.to_string(),
+            is_transient: matches!(error, ReadError::Io { .. }),
+        }
+    }
 }
 
 /// An immutable state of the log. Files that it lists stay until it is dropped.

@@ -188,7 +188,8 @@ impl Store {
         self.handle.shared.core.forget(scope, key);
     }
 
-    /// Takes a fault into every later snapshot; the section that it names is not read again.
+    /// Takes a fault into every later snapshot; the section that it names is not read again. One
+    /// that may pass changes nothing.
     pub fn report_fault(&self, fault: Fault) {
         self.handle.shared.core.report_fault(fault);
     }

@@ -17,8 +17,7 @@ use crate::{
     keys::{Keyring, system_entropy},
     manifest::{BundleMeta, Edit, Manifest},
     partition::{Partition, Section},
-    read::ReadError,
-    segment::{BlockCache, SectionReader},
+    segment::{BLOCK_CACHE_BYTES, BlockCache, SectionReader},
     snapshot::{Fault, PartitionView, Snapshot},
     wal::{
         FILES_OF_REQUESTS_MAX, FrameKind, IdempotencyRecord, NewFrame, PAYLOAD_BYTES_MAX, Payload,
@@ -74,7 +73,7 @@ impl StoreOptions {
         StoreOptions {
             directory,
             tails_bytes_max: TAILS_BYTES_MAX,
-            cache_bytes_max: CACHE_BYTES_MAX,
+            cache_bytes_max: BLOCK_CACHE_BYTES,
             encryption: true,
             catalogue: Arc::new(StreamCatalogue::built_in()),
             node: 0,
@@ -82,9 +81,6 @@ impl StoreOptions {
         }
     }
 }
-
-/// Bytes of decoded parts of segments that are kept (default).
-pub const CACHE_BYTES_MAX: usize = 64 << 20;
 
 /// One request to store.
 #[derive(Debug)]
@@ -787,6 +783,7 @@ impl StoreCore {
                         partition: Some(section.key),
                         file: section_name(meta.number, section.index),
                         detail,
+                        is_transient: false,
                     });
                     continue;
                 }
@@ -858,8 +855,12 @@ impl StoreCore {
     }
 
     /// Takes a fault into every later snapshot; the section that it names is not read again. A
-    /// fault that is known changes nothing.
+    /// fault that is known changes nothing, and neither does one that may pass: the next read
+    /// tries again.
     pub fn report_fault(&self, fault: Fault) {
+        if fault.is_transient {
+            return;
+        }
         let mut state = self.state.lock();
         if state.all_faults.contains(&fault) {
             return;
@@ -876,19 +877,6 @@ impl StoreCore {
         state.faults.push(fault);
         state.refresh_faults();
         self.publish(&mut state, touched);
-    }
-
-    /// Takes the fault of a read of a partition: damage and absence exclude the section from
-    /// later reads; a failure of the operating system may pass and excludes nothing.
-    pub fn report_read_error(&self, partition: PartitionKey, error: &ReadError) {
-        if let ReadError::Io { .. } = error {
-            return;
-        }
-        self.report_fault(Fault {
-            partition: Some(partition),
-            file: error.file().to_owned(),
-            detail: error.to_string(),
-        });
     }
 
     /// Forgets losses of the past: answers are no longer partial because of them.

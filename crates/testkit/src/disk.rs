@@ -541,18 +541,15 @@ impl Files for SimulatedDisk {
         state.file_next += 1;
         state.files.insert(number, Content::default());
         state.names.put(path.clone(), Node::File(number));
-        Ok(self.handle(path, number))
+        Ok(self.handle(path, number, true))
     }
 
     fn open(&self, path: &Path) -> io::Result<Arc<dyn File>> {
-        let path = clean(path);
-        let mut state = self.state.lock();
-        state.begin_plain(OperationKind::Open, &path)?;
-        match state.names.get(&path) {
-            Some(Node::File(number)) => Ok(self.handle(path, number)),
-            Some(Node::Directory) => state.refuse(io::ErrorKind::IsADirectory, &path),
-            None => state.refuse(io::ErrorKind::NotFound, &path),
-        }
+        self.open_as(path, false)
+    }
+
+    fn open_for_overwrite(&self, path: &Path) -> io::Result<Arc<dyn File>> {
+        self.open_as(path, true)
     }
 
     fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
@@ -650,11 +647,23 @@ impl Files for SimulatedDisk {
 }
 
 impl SimulatedDisk {
-    fn handle(&self, path: PathBuf, number: u64) -> Arc<dyn File> {
+    fn open_as(&self, path: &Path, is_writable: bool) -> io::Result<Arc<dyn File>> {
+        let path = clean(path);
+        let mut state = self.state.lock();
+        state.begin_plain(OperationKind::Open, &path)?;
+        match state.names.get(&path) {
+            Some(Node::File(number)) => Ok(self.handle(path, number, is_writable)),
+            Some(Node::Directory) => state.refuse(io::ErrorKind::IsADirectory, &path),
+            None => state.refuse(io::ErrorKind::NotFound, &path),
+        }
+    }
+
+    fn handle(&self, path: PathBuf, number: u64, is_writable: bool) -> Arc<dyn File> {
         Arc::new(OpenFile {
             disk: self.clone(),
             path,
             number,
+            is_writable,
         })
     }
 }
@@ -664,15 +673,27 @@ struct OpenFile {
     disk: SimulatedDisk,
     path: PathBuf,
     number: u64,
+    is_writable: bool,
+}
+
+impl OpenFile {
+    fn check_writable(&self) -> io::Result<()> {
+        // The number of Linux for a file that is not open for writing.
+        self.is_writable
+            .then_some(())
+            .ok_or_else(|| io::Error::from_raw_os_error(9))
+    }
 }
 
 impl File for OpenFile {
     fn append(&self, bytes: &[u8]) -> io::Result<u64> {
+        self.check_writable()?;
         let mut state = self.disk.state.lock();
         state.write(OperationKind::Append, self, None, bytes)
     }
 
     fn write_at(&self, offset: u64, bytes: &[u8]) -> io::Result<()> {
+        self.check_writable()?;
         let mut state = self.disk.state.lock();
         state
             .write(OperationKind::WriteAt, self, Some(offset), bytes)

@@ -316,11 +316,7 @@ impl<'a> Scan<'a> {
 
     /// Notes what could not be read.
     pub(super) fn note(&self, key: PartitionKey, error: &ReadError) {
-        let fault = Fault {
-            partition: Some(key),
-            file: error.file().to_owned(),
-            detail: error.to_string(),
-        };
+        let fault = Fault::of_read(key, error);
         let mut faults = self.faults.lock();
         if !faults.contains(&fault) {
             faults.push(fault);

@@ -168,6 +168,7 @@ fn faults_that_storage_knows_are_shown_to_those_who_may_read_there() {
         partition,
         file: "f".into(),
         detail: "gone".into(),
+        is_transient: false,
     };
     let check = |partition: Option<PartitionKey>, reader: &Reader, expected: bool| {
         let sources = vec![tail(&records.iter().collect::<Vec<_>>())];

@@ -587,8 +587,8 @@ fn missing_cut_and_swapped_segments_are_named_and_the_rest_is_served() {
         for source in &partition.sources {
             let error = source.column_names().unwrap_err();
             assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
-            core.report_read_error(partition.key, &error);
-            core.report_read_error(partition.key, &error);
+            core.report_fault(Fault::of_read(partition.key, &error));
+            core.report_fault(Fault::of_read(partition.key, &error));
             damaged += 1;
         }
     }
@@ -788,4 +788,27 @@ fn a_partition_that_cannot_be_encoded_does_not_hold_up_the_others() {
     let report = core.flush().unwrap();
     assert_eq!((report.rows, report.sections, report.left_out), (2, 1, 1));
     assert_eq!(rows(&core).len(), 5);
+}
+
+#[test]
+fn a_read_that_fails_for_a_moment_excludes_nothing() {
+    let world = World::new();
+    let (core, _) = world.open();
+    send_one(&core, "a", key(1, 0), 3);
+    core.flush().unwrap();
+    let all = rows(&core);
+    drop(core);
+    let (core, _) = world.open();
+    let snapshot = core.snapshot();
+    let source = &snapshot.partition(&key(1, 0)).unwrap().sources[0];
+    let next = world.disk.operations();
+    world
+        .disk
+        .fail_between(next, next + 1, DiskFault::InputOutput);
+    let error = source.column_names().unwrap_err();
+    let fault = Fault::of_read(key(1, 0), &error);
+    assert!(fault.is_transient, "{error}");
+    core.report_fault(fault);
+    assert_eq!(core.snapshot().faults(), []);
+    assert_eq!(rows(&core), all);
 }

@@ -7,8 +7,9 @@
 //! written in turn.
 use crate::{
     container::{self, Binding, DataKey, Entropy, KeySource, ObjectId, STORE_TENANT},
+    durable::replace,
     encoding::{Input, Malformed},
-    keys::{read_whole, replace},
+    keys::read_whole,
 };
 use std::{
     io,
@@ -140,7 +141,7 @@ impl MarkFile {
                     [other, sealed]
                 };
                 replace(&*self.files, &self.path, &slots.concat())?;
-                self.file = Some(self.files.open(&self.path)?);
+                self.file = Some(self.files.open_for_overwrite(&self.path)?);
             }
         }
         Ok(())

@@ -43,7 +43,7 @@ use std::{
     },
 };
 use taffrail_model::{
-    files::{File, Files},
+    files::{File, Files, is_no_space},
     position::{PartitionKey, Position},
     time::Timestamp,
 };
@@ -108,13 +108,6 @@ impl WalError {
         };
         is_no_space(source)
     }
-}
-
-pub(crate) fn is_no_space(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-    )
 }
 
 /// A frame to write.

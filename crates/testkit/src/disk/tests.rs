@@ -323,7 +323,10 @@ fn after_power_loss_nothing_changes_and_every_call_says_so() {
     assert!(!is_power_loss(&io::Error::from_raw_os_error(5)));
     assert_eq!(content(&disk, "/d/f").unwrap(), b"xy");
     let after = disk.crash(1);
-    after.open(&path("/d/f")).unwrap().append(b"!").unwrap();
+    let file = after.open(&path("/d/f")).unwrap();
+    assert!(file.append(b"!").is_err(), "it is open for reading");
+    let file = after.open_for_overwrite(&path("/d/f")).unwrap();
+    file.append(b"!").unwrap();
     assert_eq!(content(&after, "/d/f").unwrap(), b"xy!");
 }
 
