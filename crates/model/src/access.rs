@@ -14,6 +14,9 @@ use std::{
     sync::Arc,
 };
 
+/// How the names of the streams begin whose records belong to whom an instance worked for.
+pub const INSTANCE_STREAMS: &str = "instance.";
+
 /// What an account is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -110,10 +113,17 @@ impl Principal {
     }
 
     /// Whether the principal may write records to a stream. A user's own credential writes only
-    /// where users own records.
+    /// where users own records, and not to [`INSTANCE_STREAMS`]: there the body says whose a
+    /// record is, and nothing binds a key to the instances that it may speak for.
     #[must_use]
     pub fn may_write(&self, stream: &StreamDefinition) -> bool {
-        let role_may = self.role == Role::Admin || stream.access == AccessClass::OwnRecords;
+        let role_may = match self.role {
+            Role::Admin => true,
+            Role::User => {
+                stream.access == AccessClass::OwnRecords
+                    && !stream.name.starts_with(INSTANCE_STREAMS)
+            }
+        };
         role_may
             && match &self.scope {
                 Scope::Full => true,
@@ -260,6 +270,27 @@ mod tests {
                 .unwrap()
                 .admits(Some(""))
         );
+    }
+
+    #[test]
+    fn only_admins_speak_for_instances() {
+        let catalogue = StreamCatalogue::built_in();
+        let admin = Principal::product(DEFAULT_TENANT);
+        let user_ingest = Principal {
+            scope: Scope::Ingest {
+                streams: vec!["instance.*".into()],
+            },
+            ..user(&["u1"])
+        };
+        let mut count = 0;
+        for stream in catalogue.matching("instance.*") {
+            assert!(admin.may_write(stream), "{}", stream.name);
+            assert!(!user(&["u1"]).may_write(stream), "{}", stream.name);
+            assert!(!user_ingest.may_write(stream), "{}", stream.name);
+            count += 1;
+        }
+        assert_eq!(count, 3);
+        assert!(user(&["u1"]).may_write(catalogue.by_name("app.backend").unwrap()));
     }
 
     #[test]

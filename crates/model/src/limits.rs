@@ -43,8 +43,9 @@ pub const QUERY_DEPTH_MAX: usize = 64;
 pub const REGEX_BYTES_MAX: usize = 2 << 20;
 /// Records in one page of an answer.
 pub const PAGE_RECORDS_MAX: usize = 10_000;
-/// Bytes of one page's records: bounds the memory of an answer.
-pub const PAGE_BYTES_MAX: usize = 64 << 20;
+/// Bytes of one page's records: bounds the memory of an answer. A page that is cut by it has a
+/// cursor, so that nothing is out of reach.
+pub const PAGE_BYTES_MAX: usize = 8 << 20;
 /// How long one read may run, in milliseconds.
 pub const QUERY_DURATION_MS_MAX: u64 = 60_000;
 /// Records that an offset may pass over: their keys are held in memory (40 MB); deeper pages

@@ -150,11 +150,11 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 /// A body that is JSON text already.
-pub(crate) struct Json(pub Vec<u8>);
+pub(crate) struct Json(pub Bytes);
 
 impl IntoResponse for Json {
     fn into_response(self) -> Response {
-        let mut response = Bytes::from(self.0).into_response();
+        let mut response = self.0.into_response();
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
@@ -169,7 +169,7 @@ pub(crate) fn data(value: &impl serde::Serialize) -> Json {
     // Values of our own types always have a JSON text: their keys are texts.
     out.extend(serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()));
     out.push(b'}');
-    Json(out)
+    Json(out.into())
 }
 
 /// 201 with `{"data": …}`.

@@ -8,10 +8,12 @@
 //!   text never holds what another tenant has.
 //! - Nothing that takes long runs on an asynchronous thread: bodies are decoded and records are
 //!   read on blocking threads, a bounded number at a time, and a read ends when nobody waits.
+//! - What waits for a client takes bounded memory, however slowly it reads: [`answers`].
 //!
 //! What is where: [`config`] the layers of configuration; [`auth`] who asks; [`http`] one file
 //! for each area of routes; [`live`] the live tail; [`server`] start, connections and stop.
 
+mod answers;
 pub mod auth;
 pub mod config;
 pub mod http;

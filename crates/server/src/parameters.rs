@@ -17,6 +17,8 @@ pub(crate) struct Parameters {
     values: BTreeMap<String, Value>,
     known: Vec<&'static str>,
     faults: Vec<FieldFault>,
+    is_from_uri: bool,
+    is_empty_absent: bool,
 }
 
 impl Parameters {
@@ -37,7 +39,17 @@ impl Parameters {
                 }
             }
         }
-        Ok(Parameters::new(values))
+        Ok(Parameters {
+            is_from_uri: true,
+            ..Parameters::new(values)
+        })
+    }
+
+    /// From here on a text or time without a value is as if it was not there: forms send those that
+    /// nobody filled in.
+    pub(crate) fn without_empty(mut self) -> Parameters {
+        self.is_empty_absent = true;
+        self
     }
 
     /// From a JSON object; `null` is as if it was not there.
@@ -61,6 +73,8 @@ impl Parameters {
             values,
             known: Vec::new(),
             faults: Vec::new(),
+            is_from_uri: false,
+            is_empty_absent: false,
         }
     }
 
@@ -95,9 +109,16 @@ impl Parameters {
         self.values.remove(name)
     }
 
+    /// As [`Parameters::take`], for what a form leaves empty. A number is never empty.
+    fn take_filled(&mut self, name: &'static str) -> Option<Value> {
+        let value = self.take(name)?;
+        let is_absent = self.is_empty_absent && value.as_str().is_some_and(str::is_empty);
+        (!is_absent).then_some(value)
+    }
+
     /// A text.
     pub(crate) fn text(&mut self, name: &'static str) -> Option<String> {
-        match self.take(name)? {
+        match self.take_filled(name)? {
             Value::String(text) => Some(text),
             Value::Array(_) => {
                 self.fault(name, "is there more than once");
@@ -112,9 +133,9 @@ impl Parameters {
 
     /// A list of texts; in a query string also separated by commas.
     pub(crate) fn texts(&mut self, name: &'static str) -> Option<Vec<String>> {
-        let list = match self.take(name)? {
-            Value::String(text) => vec![Value::String(text)],
-            Value::Array(list) => list,
+        let (list, is_list) = match self.take_filled(name)? {
+            Value::String(text) => (vec![Value::String(text)], false),
+            Value::Array(list) => (list, true),
             _ => {
                 self.fault(name, "must be a list of texts");
                 return None;
@@ -130,7 +151,12 @@ impl Parameters {
                 .split(',')
                 .map(str::trim)
                 .filter(|part| !part.is_empty());
+            let before = texts.len();
             texts.extend(parts.map(str::to_owned));
+            if is_list && texts.len() == before {
+                self.fault(name, "must not hold an empty text");
+                return None;
+            }
         }
         Some(texts)
     }
@@ -194,7 +220,7 @@ impl Parameters {
         now: Timestamp,
         zone: &TimeZone,
     ) -> Option<Timestamp> {
-        let text = match self.take(name)? {
+        let text = match self.take_filled(name)? {
             Value::String(text) => text,
             Value::Number(number) => number.to_string(),
             _ => {
@@ -205,7 +231,12 @@ impl Parameters {
         match parse_time(&text, now, zone) {
             Ok(time) => Some(time),
             Err(fault) => {
-                self.fault(name, fault.to_string());
+                let is_unescaped = self.is_from_uri && is_unescaped_plus(&text, now, zone);
+                let hint = match is_unescaped {
+                    true => "; in a URI the + of an offset is written %2B",
+                    false => "",
+                };
+                self.fault(name, format!("{fault}{hint}"));
                 None
             }
         }
@@ -256,6 +287,12 @@ impl Parameters {
     pub(crate) fn value(&mut self, name: &'static str) -> Option<Value> {
         self.take(name)
     }
+}
+
+/// Whether a text would be a time if its last blank was the `+` that a URI makes a blank of.
+fn is_unescaped_plus(text: &str, now: Timestamp, zone: &TimeZone) -> bool {
+    text.rsplit_once(' ')
+        .is_some_and(|(time, offset)| parse_time(&format!("{time}+{offset}"), now, zone).is_ok())
 }
 
 #[cfg(test)]

@@ -48,6 +48,8 @@ pub enum Kind {
     Conflict,
     /// The body is too large.
     TooLarge,
+    /// Path and query of the request are too long.
+    UriTooLong,
     /// Content type or encoding is not understood.
     UnsupportedMediaType,
     /// Well-formed, but some values are not valid.
@@ -78,7 +80,7 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the description of the API.
-    pub const ALL: [Kind; 26] = [
+    pub const ALL: [Kind; 27] = [
         Kind::Unreadable,
         Kind::InvalidQuery,
         Kind::InvalidCursor,
@@ -93,6 +95,7 @@ impl Kind {
         Kind::Exists,
         Kind::Conflict,
         Kind::TooLarge,
+        Kind::UriTooLong,
         Kind::UnsupportedMediaType,
         Kind::Invalid,
         Kind::AllRejected,
@@ -146,6 +149,7 @@ impl Kind {
                 "too-large",
                 "The request is too large",
             ),
+            Kind::UriTooLong => (S::URI_TOO_LONG, "uri-too-long", "The URI is too long"),
             Kind::UnsupportedMediaType => (
                 S::UNSUPPORTED_MEDIA_TYPE,
                 "unsupported-media-type",

@@ -8,7 +8,7 @@ use axum::{
     extract::{MatchedPath, Request, State},
     http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode, header},
     middleware::Next,
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use std::{
     net::IpAddr,
@@ -16,12 +16,17 @@ use std::{
     time::Instant,
 };
 use taffrail_engine::events::OwnEvent;
-use taffrail_model::level::Level;
+use taffrail_model::{level::Level, limits::QUERY_BYTES_MAX};
 
 /// Header of the request's id, in both directions.
 pub const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 /// Characters of an id that a client chose.
 const REQUEST_ID_CHARS_MAX: usize = 128;
+
+/// Bytes of path and query: a query text of full length with every byte escaped, and as much again
+/// for the rest as a line of most other servers. The connection itself refuses URIs of 65,535 bytes
+/// and more, without a body.
+pub const URI_BYTES_MAX: usize = 3 * QUERY_BYTES_MAX + (8 << 10);
 
 /// Address of the client, put there by the connection.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +74,14 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
         .extensions()
         .get::<MatchedPath>()
         .map(|path| path.as_str().to_owned());
-    let response = next.run(request).await;
+    let uri_bytes = request
+        .uri()
+        .path_and_query()
+        .map_or(0, |uri| uri.as_str().len());
+    let response = match uri_bytes > URI_BYTES_MAX {
+        true => uri_too_long(uri_bytes).into_response(),
+        false => next.run(request).await,
+    };
     if let Some(problem) = response.extensions().get::<Problem>() {
         record_refusal(&app, &context, problem, &method, &path);
     }
@@ -90,6 +102,13 @@ pub(crate) async fn layer(State(app): State<App>, mut request: Request, next: Ne
         "request"
     );
     response
+}
+
+fn uri_too_long(bytes: usize) -> Problem {
+    let detail = format!(
+        "path and query have {bytes} bytes, at most {URI_BYTES_MAX} are read: send the question as POST"
+    );
+    Problem::new(Kind::UriTooLong, detail)
 }
 
 /// Refusals and limits are on record, whoever decided them; logins record theirs themselves.

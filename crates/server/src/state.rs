@@ -1,8 +1,15 @@
 //! What every route works with.
-use crate::{http::metrics::Requests, live::TAILS_MAX, problem::Problem, reads::Reads};
+use crate::{
+    answers::Answers,
+    http::{Json, metrics::Requests},
+    live::TAILS_MAX,
+    problem::Problem,
+    reads::Reads,
+};
+use axum::body::Bytes;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicBool},
 };
 use taffrail_engine::{Engine, events::OwnEvent, meta::Meta};
 use taffrail_model::{
@@ -22,6 +29,8 @@ pub(crate) type App = Arc<State>;
 pub(crate) struct State {
     pub engine: Engine,
     pub reads: Reads,
+    /// Room for answers that clients have not read yet.
+    pub answers: Arc<Answers>,
     /// Turns for decoding bodies, apart from those for reading: a slow query stops no sender.
     pub decodes: Reads,
     pub requests: Requests,
@@ -29,8 +38,9 @@ pub(crate) struct State {
     pub metrics_are_public: bool,
     /// Places for live tails.
     pub tails: Arc<Semaphore>,
-    pub openapi_json: String,
-    pub docs_html: String,
+    /// Texts that all their readers share.
+    pub openapi_json: Bytes,
+    pub docs_html: Bytes,
     stopping: watch::Sender<bool>,
     tenants: RwLock<Arc<BTreeMap<TenantNumber, String>>>,
     refusals: Mutex<Refusals>,
@@ -54,17 +64,31 @@ impl State {
         State {
             engine,
             reads: Reads::default(),
+            answers: Arc::default(),
             decodes: Reads::default(),
             requests: Requests::default(),
             bootstrap_key,
             metrics_are_public,
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
-            openapi_json,
-            docs_html,
+            openapi_json: openapi_json.into(),
+            docs_html: docs_html.into(),
             stopping: watch::Sender::new(false),
             tenants: RwLock::default(),
             refusals: Mutex::default(),
         }
+    }
+
+    /// Runs a read in its turn and holds its answer until the client has it. The room for the answer
+    /// is taken before the turn ends: what waits for room would be as much memory as what has it.
+    pub(crate) async fn answer(
+        &self,
+        read: impl FnOnce(Arc<AtomicBool>) -> Result<Vec<u8>, Problem> + Send + 'static,
+    ) -> Result<Json, Problem> {
+        let answers = self.answers.clone();
+        let held = self
+            .reads
+            .run(move |cancelled| answers.hold(read(cancelled)?));
+        held.await.map(Json)
     }
 
     /// Names of all tenants, for what the caller may read anyway. A number that is missing means

@@ -17,5 +17,5 @@ pub(crate) async fn banner() -> Json {
         "tagline": "Logs for agents and MCP platforms",
         "links": { "api": "/docs/api", "openapi": "/api/v1/openapi.json" },
     });
-    Json(banner.to_string().into_bytes())
+    Json(banner.to_string().into_bytes().into())
 }

@@ -97,34 +97,31 @@ pub(super) async fn read(
     let engine = app.engine.clone();
     let principal = caller.principal;
     let tenants = app.tenant_names(&principal.tenants).await?;
-    let body = app
-        .reads
-        .run(move |_| -> Result<Vec<u8>, Problem> {
-            let Around {
-                before,
-                after,
-                is_same_source,
-            } = around;
-            let found = engine.context(&principal, id, before, after, is_same_source)?;
-            let Some(context) = found.context else {
-                // It may be there, in what cannot be read.
-                return Err(match found.completeness.partial {
-                    false => Problem::not_found("record"),
-                    true => Problem::new(
-                        Kind::NotFound,
-                        "there is no such record in what can be read; some files are damaged",
-                    ),
-                });
-            };
-            let catalogue = engine.catalogue();
-            let names = Names {
-                catalogue: &catalogue,
-                tenants: &tenants,
-            };
-            let mut out = Vec::new();
-            write(&mut out, &context, &found.completeness, &principal, &names);
-            Ok(out)
-        })
-        .await?;
-    Ok(Json(body))
+    app.answer(move |_| {
+        let Around {
+            before,
+            after,
+            is_same_source,
+        } = around;
+        let found = engine.context(&principal, id, before, after, is_same_source)?;
+        let Some(context) = found.context else {
+            // It may be there, in what cannot be read.
+            return Err(match found.completeness.partial {
+                false => Problem::not_found("record"),
+                true => Problem::new(
+                    Kind::NotFound,
+                    "there is no such record in what can be read; some files are damaged",
+                ),
+            });
+        };
+        let catalogue = engine.catalogue();
+        let names = Names {
+            catalogue: &catalogue,
+            tenants: &tenants,
+        };
+        let mut out = Vec::new();
+        write(&mut out, &context, &found.completeness, &principal, &names);
+        Ok(out)
+    })
+    .await
 }

@@ -77,26 +77,23 @@ async fn facets(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
     }
     let engine = app.engine.clone();
     let principal = caller.principal;
-    let body = app
-        .reads
-        .run(move |cancelled| -> Result<Vec<u8>, Problem> {
-            let question = parts.with_cancel(cancelled);
-            let answer = engine.facets(&principal, &question, fields, limit)?;
-            let mut out = br#"{"data":{"facets":["#.to_vec();
-            for (index, facet) in answer.value.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_facet(&mut out, facet);
+    app.answer(move |cancelled| {
+        let question = parts.with_cancel(cancelled);
+        let answer = engine.facets(&principal, &question, fields, limit)?;
+        let mut out = br#"{"data":{"facets":["#.to_vec();
+        for (index, facet) in answer.value.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
             }
-            out.push(b']');
-            write_took(&mut out, started);
-            write_completeness(&mut out, &answer.completeness, &principal);
-            out.extend_from_slice(b"}}");
-            Ok(out)
-        })
-        .await?;
-    Ok(Json(body))
+            write_facet(&mut out, facet);
+        }
+        out.push(b']');
+        write_took(&mut out, started);
+        write_completeness(&mut out, &answer.completeness, &principal);
+        out.extend_from_slice(b"}}");
+        Ok(out)
+    })
+    .await
 }
 
 fn write_facet(out: &mut Vec<u8>, facet: &Facet) {

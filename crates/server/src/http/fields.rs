@@ -60,38 +60,35 @@ async fn fields(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
     asked.finish()?;
     let engine = app.engine.clone();
     let principal = caller.principal;
-    let body = app
-        .reads
-        .run(move |cancelled| -> Result<Vec<u8>, Problem> {
-            let question = parts.with_cancel(cancelled);
-            let answer = engine.fields(&principal, &question)?;
-            let mut out = br#"{"data":{"fields":["#.to_vec();
-            for (index, field) in answer.value.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                out.extend_from_slice(br#"{"name":"#);
-                write_text(&mut out, &field.name);
-                let kinds: Vec<_> = field
-                    .kinds
-                    .iter()
-                    .map(|kind| format!("\"{}\"", kind_word(*kind)))
-                    .collect();
-                let rest = format!(
-                    r#","kinds":[{}],"count":{}}}"#,
-                    kinds.join(","),
-                    field.count
-                );
-                out.extend_from_slice(rest.as_bytes());
+    app.answer(move |cancelled| {
+        let question = parts.with_cancel(cancelled);
+        let answer = engine.fields(&principal, &question)?;
+        let mut out = br#"{"data":{"fields":["#.to_vec();
+        for (index, field) in answer.value.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
             }
-            out.push(b']');
-            write_took(&mut out, started);
-            write_completeness(&mut out, &answer.completeness, &principal);
-            out.extend_from_slice(b"}}");
-            Ok(out)
-        })
-        .await?;
-    Ok(Json(body))
+            out.extend_from_slice(br#"{"name":"#);
+            write_text(&mut out, &field.name);
+            let kinds: Vec<_> = field
+                .kinds
+                .iter()
+                .map(|kind| format!("\"{}\"", kind_word(*kind)))
+                .collect();
+            let rest = format!(
+                r#","kinds":[{}],"count":{}}}"#,
+                kinds.join(","),
+                field.count
+            );
+            out.extend_from_slice(rest.as_bytes());
+        }
+        out.push(b']');
+        write_took(&mut out, started);
+        write_completeness(&mut out, &answer.completeness, &principal);
+        out.extend_from_slice(b"}}");
+        Ok(out)
+    })
+    .await
 }
 
 fn kind_word(kind: Kind) -> &'static str {

@@ -104,47 +104,44 @@ async fn histogram(app: &App, caller: Caller, mut asked: Parameters) -> Result<J
     asked.finish()?;
     let engine = app.engine.clone();
     let principal = caller.principal;
-    let body = app
-        .reads
-        .run(move |cancelled| -> Result<Vec<u8>, Problem> {
-            let interval_ns = match interval_ns {
-                Some(ns) => ns,
-                None => {
-                    let range = parts.range.unwrap_or(TimeRange::ALL);
-                    let is_open =
-                        range.start == TimeRange::ALL.start || range.end == TimeRange::ALL.end;
-                    let extent = match is_open {
-                        true => {
-                            let question = parts.clone().with_cancel(cancelled.clone());
-                            engine.time_extent(&principal, &question)?.value
-                        }
-                        false => None,
-                    };
-                    // Both ends that were given hold; an open end is where the records end.
-                    let closed = close(range, extent);
-                    parts.range = Some(closed);
-                    readable_width_ns(closed, buckets.unwrap_or(BUCKETS))
-                }
-            };
-            let question = parts.with_cancel(cancelled);
-            let answer = engine.histogram(&principal, &question, interval_ns, by)?;
-            let mut out = br#"{"data":{"interval":"#.to_vec();
-            write_text(&mut out, &duration_text(answer.value.interval_ns));
-            out.extend_from_slice(br#","series":["#);
-            for (index, series) in answer.value.series.iter().enumerate() {
-                if index > 0 {
-                    out.push(b',');
-                }
-                write_series(&mut out, series);
+    app.answer(move |cancelled| {
+        let interval_ns = match interval_ns {
+            Some(ns) => ns,
+            None => {
+                let range = parts.range.unwrap_or(TimeRange::ALL);
+                let is_open =
+                    range.start == TimeRange::ALL.start || range.end == TimeRange::ALL.end;
+                let extent = match is_open {
+                    true => {
+                        let question = parts.clone().with_cancel(cancelled.clone());
+                        engine.time_extent(&principal, &question)?.value
+                    }
+                    false => None,
+                };
+                // Both ends that were given hold; an open end is where the records end.
+                let closed = close(range, extent);
+                parts.range = Some(closed);
+                readable_width_ns(closed, buckets.unwrap_or(BUCKETS))
             }
-            out.extend_from_slice(format!(r#"],"total":{}"#, answer.value.total()).as_bytes());
-            write_took(&mut out, started);
-            write_completeness(&mut out, &answer.completeness, &principal);
-            out.extend_from_slice(b"}}");
-            Ok(out)
-        })
-        .await?;
-    Ok(Json(body))
+        };
+        let question = parts.with_cancel(cancelled);
+        let answer = engine.histogram(&principal, &question, interval_ns, by)?;
+        let mut out = br#"{"data":{"interval":"#.to_vec();
+        write_text(&mut out, &duration_text(answer.value.interval_ns));
+        out.extend_from_slice(br#","series":["#);
+        for (index, series) in answer.value.series.iter().enumerate() {
+            if index > 0 {
+                out.push(b',');
+            }
+            write_series(&mut out, series);
+        }
+        out.extend_from_slice(format!(r#"],"total":{}"#, answer.value.total()).as_bytes());
+        write_took(&mut out, started);
+        write_completeness(&mut out, &answer.completeness, &principal);
+        out.extend_from_slice(b"}}");
+        Ok(out)
+    })
+    .await
 }
 
 fn close(range: TimeRange, extent: Option<TimeRange>) -> TimeRange {

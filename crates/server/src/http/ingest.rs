@@ -19,13 +19,16 @@ use serde_json::json;
 use taffrail_engine::{
     Engine,
     admission::Permit,
-    ingest::{IdempotencyKey, IngestAnswer, Prepared},
+    ingest::{IdempotencyKey, IngestAnswer, IngestError, Prepared},
 };
 use taffrail_ingest::{
     decode::ndjson::{self, DecodeError},
     decompress::{self, DecompressError, Encoding},
 };
-use taffrail_model::{access::Principal, limits::BATCH_BYTES_MAX};
+use taffrail_model::{
+    access::Principal,
+    limits::{BATCH_BYTES_MAX, IDEMPOTENCY_KEY_BYTES_MAX},
+};
 
 /// Rejects that a problem lists: the first ones tell what is wrong with all.
 const REJECTS_SHOWN_MAX: usize = 100;
@@ -92,7 +95,23 @@ pub(crate) async fn ingest(
     }
     app.requests
         .count_records(answer.accepted, answer.rejected.len());
-    Ok(data(&answer))
+    Ok(answer_body(&app, &answer))
+}
+
+/// The answer of a batch. It is durable by now, so there is no refusing any more: where answers
+/// that wait for their clients leave no room, the list of rejects is cut instead.
+fn answer_body(app: &App, answer: &IngestAnswer) -> Json {
+    let Json(whole) = data(answer);
+    if let Ok(held) = app.answers.hold(whole.into()) {
+        return Json(held);
+    }
+    let count = answer.rejected.len();
+    data(&json!({
+        "accepted": answer.accepted,
+        "rejected": &answer.rejected[..count.min(REJECTS_SHOWN_MAX)],
+        "rejected_total": count,
+        "dropped": answer.dropped,
+    }))
 }
 
 /// A request on its way to a blocking thread.
@@ -108,16 +127,19 @@ struct Batch {
 
 impl Batch {
     fn prepare(mut self) -> Result<(Prepared, Option<IdempotencyKey>, Permit), Problem> {
-        let key = self.key.take().map(|key| IdempotencyKey {
-            key,
-            body_hash: hash(&self.stream, &self.body),
-        });
         let plain = decompress::decompress(self.encoding, &self.body, BATCH_BYTES_MAX)
             .map_err(|fault| decompress_problem(&fault))?;
         if self.encoding != Encoding::Identity {
             self.permit.grow(plain.len())?;
         }
         let raw = ndjson::decode(&plain).map_err(|fault| decode_problem(&fault))?;
+        // A body without a record that can be read leaves its key to the corrected one.
+        let key = self.key.take().filter(|_| !raw.indexes.is_empty());
+        // The bytes that were meant are hashed: a repeat may be compressed otherwise.
+        let key = key.map(|key| IdempotencyKey {
+            key,
+            body_hash: hash(&self.stream, &plain),
+        });
         let prepared = self.engine.prepare(&self.principal, &self.stream, raw)?;
         Ok((prepared, key, self.permit))
     }
@@ -180,7 +202,10 @@ fn encoding(headers: &HeaderMap) -> Result<Encoding, Problem> {
 fn idempotency_key(headers: &HeaderMap) -> Result<Option<String>, Problem> {
     match headers.get("idempotency-key").map(|value| value.to_str()) {
         None => Ok(None),
-        Some(Ok(key)) => Ok(Some(key.to_owned())),
+        Some(Ok(key)) if (1..=IDEMPOTENCY_KEY_BYTES_MAX).contains(&key.len()) => {
+            Ok(Some(key.to_owned()))
+        }
+        Some(Ok(_)) => Err(IngestError::KeyLength.into()),
         Some(Err(_)) => Err(Problem::invalid(vec![FieldFault {
             field: "Idempotency-Key".into(),
             detail: "must be printable ASCII".into(),

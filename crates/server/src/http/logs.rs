@@ -3,7 +3,7 @@ use super::{
     Json,
     body::Asked,
     context::{self, Around},
-    question::{QuestionParts, write_completeness},
+    question::{QuestionParts, read_words, write_completeness},
     schema::{LogAnswer, LogsAnswer, LogsParameters, ProblemDocument},
 };
 use crate::{
@@ -28,8 +28,9 @@ const LIMIT_MAX: usize = 1_000;
 
 /// Records by filters
 ///
-/// The latest first. `level` is exact, several are separated by commas. `search` is literal words,
-/// all of them in any order; `q` is the search language. Others than admins see their own records.
+/// The latest first. A filter without a value is none. `level` is exact, several are separated by
+/// commas. `search` is literal words, all of them in any order; `q` is the search language. Others
+/// than admins see their own records.
 #[utoipa::path(
     get, path = "/api/v1/logging/logs", tag = "logs", params(LogsParameters),
     responses(
@@ -42,8 +43,9 @@ const LIMIT_MAX: usize = 1_000;
 pub(crate) async fn logs(
     State(app): State<App>,
     caller: Caller,
-    Asked(mut asked): Asked,
+    Asked(asked): Asked,
 ) -> Result<Json, Problem> {
+    let mut asked = asked.without_empty();
     let filters = Filters::read(&mut asked, &app);
     let limit = asked.number("limit", 1..=LIMIT_MAX).unwrap_or(LIMIT);
     let offset = asked.number("offset", 0..=OFFSET_RECORDS_MAX).unwrap_or(0);
@@ -60,9 +62,7 @@ pub(crate) async fn logs(
     let engine = app.engine.clone();
     let principal = caller.principal;
     let tenants = app.tenant_names(&principal.tenants).await?;
-    let body = app
-        .reads
-        .run(move |cancelled| -> Result<Vec<u8>, Problem> {
+    app.answer(move |cancelled| {
             let question = filters.parts.with_cancel(cancelled);
             let answer = engine.search(&principal, &question, &page)?;
             let catalogue = engine.catalogue();
@@ -86,8 +86,7 @@ pub(crate) async fn logs(
             out.extend_from_slice(b"}}");
             Ok(out)
         })
-        .await?;
-    Ok(Json(body))
+        .await
 }
 
 /// One record
@@ -145,7 +144,8 @@ impl Filters {
             }
         }
         filters.read_levels(asked);
-        if let Some(words) = asked.text("search") {
+        let words = read_words(asked);
+        if !words.is_empty() {
             filters
                 .applied
                 .insert("search".into(), words.clone().into());

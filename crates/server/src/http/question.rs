@@ -3,7 +3,7 @@ use crate::parameters::Parameters;
 use jiff::tz::TimeZone;
 use std::sync::{Arc, atomic::AtomicBool};
 use taffrail_engine::{
-    query::{Completeness, Expr},
+    query::{Completeness, Expr, literal_words},
     read::Question,
 };
 use taffrail_model::{
@@ -44,7 +44,7 @@ impl QuestionParts {
 /// Reads `query`, `search`, `streams`, `start_time`, `end_time`, `timezone`.
 pub(crate) fn read_question(parameters: &mut Parameters, now: Timestamp) -> QuestionParts {
     let query = parameters.text("query").unwrap_or_default();
-    let words = parameters.text("search").unwrap_or_default();
+    let words = read_words(parameters);
     let streams = parameters.texts("streams").unwrap_or_default();
     if streams.len() > STREAMS_MAX {
         parameters.fault(
@@ -62,6 +62,16 @@ pub(crate) fn read_question(parameters: &mut Parameters, now: Timestamp) -> Ques
         range,
         zone: Some(zone),
     }
+}
+
+/// Reads `search`, of which only its length can be wrong.
+pub(super) fn read_words(parameters: &mut Parameters) -> String {
+    let words = parameters.text("search").unwrap_or_default();
+    if let Err(fault) = literal_words(&words) {
+        let detail = format!("{}: {}", fault.message, fault.hint);
+        parameters.fault("search", detail);
+    }
+    words
 }
 
 /// Appends `"partial": …`, and for an admin what cannot be read.

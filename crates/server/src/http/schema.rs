@@ -64,6 +64,8 @@ pub struct IngestAnswerData {
     pub accepted: u32,
     /// Records that were not taken.
     pub rejected: Vec<RejectedRecord>,
+    /// How many were not taken, where `rejected` was cut to the first of them.
+    pub rejected_total: Option<u32>,
     /// Records that were left out on purpose, by reason.
     pub dropped: BTreeMap<String, u32>,
 }

@@ -91,36 +91,33 @@ async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
     let principal = caller.principal.clone();
     let only = page.fields.clone();
     let tenants = app.tenant_names(&principal.tenants).await?;
-    let body = app
-        .reads
-        .run(move |cancelled| -> Result<Vec<u8>, Problem> {
-            let question = parts.with_cancel(cancelled);
-            let answer = engine.search(&principal, &question, &page)?;
-            let catalogue = engine.catalogue();
-            let names = Names {
-                catalogue: &catalogue,
-                tenants: &tenants,
-            };
-            let found = &answer.value;
-            let mut out = br#"{"data":{"records":"#.to_vec();
-            write_records(&mut out, &found.rows, only.as_deref(), &names);
-            out.extend_from_slice(br#","total":"#);
-            match found.total {
-                Some(total) => out.extend_from_slice(total.to_string().as_bytes()),
-                None => out.extend_from_slice(b"null"),
-            }
-            out.extend_from_slice(br#","total_is_estimate":false,"cursor":"#);
-            match &found.cursor {
-                Some(cursor) => write_text(&mut out, &cursor.to_string()),
-                None => out.extend_from_slice(b"null"),
-            }
-            write_took(&mut out, started);
-            write_completeness(&mut out, &answer.completeness, &principal);
-            out.extend_from_slice(b"}}");
-            Ok(out)
-        })
-        .await?;
-    Ok(Json(body))
+    app.answer(move |cancelled| {
+        let question = parts.with_cancel(cancelled);
+        let answer = engine.search(&principal, &question, &page)?;
+        let catalogue = engine.catalogue();
+        let names = Names {
+            catalogue: &catalogue,
+            tenants: &tenants,
+        };
+        let found = &answer.value;
+        let mut out = br#"{"data":{"records":"#.to_vec();
+        write_records(&mut out, &found.rows, only.as_deref(), &names);
+        out.extend_from_slice(br#","total":"#);
+        match found.total {
+            Some(total) => out.extend_from_slice(total.to_string().as_bytes()),
+            None => out.extend_from_slice(b"null"),
+        }
+        out.extend_from_slice(br#","total_is_estimate":false,"cursor":"#);
+        match &found.cursor {
+            Some(cursor) => write_text(&mut out, &cursor.to_string()),
+            None => out.extend_from_slice(b"null"),
+        }
+        write_took(&mut out, started);
+        write_completeness(&mut out, &answer.completeness, &principal);
+        out.extend_from_slice(b"}}");
+        Ok(out)
+    })
+    .await
 }
 
 /// Appends `"took_ms"`, with microseconds.

@@ -240,11 +240,24 @@ async fn a_repeat_stores_nothing_and_gets_the_first_answer() {
     )
     .await;
     assert_eq!(answer.data()["accepted"], 1);
+    // A repeat may be compressed otherwise.
+    for encoding in ["gzip", "zstd"] {
+        let request = harness.admin(Method::POST, ROUTE);
+        let request = request.header("idempotency-key", "k1");
+        let request = request.header("content-encoding", encoding);
+        let again = send(request.body(compressed(encoding, BODY.as_bytes()))).await;
+        assert_eq!((again.status, &again.text), (first.status, &first.text));
+    }
     // A batch of which nothing was taken answers the same again.
     for _ in 0..2 {
         let answer = keyed(&harness, "k3", "app.backend", "{broken").await;
         assert_eq!(answer.problem(), (422, "all-rejected".into()));
     }
+    // And leaves its key to the corrected one.
+    let corrected = keyed(&harness, "k3", "app.backend", "{\"message\":\"c\"}").await;
+    assert_eq!(corrected.data()["accepted"], 1);
+    let other = keyed(&harness, "k3", "app.backend", "{\"message\":\"d\"}").await;
+    assert_eq!(other.problem(), (422, "idempotency-key-reused".into()));
 }
 
 #[tokio::test]

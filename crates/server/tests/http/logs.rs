@@ -1,6 +1,7 @@
 //! The log route of the requirements.
 use crate::harness::{Harness, messages, recent};
 use serde_json::json;
+use taffrail_model::limits::QUERY_NODES_MAX;
 
 #[tokio::test]
 async fn filters_page_and_what_was_applied() {
@@ -51,6 +52,9 @@ async fn filters_page_and_what_was_applied() {
         ("search=%22(AND", 0),
         ("q=level:error+OR+level:warn", 8),
         ("q=3&search=message", 1),
+        ("source=&level=&trace_id=&user_id=&module=&search=&q=", 12),
+        ("start_time=&end_time=&timezone=&cursor=", 12),
+        ("trace_id=&level=error", 4),
     ] {
         let data = harness
             .get(&format!("/api/v1/logging/logs?{filter}"))
@@ -58,6 +62,11 @@ async fn filters_page_and_what_was_applied() {
             .data();
         assert_eq!(data["pagination"]["total"], total, "{filter}");
     }
+    let data = harness
+        .get("/api/v1/logging/logs?trace_id=&search=&start_time=")
+        .await
+        .data();
+    assert_eq!(data["filters_applied"], json!({}));
     let path = format!(
         "/api/v1/logging/logs?level=error,warn&search=a&start_time={}",
         recent(0)
@@ -75,6 +84,7 @@ async fn faults() {
         ("start_time=soon", (422, "invalid")),
         ("limit=0", (422, "invalid")),
         ("unknown=1", (422, "invalid")),
+        ("unknown=", (422, "invalid")),
         ("q=(", (400, "invalid-query")),
         ("cursor=x", (400, "invalid-cursor")),
     ] {
@@ -84,5 +94,60 @@ async fn faults() {
             (expected.0, expected.1.into()),
             "{filter}"
         );
+    }
+}
+
+#[tokio::test]
+async fn too_many_words_are_a_fault_of_the_search() {
+    let harness = Harness::start().await;
+    let words: Vec<String> = (0..QUERY_NODES_MAX).map(|n| format!("w{n}")).collect();
+    let words = words.join("+");
+    for route in ["search", "logging/logs", "histogram", "tail"] {
+        let answer = harness
+            .get(&format!("/api/v1/{route}?search={words}"))
+            .await;
+        assert_eq!(answer.problem(), (422, "invalid".into()), "{route}");
+        assert_eq!(answer.json()["errors"][0]["field"], "search", "{route}");
+    }
+}
+
+#[tokio::test]
+async fn a_plus_that_was_not_escaped_is_explained() {
+    let harness = Harness::start().await;
+    for (time, is_explained) in [
+        ("2026-01-04T14:00:00+01:00", true),
+        ("2026-01-04T14:00:00+soon", false),
+        ("now+x", false),
+    ] {
+        for parameter in ["start_time", "end_time"] {
+            let path = format!("/api/v1/logging/logs?{parameter}={time}");
+            let answer = harness.get(&path).await;
+            assert_eq!(answer.problem(), (422, "invalid".into()), "{time}");
+            let fault = &answer.json()["errors"][0];
+            assert_eq!(fault["field"], parameter);
+            let detail = fault["detail"].as_str().unwrap();
+            assert_eq!(detail.contains("%2B"), is_explained, "{detail}");
+        }
+    }
+    let escaped = "/api/v1/logging/logs?start_time=2026-01-04T14:00:00%2B01:00";
+    assert!(harness.get(escaped).await.status.is_success());
+}
+
+#[tokio::test]
+async fn lists_hold_no_empty_texts() {
+    let harness = Harness::start().await;
+    for body in [
+        json!({ "streams": [""] }),
+        json!({ "streams": ["app.*", " "] }),
+        json!({ "fields": [""] }),
+    ] {
+        let answer = harness.post("/api/v1/search", &body).await;
+        assert_eq!(answer.problem(), (422, "invalid".into()), "{body}");
+        let (name, _) = body.as_object().unwrap().iter().next().unwrap();
+        assert_eq!(&answer.json()["errors"][0]["field"], name);
+    }
+    for body in [json!({ "streams": [] }), json!({ "streams": "" })] {
+        let answer = harness.post("/api/v1/search", &body).await;
+        assert!(answer.status.is_success(), "{body}");
     }
 }
