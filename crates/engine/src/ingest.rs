@@ -171,6 +171,10 @@ impl Engine {
             rejected: batch.rejects().to_vec(),
             dropped: BTreeMap::new(),
         };
+        if batch.rows() == 0 {
+            // A key stands for records that were stored: a corrected body may use it.
+            return Ok(answer);
+        }
         let idempotency = match key {
             None => None,
             Some(key) => {
@@ -187,9 +191,6 @@ impl Engine {
                 })
             }
         };
-        if batch.rows() == 0 && idempotency.is_none() {
-            return Ok(answer);
-        }
         self.commit_to_store(CommitRequest { batch, idempotency })
             .await?;
         Ok(answer)

@@ -12,6 +12,7 @@ use taffrail_model::{
 };
 use taffrail_pipeline::{ConfigError, Pipeline, PipelineConfig};
 use taffrail_storage::{
+    durable,
     keys::{KeyFile, KeyFileError},
     local_files::{DirectoryLock, LocalFiles, LockError},
     recovery::{OpenError as StoreOpenError, RecoveryReport},
@@ -247,7 +248,7 @@ pub fn default_key_file(directory: &Path) -> Result<PathBuf, OpenError> {
         })?,
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
             let id = uuid::Uuid::new_v4();
-            write_durably(directory, "directory-id", &format!("{id}\n")).map_err(fault)?;
+            durable::replace(&LocalFiles, &id_path, format!("{id}\n").as_bytes()).map_err(fault)?;
             id
         }
         Err(error) => return Err(fault(error)),
@@ -262,12 +263,4 @@ pub fn default_key_file(directory: &Path) -> Result<PathBuf, OpenError> {
     Ok(Path::new(&home)
         .join(".taffrail/keys")
         .join(format!("{id}.key")))
-}
-
-fn write_durably(directory: &Path, name: &str, text: &str) -> std::io::Result<()> {
-    let temporary = directory.join(format!("{name}.new"));
-    std::fs::write(&temporary, text)?;
-    std::fs::File::open(&temporary)?.sync_all()?;
-    std::fs::rename(&temporary, directory.join(name))?;
-    std::fs::File::open(directory)?.sync_all()
 }

@@ -44,7 +44,7 @@ use std::{
 use taffrail_model::{
     batch::Reject,
     clock::{Clock, SystemClock},
-    files::Files,
+    files::{Files, is_no_space},
     limits::IDEMPOTENCY_KEPT_S,
     time::Timestamp,
 };
@@ -126,15 +126,9 @@ impl SpoolError {
     /// Whether the file system is full: the same may work later, and nothing is lost until then.
     #[must_use]
     pub fn is_no_space(&self) -> bool {
-        let is_full = |error: &io::Error| {
-            matches!(
-                error.kind(),
-                io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded
-            )
-        };
         match self {
-            SpoolError::Io { source, .. } => is_full(source),
-            SpoolError::Keys(KeyringError::Io { source, .. }) => is_full(source),
+            SpoolError::Io { source, .. } => is_no_space(source),
+            SpoolError::Keys(KeyringError::Io { source, .. }) => is_no_space(source),
             _ => false,
         }
     }

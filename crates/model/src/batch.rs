@@ -32,6 +32,8 @@ pub enum RejectKind {
     InvalidTimestamp,
     /// The timestamp is older than the stream's retention.
     TooOld,
+    /// Of a stream and day past `PARTITIONS_PER_BATCH_MAX`.
+    TooManyDays,
     /// A strict stream misses a required field.
     MissingField,
     /// Neither message nor any field.
@@ -52,6 +54,7 @@ impl RejectKind {
             RejectKind::FieldNameTooLong => "field_name_too_long",
             RejectKind::InvalidTimestamp => "invalid_timestamp",
             RejectKind::TooOld => "too_old",
+            RejectKind::TooManyDays => "too_many_days",
             RejectKind::MissingField => "missing_field",
             RejectKind::Empty => "empty",
             RejectKind::NotAllowed => "not_allowed",

@@ -22,6 +22,9 @@ pub const FIELDS_PER_STREAM_DAY_MAX: usize = 1_000;
 /// Columns of one batch as it is decoded: bounds memory where every record has names of its own;
 /// eight times what one stream and day keeps. What is beyond goes to [`crate::field::OVERFLOW`].
 pub const COLUMNS_PER_BATCH_MAX: usize = 8_192;
+/// Streams and days of one batch: each is a frame of the log and later a section of a segment,
+/// which cost a thousand bytes however few records they hold. More than a year of days.
+pub const PARTITIONS_PER_BATCH_MAX: usize = 400;
 /// Records of one batch that may be rejected one by one: bounds the answer. Past it the whole
 /// batch is refused, since it is not what its sender thinks it is.
 pub const REJECTS_PER_BATCH_MAX: usize = 100_000;

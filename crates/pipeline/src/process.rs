@@ -136,7 +136,7 @@ impl Pipeline {
             &mut rows,
         );
         let mut counts = BatchCounts::default();
-        let parts = split::split(columns, times.timestamps, &streams, &rows)
+        let parts = split::split(columns, times.timestamps, &streams, &mut rows)
             .into_iter()
             .map(|part| self.finish(part, arrival, &mut counts))
             .collect();

@@ -1,11 +1,14 @@
 //! Cuts a batch into parts of one stream and UTC day, without the rows that were rejected.
 //!
 //! A batch of one stream and day, all of it taken, is moved; any other is distributed in one pass
-//! over each column, however many parts there are.
+//! over each column, however many parts there are. Records of streams and days past
+//! [`PARTITIONS_PER_BATCH_MAX`], in order of first appearance, are rejected.
 use crate::rows::{Rows, Streams};
 use std::collections::BTreeMap;
 use taffrail_model::{
+    batch::RejectKind,
     column::{Column, ColumnSet},
+    limits::PARTITIONS_PER_BATCH_MAX,
     stream::StreamNumber,
     time::{Day, NS_PER_DAY, Timestamp},
 };
@@ -23,7 +26,7 @@ pub(crate) fn split(
     columns: ColumnSet,
     timestamps: Vec<i64>,
     streams: &Streams<'_>,
-    rows: &Rows,
+    rows: &mut Rows,
 ) -> Vec<Part> {
     let Some(first) = timestamps.first() else {
         return Vec::new();
@@ -48,7 +51,7 @@ fn distribute(
     columns: &ColumnSet,
     timestamps: &[i64],
     streams: &Streams<'_>,
-    rows: &Rows,
+    rows: &mut Rows,
 ) -> Vec<Part> {
     let mut numbers: BTreeMap<(StreamNumber, Day), usize> = BTreeMap::new();
     let mut parts: Vec<Part> = Vec::new();
@@ -62,6 +65,15 @@ fn distribute(
             continue;
         };
         let stream = streams.of(row).number;
+        if numbers.len() >= PARTITIONS_PER_BATCH_MAX && !numbers.contains_key(&(stream, day)) {
+            let detail = format!(
+                "the batch has more than {PARTITIONS_PER_BATCH_MAX} streams and days: send {day} \
+                 and others in a batch of their own"
+            );
+            rows.reject(row, RejectKind::TooManyDays, detail);
+            places.push(None);
+            continue;
+        }
         let part = *numbers.entry((stream, day)).or_insert_with(|| {
             parts.push(Part {
                 stream,

@@ -791,3 +791,45 @@ fn nothing_becomes_nothing() {
     let clean = run("app.backend", &[]);
     assert_eq!((clean.parts().len(), clean.rejects().len()), (0, 0));
 }
+
+#[test]
+fn a_batch_has_a_limited_number_of_days() {
+    let max = limits::PARTITIONS_PER_BATCH_MAX;
+    // Two records a day, from the day of receipt back; a stream that keeps them for ever.
+    let days = |count: usize| -> Vec<String> {
+        let received = parse_rfc3339(RECEIVED).unwrap().0;
+        (0..2 * count as i64)
+            .map(|at| Timestamp(received - at % count as i64 * 86_400_000_000_000).to_rfc3339())
+            .collect()
+    };
+    let kept = |count: usize| {
+        let times = days(count);
+        let records: Vec<_> = times
+            .iter()
+            .map(|time| {
+                [
+                    text("timestamp", time),
+                    text("message", "m"),
+                    text("level", "info"),
+                    text("logger", "l"),
+                    text("correlation_id", "c"),
+                ]
+            })
+            .collect();
+        let records: Vec<Fields<'_>> = records.iter().map(|record| &record[..]).collect();
+        run("governance", &records)
+    };
+    let clean = kept(max);
+    assert_eq!((clean.parts().len(), clean.rejects().len()), (max, 0));
+    let clean = kept(max + 1);
+    assert_eq!(clean.parts().len(), max);
+    let rejected = rejects(&clean);
+    let places: Vec<_> = rejected.iter().map(|reject| (reject.0, reject.1)).collect();
+    let last = |row: usize| (row as u32 * 10, RejectKind::TooManyDays);
+    assert_eq!(places, [last(max), last(2 * max + 1)]);
+    assert_eq!(
+        rejected[0].2,
+        "the batch has more than 400 streams and days: send 2024-12-06 and others in a batch of \
+         their own"
+    );
+}

@@ -9,6 +9,7 @@ use std::{
 use taffrail_model::{files::Files, time::Timestamp};
 use taffrail_storage::{
     container::{self, Binding, Entropy, ObjectId, STORE_TENANT},
+    durable,
     keys::{Kek, Keyring, KeyringOptions},
 };
 
@@ -48,20 +49,11 @@ impl SealedFiles {
         kek: Arc<dyn Kek>,
     ) -> Result<(SealedFiles, Vec<(String, String)>), SpoolError> {
         let directory = options.directory.clone();
-        let is_new = matches!(files.list(&directory),
-            Err(error) if error.kind() == io::ErrorKind::NotFound);
         let keys = directory.join(KEYS);
-        for made in [&keys, &directory.join(BATCHES), &directory.join(REJECTED)] {
-            at(made, files.make_directory(made))?;
-        }
-        at(&directory, files.sync_directory(&directory))?;
-        if let Some(parent) = directory.parent().filter(|_| is_new) {
-            let parent = if parent == Path::new("") {
-                Path::new(".")
-            } else {
-                parent
-            };
-            at(parent, files.sync_directory(parent))?;
+        let (batches, rejected) = (directory.join(BATCHES), directory.join(REJECTED));
+        // The directory's own name too: taking its lock has made it already.
+        for made in [&directory, &keys, &batches, &rejected] {
+            at(made, durable::make_directories(&*files, made))?;
         }
         let names = at(&directory, files.list(&directory))?;
         // The state is written before the first batch, and both under a key that is written
@@ -183,7 +175,7 @@ impl SealedFiles {
         now: Timestamp,
     ) -> Result<u64, CreateError> {
         let path = self.path(place);
-        let unfinished = path.with_extension(&UNFINISHED[1..]);
+        let unfinished = durable::unfinished(&path);
         let bytes = self
             .write_unfinished(place, plain, &unfinished, now)
             .map_err(|error| {
@@ -194,14 +186,11 @@ impl SealedFiles {
                     is_after_rename: false,
                 }
             })?;
-        let directory = path.parent().unwrap_or(&self.directory);
-        let named = self.files.rename(&unfinished, &path);
-        at(&path, named)
-            .and_then(|()| at(directory, self.files.sync_directory(directory)))
-            .map_err(|error| CreateError {
-                error,
-                is_after_rename: true,
-            })?;
+        let named = durable::name(&*self.files, &unfinished, &path);
+        at(&path, named).map_err(|error| CreateError {
+            error,
+            is_after_rename: true,
+        })?;
         Ok(bytes)
     }
 
@@ -225,16 +214,7 @@ impl SealedFiles {
         };
         let mut sealed = Vec::new();
         container::seal(&key, salt, &binding, plain, &mut sealed);
-        let created = match self.files.create(path) {
-            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
-                at(path, self.files.remove(path))?;
-                self.files.create(path)
-            }
-            other => other,
-        };
-        let file = at(path, created)?;
-        at(path, file.append(&sealed))?;
-        at(path, file.sync())?;
+        at(path, durable::write_unfinished(&*self.files, path, &sealed))?;
         Ok(sealed.len() as u64)
     }
 

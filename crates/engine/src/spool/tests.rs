@@ -614,3 +614,22 @@ fn rejected_records_of_a_compressed_part_are_kept() {
     let kept: serde_json::Value = serde_json::from_slice(&spool.rejected().unwrap()).unwrap();
     assert_eq!(kept["record"]["message"], "line 77 end");
 }
+
+#[test]
+fn a_directory_that_its_lock_made_survives_a_power_loss() {
+    let disk = SimulatedDisk::new(7);
+    let files = disk.files();
+    files.make_directory(Path::new("/data")).unwrap();
+    files.sync_directory(Path::new("/")).unwrap();
+    // As taking the lock did, without a sync.
+    files.make_directory(Path::new(DIRECTORY)).unwrap();
+    let (mut spool, _) = open(&disk).unwrap();
+    let texts = ["line 0".to_string()];
+    spool
+        .persist("app.backend", &messages(&texts), 1.into())
+        .unwrap();
+    for seed in 0..8 {
+        let (spool, report) = open(&disk.crash(seed)).unwrap();
+        assert_eq!((report.pending, spool.checkpoint()), (1, Some(&1.into())));
+    }
+}

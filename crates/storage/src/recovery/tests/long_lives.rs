@@ -102,7 +102,10 @@ fn status_does_not_wait_for_the_log() {
     let held = core.log.lock();
     let (sender, receiver) = mpsc::channel();
     let (status, bytes) = std::thread::scope(|scope| {
-        scope.spawn(|| sender.send(core.status()));
+        scope.spawn(|| {
+            // The receiver waits below.
+            let _ = sender.send(core.status());
+        });
         let status = receiver.recv_timeout(Duration::from_secs(60));
         let bytes = held.wal.bytes();
         drop(held);
