@@ -346,7 +346,7 @@ async fn facets_and_fields() {
         .await
         .data();
     let source = json!({
-        "field": "source", "values": [{ "value": "x", "count": 2 }], "distinct": 2, "is_estimate": false,
+        "field": "service", "values": [{ "value": "x", "count": 2 }], "distinct": 2, "is_estimate": false,
     });
     assert_eq!(data["facets"][0], source);
     assert_eq!(data["facets"][1]["distinct"], 2);
