@@ -33,6 +33,9 @@ pub struct ServerOptions {
         value_name = "FILE"
     )]
     pub token_file: Option<PathBuf>,
+    /// The key of a server that the command itself runs.
+    #[arg(skip)]
+    pub own_token: Option<String>,
 }
 
 /// A server and a credential.
@@ -288,6 +291,9 @@ fn server_url(text: &str) -> Result<Url> {
 }
 
 fn token(options: &ServerOptions) -> Result<Option<String>> {
+    if options.own_token.is_some() {
+        return Ok(options.own_token.clone());
+    }
     if let Some(path) = &options.token_file {
         let text = std::fs::read_to_string(path)
             .with_context(|| format!("reading the API key from {}", path.display()))?;

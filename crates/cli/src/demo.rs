@@ -145,6 +145,7 @@ async fn is_running(folder: &DemoFolder, listen: SocketAddr) -> Result<bool> {
     let client = Client::new(&ClientOptions {
         server: format!("http://{listen}"),
         token_file: Some(folder.token()),
+        own_token: None,
     })?;
     // Nobody there, or somebody who does not know our key: starting will say what is wrong.
     let streams: Result<serde_json::Value> = client.get("/api/v1/streams", &[]).await;

@@ -1,12 +1,16 @@
-//! `taffrail logs …`: search, tail, context. All of them are clients of a server.
+//! `taffrail logs …`: search, tail, context. All of them are clients of a server, which for a data
+//! directory that no server works on is one of their own.
 mod context;
+mod directory;
 mod filter;
 mod format;
 mod search;
 mod tail;
 
+use crate::failure::Failure;
 use anyhow::Result;
 use clap::{Args, Subcommand};
+use directory::DirectoryOptions;
 
 const EXAMPLES: &str = "\
 Examples:
@@ -19,6 +23,8 @@ Examples:
 #[derive(Args, Debug)]
 #[command(before_help = EXAMPLES)]
 pub struct LogsArguments {
+    #[command(flatten)]
+    directory: DirectoryOptions,
     #[command(subcommand)]
     command: LogsCommand,
 }
@@ -36,7 +42,26 @@ enum LogsCommand {
 
 /// Runs the command.
 pub async fn run(arguments: LogsArguments) -> Result<()> {
-    match arguments.command {
+    let mut command = arguments.command;
+    let Some(own) = arguments.directory.serve().await? else {
+        return on_server(command).await;
+    };
+    match &mut command {
+        LogsCommand::Search(arguments) => arguments.server = own.client_options(),
+        LogsCommand::Context(arguments) => arguments.server = own.client_options(),
+        LogsCommand::Tail(_) => {
+            own.stop().await?;
+            let reason = "nothing arrives in a directory without a server: tail needs --server";
+            return Err(Failure::Usage(reason.into()).into());
+        }
+    }
+    let outcome = on_server(command).await;
+    own.stop().await?;
+    outcome
+}
+
+async fn on_server(command: LogsCommand) -> Result<()> {
+    match command {
         LogsCommand::Search(arguments) => search::run(arguments).await,
         LogsCommand::Tail(arguments) => tail::run(arguments).await,
         LogsCommand::Context(arguments) => context::run(arguments).await,

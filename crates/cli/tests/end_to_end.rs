@@ -289,3 +289,54 @@ fn a_server_ends_with_sigterm() {
     assert_eq!(port.trim(), scene.server.address());
     scene.server.stop();
 }
+
+#[test]
+fn a_data_directory_is_read_without_a_server() {
+    let scene = Scene::new();
+    scene.ingest(&[record(1, "info", "started"), record(2, "error", "failed")]);
+    let path = |name: &str| scene.folder.path().join(name).display().to_string();
+    let (data, key, config) = (path("data"), path("main.key"), path("config.yaml"));
+    let directory = |data: &str, command: &[&str]| {
+        let options = [
+            "logs",
+            "--data-dir",
+            data,
+            "--key-file",
+            &key,
+            "--config",
+            &config,
+        ];
+        let mut process = program();
+        process.args([&options[..], command].concat());
+        process.output().unwrap()
+    };
+    let search = ["search", "--since", "all", "--format", "json"];
+    // A server works on it.
+    let refused = directory(&data, &search);
+    assert_eq!(refused.status.code(), Some(1));
+    assert!(String::from_utf8_lossy(&refused.stderr).contains("in use"));
+    let (server, folder) = (scene.server, scene.folder);
+    server.kill();
+
+    let found = directory(&data, &search);
+    let said = String::from_utf8_lossy(&found.stderr);
+    assert!(found.status.success(), "{said}");
+    let found: Value = serde_json::from_slice(&found.stdout).unwrap();
+    assert_eq!(found.as_array().unwrap().len(), 2);
+    assert_eq!(found[0]["message"], "failed");
+    let id = found[1]["id"].as_str().unwrap();
+    let context = directory(&data, &["context", id, "-A", "1"]);
+    assert_eq!(
+        String::from_utf8(context.stdout).unwrap().lines().count(),
+        2
+    );
+    assert_eq!(directory(&data, &["tail"]).status.code(), Some(2));
+    let nothing = folder.path().join("nothing");
+    assert_eq!(
+        directory(&nothing.display().to_string(), &search)
+            .status
+            .code(),
+        Some(2)
+    );
+    assert!(!nothing.exists());
+}

@@ -31,7 +31,7 @@ pub struct ContextArguments {
     #[command(flatten)]
     form: FormatOptions,
     #[command(flatten)]
-    server: ServerOptions,
+    pub(super) server: ServerOptions,
 }
 
 #[derive(Deserialize)]

@@ -53,7 +53,7 @@ pub struct SearchArguments {
     #[command(flatten)]
     form: FormatOptions,
     #[command(flatten)]
-    server: ServerOptions,
+    pub(super) server: ServerOptions,
 }
 
 /// Which end of the range comes first.

@@ -401,6 +401,7 @@ mod tests {
         let server = ServerOptions {
             server: format!("http://{}", listener.local_addr().unwrap()),
             token_file: Some(token_file),
+            own_token: None,
         };
         let cursor = r#"{"type":"cursor","cursor":"c1"}"#.to_string();
         let first = vec![entry("1"), cursor, entry("2")];
@@ -457,6 +458,7 @@ mod tests {
         let server = ServerOptions {
             server: format!("http://{address}"),
             token_file: None,
+            own_token: None,
         };
         let client = Client::new(&server).unwrap();
         let url = Url::parse(&format!("ws://{address}/ws/logs")).unwrap();
