@@ -89,7 +89,7 @@ fn has_word(line: &str, word: &str) -> bool {
     })
 }
 
-/// Whether the line has an absolute path that begins so (`docs/work/` is none).
+/// Whether the line has an absolute path that begins so (one with a folder before it is none).
 fn has_path(line: &str, path: &str) -> bool {
     let is_part = |c: char| c.is_alphanumeric() || matches!(c, '_' | '-' | '.' | '~' | '}');
     line.match_indices(path)
