@@ -27,7 +27,10 @@ pub const DEFAULT_LISTEN: SocketAddr =
 /// Least bytes of all tails together: below it every commit would make a segment.
 pub const TAILS_BYTES_MIN: usize = 8 << 20;
 /// Most bytes of all tails together.
-pub const TAILS_BYTES_MAX: usize = 64 << 30;
+///
+/// A column of a tail has 32-bit offsets into its text: far below 4 GiB for all tails together, none
+/// can pass them.
+pub const TAILS_BYTES_MAX: usize = 2 << 30;
 /// Characters of a bootstrap key at least: 32 random characters cannot be guessed.
 pub const BOOTSTRAP_KEY_CHARS_MIN: usize = 32;
 

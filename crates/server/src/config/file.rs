@@ -196,7 +196,7 @@ pub(crate) fn parse_tails_bytes(text: &str) -> Result<usize, String> {
     parse_bytes(text)
         .and_then(|bytes| usize::try_from(bytes).ok())
         .filter(|bytes| (TAILS_BYTES_MIN..=TAILS_BYTES_MAX).contains(bytes))
-        .ok_or_else(|| format!("tails_bytes {text:?} must be from 8MiB to 64GiB"))
+        .ok_or_else(|| format!("tails_bytes {text:?} must be from 8MiB to 2GiB"))
 }
 
 /// Reads `true` or `false`.
@@ -344,4 +344,18 @@ fn check_stream_name(name: &str) -> Result<(), String> {
             }
             other => other.to_string(),
         })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn bytes_of_tails_at_and_past_their_limits() {
+        assert_eq!(parse_tails_bytes("8MiB"), Ok(TAILS_BYTES_MIN));
+        assert_eq!(parse_tails_bytes("2GiB"), Ok(TAILS_BYTES_MAX));
+        for past in [TAILS_BYTES_MIN - 1, TAILS_BYTES_MAX + 1] {
+            assert!(parse_tails_bytes(&past.to_string()).is_err(), "{past}");
+        }
+    }
 }
