@@ -1,0 +1,36 @@
+// Numbers as they are shown.
+
+const whole = new Intl.NumberFormat('en-US');
+
+/** `1,284`: exact. */
+export function count(value: number): string {
+  return whole.format(value);
+}
+
+/** `312`, `1.2k`, `88k`, `1.3M`: short, for chips and axes; never rounded up to a unit it has not reached. */
+export function shortCount(value: number): string {
+  for (const [size, unit] of [
+    [1e12, 'T'],
+    [1e9, 'G'],
+    [1e6, 'M'],
+    [1e3, 'k'],
+  ] as const) {
+    if (Math.abs(value) < size) continue;
+    const scaled = value / size;
+    const shown = Math.abs(scaled) < 100 ? Math.trunc(scaled * 10) / 10 : Math.trunc(scaled);
+    return `${shown}${unit}`;
+  }
+  return String(Math.round(value * 100) / 100);
+}
+
+/** `340 B`, `4.2 KiB`, `1.0 MiB`. */
+export function bytes(value: number): string {
+  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  let scaled = value;
+  let unit = 0;
+  while (Math.abs(scaled) >= 1024 && unit < units.length - 1) {
+    scaled /= 1024;
+    unit += 1;
+  }
+  return unit === 0 ? `${Math.round(scaled)} B` : `${scaled.toFixed(1)} ${units[unit]}`;
+}
