@@ -69,7 +69,7 @@ pub async fn run(arguments: DemoArguments) -> Result<()> {
     let config = config(&folder, arguments.listen, first_password.as_deref())?;
     let options = ServerOptions {
         config,
-        port_file: None,
+        ..ServerOptions::default()
     };
     let server = Server::start(options)
         .await

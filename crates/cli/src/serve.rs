@@ -63,6 +63,7 @@ pub async fn run(arguments: ServeArguments) -> Result<()> {
     let options = ServerOptions {
         config,
         port_file: arguments.port_file,
+        ..ServerOptions::default()
     };
     serve(options, ready).await.context("the server failed")
 }

@@ -8,7 +8,8 @@
 //!   text never holds what another tenant has.
 //! - Nothing that takes long runs on an asynchronous thread: bodies are decoded and records are
 //!   read on blocking threads, a bounded number at a time, and a read ends when nobody waits.
-//! - What waits for a client takes bounded memory, however slowly it reads: [`answers`].
+//! - What waits for a client takes bounded memory, however slowly it reads
+//!   ([`answers`]), and for [`stall::ANSWER_STALL_MAX`] if it does not read at all.
 //!
 //! What is where: [`config`] the layers of configuration; [`auth`] who asks; [`http`] one file
 //! for each area of routes; [`live`] the live tail; [`server`] start, connections and stop.
@@ -25,6 +26,8 @@ mod reads;
 mod record_json;
 mod request_log;
 pub mod server;
+mod stall;
 mod state;
 
 pub use server::{ServeError, Server, ServerOptions, serve};
+pub use stall::ANSWER_STALL_MAX;

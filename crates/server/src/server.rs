@@ -4,15 +4,16 @@
 //! - The port file appears, whole, when the server answers.
 //! - A stop takes no new connection, answers what is in flight, and ends within [`STOP_MAX`].
 //! - Connections, headers and pauses are bounded: a client that sends nothing holds nothing for
-//!   long.
+//!   long, and neither does one that takes nothing ([`crate::stall`]).
 use crate::{
     config::Config,
     http,
     live::{TAILS_MAX, is_true},
     request_log::ClientAddress,
+    stall::{ANSWER_STALL_MAX, Impatient, LiveTailResponse, Sending},
     state::App,
 };
-use axum::{Router, body::Body, extract::Request};
+use axum::{Router, body::Body, extract::Request, http::StatusCode};
 use hyper::{body::Incoming, server::conn::http1, service::service_fn};
 use hyper_util::rt::{TokioIo, TokioTimer};
 use std::{
@@ -88,12 +89,24 @@ pub enum ServeError {
 }
 
 /// What a server is started with.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct ServerOptions {
     /// The configuration.
     pub config: Config,
     /// File that gets the bound address once the server answers.
     pub port_file: Option<PathBuf>,
+    /// How long a client may take nothing of an answer: [`ANSWER_STALL_MAX`], in tests less.
+    pub answer_stall_max: Duration,
+}
+
+impl Default for ServerOptions {
+    fn default() -> ServerOptions {
+        ServerOptions {
+            config: Config::default(),
+            port_file: None,
+            answer_stall_max: ANSWER_STALL_MAX,
+        }
+    }
 }
 
 /// A server that answers.
@@ -145,12 +158,13 @@ impl Server {
         let (router, app) = http::router(engine.clone(), bootstrap_key, config.metrics_are_public);
         let stopping = watch::Sender::new(false);
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
-        let accepting = tokio::spawn(accept(
-            listener,
+        let server = Service {
             router,
-            connections.clone(),
-            stopping.subscribe(),
-        ));
+            app: app.clone(),
+            stall_max: options.answer_stall_max,
+            stopping: stopping.subscribe(),
+        };
+        let accepting = tokio::spawn(accept(listener, server, connections.clone()));
         if let Some(path) = &options.port_file {
             write_port_file(path, address).map_err(|source| ServeError::PortFile {
                 path: path.clone(),
@@ -279,12 +293,16 @@ fn stop_signal() -> io::Result<impl Future<Output = ()>> {
     })
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What all connections are served with.
+#[derive(Clone)]
+struct Service {
     router: Router,
-    connections: Arc<Semaphore>,
-    mut stopping: watch::Receiver<bool>,
-) {
+    app: App,
+    stall_max: Duration,
+    stopping: watch::Receiver<bool>,
+}
+
+async fn accept(listener: TcpListener, mut service: Service, connections: Arc<Semaphore>) {
     loop {
         let accepted = async {
             let permit = connections.clone().acquire_owned().await;
@@ -292,11 +310,11 @@ async fn accept(
         };
         let (permit, accepted) = tokio::select! {
             accepted = accepted => accepted,
-            () = is_true(&mut stopping) => return,
+            () = is_true(&mut service.stopping) => return,
         };
         match (permit, accepted) {
             (Ok(permit), Ok((stream, peer))) => {
-                let connection = connect(stream, peer, router.clone(), stopping.clone());
+                let connection = connect(stream, peer, service.clone());
                 tokio::spawn(async move {
                     connection.await;
                     drop(permit);
@@ -311,21 +329,34 @@ async fn accept(
     }
 }
 
-async fn connect(
-    stream: TcpStream,
-    peer: SocketAddr,
-    router: Router,
-    mut stopping: watch::Receiver<bool>,
-) {
+async fn connect(stream: TcpStream, peer: SocketAddr, service: Service) {
+    let Service {
+        router,
+        app,
+        stall_max,
+        mut stopping,
+    } = service;
     // Answers and tail messages are small and should leave at once; if it cannot be set they
     // leave a little later.
     drop(stream.set_nodelay(true));
+    let sending = Arc::new(Sending::default());
+    let stream = Impatient::new(
+        stream,
+        sending.clone(),
+        stall_max,
+        app.connections_cut.clone(),
+    );
     let service = service_fn(move |request: Request<Incoming>| {
         let mut request = request.map(Body::new);
         request.extensions_mut().insert(ClientAddress(peer.ip()));
-        let router = router.clone();
+        let (router, sending) = (router.clone(), sending.clone());
         async move {
             let answered: Result<_, Infallible> = router.oneshot(request).await;
+            if let Ok(response) = &answered {
+                let is_tail = response.status() == StatusCode::SWITCHING_PROTOCOLS
+                    || response.extensions().get::<LiveTailResponse>().is_some();
+                sending.begin(is_tail);
+            }
             answered
         }
     });

@@ -1,6 +1,6 @@
 //! What every route works with.
 use crate::{
-    answers::Answers,
+    answers::{Answers, Holder},
     http::{Json, metrics::Requests},
     live::TAILS_MAX,
     problem::Problem,
@@ -9,7 +9,10 @@ use crate::{
 use axum::body::Bytes;
 use std::{
     collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError, RwLock, atomic::AtomicBool},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, AtomicU64},
+    },
 };
 use taffrail_engine::{Engine, events::OwnEvent, meta::Meta};
 use taffrail_model::{
@@ -34,6 +37,8 @@ pub(crate) struct State {
     /// Turns for decoding bodies, apart from those for reading: a slow query stops no sender.
     pub decodes: Reads,
     pub requests: Requests,
+    /// Connections whose client took nothing of its answer.
+    pub connections_cut: Arc<AtomicU64>,
     pub bootstrap_key: Option<String>,
     pub metrics_are_public: bool,
     /// Places for live tails.
@@ -67,6 +72,7 @@ impl State {
             answers: Arc::default(),
             decodes: Reads::default(),
             requests: Requests::default(),
+            connections_cut: Arc::default(),
             bootstrap_key,
             metrics_are_public,
             tails: Arc::new(Semaphore::new(TAILS_MAX)),
@@ -82,12 +88,13 @@ impl State {
     /// is taken before the turn ends: what waits for room would be as much memory as what has it.
     pub(crate) async fn answer(
         &self,
+        holder: Holder,
         read: impl FnOnce(Arc<AtomicBool>) -> Result<Vec<u8>, Problem> + Send + 'static,
     ) -> Result<Json, Problem> {
         let answers = self.answers.clone();
         let held = self
             .reads
-            .run(move |cancelled| answers.hold(read(cancelled)?));
+            .run(move |cancelled| answers.hold(&holder, read(cancelled)?));
         held.await.map(Json)
     }
 

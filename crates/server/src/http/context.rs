@@ -7,6 +7,7 @@ use super::{
     search::write_took,
 };
 use crate::{
+    answers::Holder,
     auth::Caller,
     problem::{Kind, Problem},
     record_json::{Names, write_record, write_records},
@@ -97,7 +98,7 @@ pub(super) async fn read(
     let engine = app.engine.clone();
     let principal = caller.principal;
     let tenants = app.tenant_names(&principal.tenants).await?;
-    app.answer(move |_| {
+    app.answer(Holder::of(&principal), move |_| {
         let Around {
             before,
             after,

@@ -7,7 +7,8 @@ use super::{
     search::write_took,
 };
 use crate::{
-    auth::Caller, parameters::Parameters, problem::Problem, record_json::write_text, state::App,
+    answers::Holder, auth::Caller, parameters::Parameters, problem::Problem,
+    record_json::write_text, state::App,
 };
 use axum::extract::State;
 use std::{sync::Arc, time::Instant};
@@ -77,7 +78,7 @@ async fn facets(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
     }
     let engine = app.engine.clone();
     let principal = caller.principal;
-    app.answer(move |cancelled| {
+    app.answer(Holder::of(&principal), move |cancelled| {
         let question = parts.with_cancel(cancelled);
         let answer = engine.facets(&principal, &question, fields, limit)?;
         let mut out = br#"{"data":{"facets":["#.to_vec();

@@ -7,7 +7,8 @@ use super::{
     search::write_took,
 };
 use crate::{
-    auth::Caller, parameters::Parameters, problem::Problem, record_json::write_text, state::App,
+    answers::Holder, auth::Caller, parameters::Parameters, problem::Problem,
+    record_json::write_text, state::App,
 };
 use axum::extract::State;
 use std::time::Instant;
@@ -60,7 +61,7 @@ async fn fields(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
     asked.finish()?;
     let engine = app.engine.clone();
     let principal = caller.principal;
-    app.answer(move |cancelled| {
+    app.answer(Holder::of(&principal), move |cancelled| {
         let question = parts.with_cancel(cancelled);
         let answer = engine.fields(&principal, &question)?;
         let mut out = br#"{"data":{"fields":["#.to_vec();

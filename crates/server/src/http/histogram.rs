@@ -7,7 +7,8 @@ use super::{
     search::write_took,
 };
 use crate::{
-    auth::Caller, parameters::Parameters, problem::Problem, record_json::write_text, state::App,
+    answers::Holder, auth::Caller, parameters::Parameters, problem::Problem,
+    record_json::write_text, state::App,
 };
 use axum::extract::State;
 use std::{sync::Arc, time::Instant};
@@ -104,7 +105,7 @@ async fn histogram(app: &App, caller: Caller, mut asked: Parameters) -> Result<J
     asked.finish()?;
     let engine = app.engine.clone();
     let principal = caller.principal;
-    app.answer(move |cancelled| {
+    app.answer(Holder::of(&principal), move |cancelled| {
         let interval_ns = match interval_ns {
             Some(ns) => ns,
             None => {

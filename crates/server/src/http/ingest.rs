@@ -6,6 +6,7 @@ use super::{
     schema::{IngestAnswerBody, ProblemDocument},
 };
 use crate::{
+    answers::Holder,
     auth::Caller,
     problem::{FieldFault, Kind, Problem},
     state::App,
@@ -95,14 +96,14 @@ pub(crate) async fn ingest(
     }
     app.requests
         .count_records(answer.accepted, answer.rejected.len());
-    Ok(answer_body(&app, &answer))
+    Ok(answer_body(&app, &principal, &answer))
 }
 
 /// The answer of a batch. It is durable by now, so there is no refusing any more: where answers
 /// that wait for their clients leave no room, the list of rejects is cut instead.
-fn answer_body(app: &App, answer: &IngestAnswer) -> Json {
+fn answer_body(app: &App, principal: &Principal, answer: &IngestAnswer) -> Json {
     let Json(whole) = data(answer);
-    if let Ok(held) = app.answers.hold(whole.into()) {
+    if let Ok(held) = app.answers.hold(&Holder::of(principal), whole.into()) {
         return Json(held);
     }
     let count = answer.rejected.len();

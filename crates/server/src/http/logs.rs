@@ -7,6 +7,7 @@ use super::{
     schema::{LogAnswer, LogsAnswer, LogsParameters, ProblemDocument},
 };
 use crate::{
+    answers::Holder,
     auth::Caller,
     parameters::Parameters,
     problem::Problem,
@@ -62,7 +63,7 @@ pub(crate) async fn logs(
     let engine = app.engine.clone();
     let principal = caller.principal;
     let tenants = app.tenant_names(&principal.tenants).await?;
-    app.answer(move |cancelled| {
+    app.answer(Holder::of(&principal), move |cancelled| {
             let question = filters.parts.with_cancel(cancelled);
             let answer = engine.search(&principal, &question, &page)?;
             let catalogue = engine.catalogue();

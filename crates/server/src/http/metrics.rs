@@ -164,6 +164,16 @@ fn render(app: &App) -> String {
         out.gauge(name, help, value);
     }
     out.counter(
+        "taffrail_connections_cut_total",
+        "Connections whose client took nothing of its answer",
+        app.connections_cut.load(Ordering::Relaxed),
+    );
+    out.gauge(
+        "taffrail_answers_unread_bytes",
+        "Bytes of answers that wait for their clients",
+        app.answers.held_bytes() as u64,
+    );
+    out.counter(
         "taffrail_own_events_lost_total",
         "Events of the product that were not stored",
         status.own_events_lost,

@@ -6,6 +6,7 @@ use super::{
     schema::{ProblemDocument, SearchAnswer, SearchQuestion},
 };
 use crate::{
+    answers::Holder,
     auth::Caller,
     parameters::Parameters,
     problem::Problem,
@@ -91,7 +92,7 @@ async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
     let principal = caller.principal.clone();
     let only = page.fields.clone();
     let tenants = app.tenant_names(&principal.tenants).await?;
-    app.answer(move |cancelled| {
+    app.answer(Holder::of(&principal), move |cancelled| {
         let question = parts.with_cancel(cancelled);
         let answer = engine.search(&principal, &question, &page)?;
         let catalogue = engine.catalogue();

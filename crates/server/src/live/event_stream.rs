@@ -3,8 +3,12 @@ use super::{
     feed::{End, Message, Outlet, last_word, run},
     open,
 };
-use crate::{auth::Caller, http::schema, parameters::Parameters, problem::Problem, state::App};
+use crate::{
+    auth::Caller, http::schema, parameters::Parameters, problem::Problem, stall::LiveTailResponse,
+    state::App,
+};
 use axum::{
+    Extension,
     extract::State,
     http::{HeaderMap, Uri},
     response::{
@@ -58,7 +62,7 @@ pub(crate) async fn tail_sse(
         Some((Ok::<_, Infallible>(event(message)), messages))
     });
     let sse = Sse::new(events).keep_alive(KeepAlive::default());
-    Ok(sse.into_response())
+    Ok((Extension(LiveTailResponse), sse).into_response())
 }
 
 fn event(message: Message) -> Event {

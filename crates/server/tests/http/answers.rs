@@ -2,17 +2,20 @@
 use crate::harness::{BOOTSTRAP_KEY, Harness, send};
 use reqwest::Method;
 use serde_json::json;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 use taffrail_model::limits::{PAGE_BYTES_MAX, QUERY_BYTES_MAX};
 use tokio::{
     io::{AsyncReadExt, AsyncWriteExt},
     net::{TcpSocket, TcpStream},
 };
 
+/// Longer than anything here takes.
+const PATIENCE: Duration = Duration::from_secs(60);
+
 /// The head of an answer, of which no more is read than has to be.
 struct Unread {
     head: String,
-    _stream: TcpStream,
+    stream: TcpStream,
 }
 
 impl Unread {
@@ -34,20 +37,21 @@ async fn raw(harness: &Harness, request: &str) -> Unread {
     }
     Unread {
         head: String::from_utf8(head).unwrap().to_lowercase(),
-        _stream: stream,
+        stream,
     }
 }
 
-async fn page(harness: &Harness) -> Unread {
-    let request = format!(
-        "GET /api/v1/search?count=false HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {BOOTSTRAP_KEY}\r\n\r\n"
-    );
+async fn unread(harness: &Harness, key: &str, path: &str) -> Unread {
+    let request = format!("GET {path} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {key}\r\n\r\n");
     raw(harness, &request).await
 }
 
-#[tokio::test]
-async fn clients_that_do_not_read_hold_bounded_memory() {
-    let harness = Harness::start().await;
+async fn page(harness: &Harness, key: &str) -> Unread {
+    unread(harness, key, "/api/v1/search?count=false").await
+}
+
+/// Stores two pages of records; gives how many, and how many the first page has.
+async fn store_two_pages(harness: &Harness) -> (usize, usize) {
     let record = json!({ "message": "x".repeat(1_000_000) }).to_string();
     let records = 2 * PAGE_BYTES_MAX / record.len();
     harness
@@ -61,16 +65,38 @@ async fn clients_that_do_not_read_hold_bounded_memory() {
     let path = format!("/api/v1/search?cursor={}", data["cursor"].as_str().unwrap());
     let rest = harness.get(&path).await.data();
     assert_eq!(rest["records"].as_array().unwrap().len(), records - first);
+    (records, first)
+}
 
+/// Asks for pages until one is served again.
+async fn served_again(harness: &Harness) {
+    let again = async {
+        while page(harness, BOOTSTRAP_KEY).await.status() != "200" {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(PATIENCE, again).await.unwrap();
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_hold_bounded_memory() {
+    let harness = Harness::start().await;
+    let (records, first) = store_two_pages(&harness).await;
     let mut taken = Vec::new();
     let mut refused = Vec::new();
-    for _ in 0..16 {
-        let unread = page(&harness).await;
-        match unread.status() {
-            "200" => taken.push(unread),
-            "503" => refused.push(unread),
-            _ => panic!("{}", unread.head),
+    for account in 0..6 {
+        let (_, key) = harness.account(&format!("a{account}"), "admin", &[]).await;
+        let before = taken.len();
+        for _ in 0..3 {
+            let unread = page(&harness, &key).await;
+            match unread.status() {
+                "200" => taken.push(unread),
+                "503" => refused.push(unread),
+                _ => panic!("{}", unread.head),
+            }
         }
+        // 16 MiB of an account.
+        assert!(taken.len() - before <= 16 * 1_048_576 / (first * 1_000_000));
     }
     // 64 MiB in all.
     assert_eq!(taken.len(), 64 * 1_048_576 / (first * 1_000_000));
@@ -94,14 +120,57 @@ async fn clients_that_do_not_read_hold_bounded_memory() {
     assert_eq!(answer["rejected"].as_array().unwrap().len(), 100);
     // Once they are gone there is room again.
     drop(taken);
-    let again = async {
-        while page(&harness).await.status() != "200" {
-            tokio::task::yield_now().await;
-        }
-    };
-    tokio::time::timeout(Duration::from_secs(60), again)
-        .await
-        .unwrap();
+    served_again(&harness).await;
+}
+
+#[tokio::test]
+async fn clients_that_take_nothing_are_cut_and_slow_ones_are_not() {
+    const STALL_MAX: Duration = Duration::from_secs(2);
+    /// Taken of a slow client's answer at once.
+    const STEP_BYTES: usize = 2 << 10;
+    let harness = Harness::start_with_options(|options| options.answer_stall_max = STALL_MAX).await;
+    let (records, _) = store_two_pages(&harness).await;
+    let (_, slow_key) = harness.account("slow", "admin", &[]).await;
+    let began = Instant::now();
+    // Tails are not cut: neither one that is idle nor one whose backlog nobody reads.
+    let backlog = format!("/api/v1/tail?backlog={records}");
+    let tails = [
+        unread(&harness, BOOTSTRAP_KEY, "/api/v1/tail?query=nothing").await,
+        unread(&harness, BOOTSTRAP_KEY, &backlog).await,
+    ];
+    let mut slow = page(&harness, &slow_key).await;
+    let stalled = [
+        page(&harness, BOOTSTRAP_KEY).await,
+        page(&harness, BOOTSTRAP_KEY).await,
+    ];
+    assert!(
+        [&slow, &stalled[0], &stalled[1]]
+            .iter()
+            .all(|page| page.status() == "200")
+    );
+    // The account has its share; another one reads on.
+    assert_eq!(page(&harness, BOOTSTRAP_KEY).await.status(), "503");
+    let mut body = Vec::new();
+    let mut step = vec![0; STEP_BYTES];
+    while harness.measure("taffrail_connections_cut_total").await < 2 {
+        assert!(began.elapsed() < PATIENCE);
+        let read = slow.stream.read(&mut step).await.unwrap();
+        body.extend_from_slice(&step[..read]);
+    }
+    assert!(began.elapsed() >= STALL_MAX);
+    served_again(&harness).await;
+    drop(stalled);
+    let length = slow.head.split("content-length: ").nth(1).unwrap();
+    let length: usize = length.lines().next().unwrap().parse().unwrap();
+    assert!(body.len() < length, "the slow client was not slow");
+    while body.len() < length {
+        let read = slow.stream.read(&mut step).await.unwrap();
+        assert_ne!(read, 0, "cut at {} of {length}", body.len());
+        body.extend_from_slice(&step[..read]);
+    }
+    assert!(body.ends_with(b"}}"));
+    assert_eq!(harness.measure("taffrail_tails_open").await, 2);
+    drop(tails);
 }
 
 #[tokio::test]

@@ -66,6 +66,10 @@ impl Harness {
     }
 
     pub async fn start_with(configure: impl FnOnce(&mut Config)) -> Harness {
+        Harness::start_with_options(|options| configure(&mut options.config)).await
+    }
+
+    pub async fn start_with_options(configure: impl FnOnce(&mut ServerOptions)) -> Harness {
         static TLS: Once = Once::new();
         TLS.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -83,11 +87,13 @@ impl Harness {
             access: AccessClass::Restricted,
         };
         config.streams.insert("machine".into(), machine);
-        configure(&mut config);
-        let port_file = Some(directory.path().join("port"));
-        let server = Server::start(ServerOptions { config, port_file })
-            .await
-            .unwrap();
+        let mut options = ServerOptions {
+            config,
+            port_file: Some(directory.path().join("port")),
+            ..ServerOptions::default()
+        };
+        configure(&mut options);
+        let server = Server::start(options).await.unwrap();
         Harness {
             base: format!("http://{}", server.address()),
             server: Some(server),
@@ -170,6 +176,13 @@ impl Harness {
         let body = json!({ "account": id, "name": "test" });
         let made = self.post("/api/v1/keys", &body).await.data();
         (id, made["secret"].as_str().unwrap().to_owned())
+    }
+
+    /// The value of a measure without labels.
+    pub async fn measure(&self, name: &str) -> u64 {
+        let text = self.get("/metrics").await.text;
+        let value = text.lines().find_map(|line| line.strip_prefix(name));
+        value.unwrap().trim().parse().unwrap()
     }
 
     /// Logs in; gives the cookie as it is sent back.
