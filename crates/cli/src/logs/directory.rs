@@ -62,7 +62,7 @@ impl DirectoryOptions {
         })?;
         let options = ServerOptions {
             config,
-            port_file: None,
+            ..ServerOptions::default()
         };
         let server = Server::start(options)
             .await
