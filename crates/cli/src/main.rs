@@ -4,6 +4,7 @@
 //! unreachable, 4 not allowed, 5 partial result, 130 interrupted ([`failure`]).
 mod client;
 mod completions;
+mod delivery;
 mod demo;
 mod failure;
 mod keys;

@@ -11,17 +11,17 @@
 //! - What is sent is sent on a thread of its own, while the next batch is prepared; while the
 //!   server takes what it gets, no more than one batch is ahead of the one that is being sent.
 //! - What the pipeline here cannot take as a record is sent as a plain line: nothing is dropped.
-mod courier;
-mod send;
 #[cfg(test)]
 mod tests;
 
-use crate::{failure::Failure, shown::shown};
+use crate::{
+    delivery::{Delivery, Event, HttpSender},
+    failure::Failure,
+    shown::shown,
+};
 use anyhow::{Context, Result};
 use clap::Args;
-use courier::Courier;
 use jiff::tz::TimeZone;
-use send::HttpSender;
 use std::{
     collections::BTreeSet,
     io::Write,
@@ -32,7 +32,7 @@ use std::{
 };
 use taffrail_engine::{
     pipeline::{Arrival, LineOptions, Pipeline, PipelineConfig, Side, line_formats},
-    spool::{Bodies, Delivered, Next, Outcome, SPOOL_BYTES_MAX, Sender, Spool, SpoolError},
+    spool::{Bodies, Delivered, SPOOL_BYTES_MAX, Sender, Spool, SpoolError},
 };
 use taffrail_ingest::{
     decode::lines,
@@ -65,9 +65,6 @@ const POLL_INTERVAL: Duration = Duration::from_millis(200);
 /// Batches that wait while the server takes one: more would only take room on disk, since the
 /// files keep what is not read.
 const AHEAD_BATCHES_MAX: usize = 1;
-/// First and longest wait before a batch is sent again.
-const RETRY_FIRST: Duration = Duration::from_millis(200);
-const RETRY_MAX: Duration = Duration::from_secs(30);
 /// How long `--once` tries to reach a server that is away.
 const ONCE_PATIENCE: Duration = Duration::from_secs(60);
 /// Which file a line comes from.
@@ -274,30 +271,19 @@ pub type Say = Box<dyn FnMut(&str) + Send>;
 /// Follows files and sends their lines.
 pub struct Shipper {
     options: ShipperOptions,
-    courier: Courier,
+    delivery: Delivery,
     say: Say,
     pipeline: Pipeline,
     catalogue: StreamCatalogue,
     stream: StreamDefinition,
-    spool: Spool,
     follower: Follower,
     gathered: Bodies,
     gathered_since: Option<Instant>,
     /// Whether the last look came to the end of every file.
     is_at_end: bool,
-    retry: Retry,
     rejected: u64,
     /// Troubles that last, so that each is said once.
     said: BTreeSet<&'static str>,
-}
-
-/// When the oldest batch is sent again.
-#[derive(Debug, Default)]
-struct Retry {
-    at: Option<Instant>,
-    wait: Duration,
-    /// Since when nothing was delivered, and what the server said last.
-    failing: Option<(Instant, String)>,
 }
 
 /// What one step did.
@@ -360,16 +346,14 @@ impl Shipper {
         Ok(Shipper {
             stream: any_stream(&options.stream),
             options,
-            courier: Courier::start(sender)?,
+            delivery: Delivery::start(spool, sender)?,
             say,
             pipeline,
             catalogue: StreamCatalogue::built_in(),
-            spool,
             follower,
             gathered: Bodies::default(),
             gathered_since: None,
             is_at_end: false,
-            retry: Retry::default(),
             rejected: 0,
             said: BTreeSet::new(),
         })
@@ -403,10 +387,10 @@ impl Shipper {
             if self.step(now, true)? != Step::Idle {
                 continue;
             }
-            if self.is_at_end && self.gathered.is_empty() && self.spool.pending() == 0 {
+            if self.is_at_end && self.gathered.is_empty() && self.delivery.spool().pending() == 0 {
                 break;
             }
-            if let Some((since, reason)) = &self.retry.failing
+            if let Some((since, reason)) = &self.delivery.retry().failing
                 && now.duration_since(*since) >= ONCE_PATIENCE
             {
                 return Err(Failure::Unreachable {
@@ -435,7 +419,7 @@ impl Shipper {
             false => POLL_INTERVAL,
         };
         let has_sent = self.deliver(now, patience)?;
-        Ok(match (has_read || has_sent, self.courier.is_busy()) {
+        Ok(match (has_read || has_sent, self.delivery.is_busy()) {
             (true, _) => Step::Worked,
             (false, true) => Step::Waited,
             (false, false) => Step::Idle,
@@ -444,8 +428,8 @@ impl Shipper {
 
     /// Reads what is new, unless enough is read, and persists it when it is due.
     fn prepare(&mut self, now: Instant, is_last: bool) -> Result<bool> {
-        let is_taken = self.retry.failing.is_none();
-        if is_taken && self.spool.pending() > AHEAD_BATCHES_MAX {
+        let is_taken = self.delivery.retry().failing.is_none();
+        if is_taken && self.delivery.spool().pending() > AHEAD_BATCHES_MAX {
             return Ok(false);
         }
         let has_read = self.read(now, is_last)?;
@@ -453,7 +437,7 @@ impl Shipper {
     }
 
     fn read(&mut self, now: Instant, is_last: bool) -> Result<bool> {
-        if self.gathered.bytes() >= BATCH_BYTES || !self.spool.has_room(&self.gathered) {
+        if self.gathered.bytes() >= BATCH_BYTES || !self.delivery.spool().has_room(&self.gathered) {
             return Ok(false);
         }
         let mut poll = self.follower.poll(now);
@@ -518,14 +502,14 @@ impl Shipper {
 
     fn persist(&mut self, now: Instant, is_last: bool) -> Result<bool> {
         // At the first start, where to begin is decided once.
-        let is_first = self.spool.checkpoint().is_none();
+        let is_first = self.delivery.spool().checkpoint().is_none();
         let has_waited = self
             .gathered_since
             .is_some_and(|since| is_last || now.saturating_duration_since(since) >= BATCH_AFTER);
         if !is_first && !has_waited && self.gathered.bytes() < BATCH_BYTES {
             return Ok(false);
         }
-        if !self.spool.has_room(&self.gathered) {
+        if !self.delivery.spool().has_room(&self.gathered) {
             self.say_once(
                 "full",
                 "the spool is full: reading waits until the server takes more",
@@ -535,7 +519,11 @@ impl Shipper {
         let checkpoint =
             serde_json::to_value(self.follower.checkpoints()).context("writing the checkpoints")?;
         let stream = &self.options.stream;
-        match self.spool.persist(stream, &self.gathered, checkpoint) {
+        match self
+            .delivery
+            .spool_mut()
+            .persist(stream, &self.gathered, checkpoint)
+        {
             Ok(()) => {
                 self.gathered = Bodies::default();
                 self.gathered_since = None;
@@ -543,82 +531,50 @@ impl Shipper {
                 self.said.remove("space");
                 Ok(true)
             }
-            Err(error) => self.wait_for_space(error).map(|()| false),
+            Err(error) if error.is_no_space() => {
+                self.say_no_space();
+                Ok(false)
+            }
+            Err(error) => Err(error.into()),
         }
     }
 
-    fn wait_for_space(&mut self, error: SpoolError) -> Result<()> {
-        if !error.is_no_space() {
-            return Err(error.into());
-        }
+    fn say_no_space(&mut self) {
         let text = "no space left for the spool: reading waits until there is some";
         self.say_once("space", text);
-        Ok(())
     }
 
     /// Sends the oldest batch, if it is due, and waits for the answers as long as `patience` is.
     /// Whether there was an answer that got things on.
     fn deliver(&mut self, now: Instant, patience: Duration) -> Result<bool> {
-        let mut has_worked = false;
-        loop {
-            if self.courier.is_busy() {
-                match self.courier.outcome(patience)? {
-                    None => return Ok(has_worked),
-                    Some(outcome) => has_worked |= self.settle(now, outcome)?,
-                }
-            }
-            if self.retry.at.is_some_and(|at| now < at) {
-                return Ok(has_worked);
-            }
-            match self.spool.proceed() {
-                Ok(Next::Nothing) => return Ok(has_worked),
-                Ok(Next::Send(stream, part)) => self.courier.give(stream, part)?,
-                Ok(Next::Delivered(delivered)) => {
-                    self.note_delivered(delivered);
-                    has_worked = true;
-                }
-                Err(error) => {
-                    self.retry.after(now, None, &error.to_string());
-                    return self.wait_for_space(error).map(|()| has_worked);
-                }
-            }
+        let progress = self.delivery.proceed(now, patience)?;
+        for event in progress.events {
+            self.note(event)?;
         }
+        Ok(progress.has_worked)
     }
 
-    /// What an answer means; whether the part is settled.
-    fn settle(&mut self, now: Instant, outcome: Outcome) -> Result<bool> {
-        self.spool.settle(&outcome);
-        match outcome {
-            Outcome::Taken { .. } | Outcome::Refused { .. } => {
-                if self.retry.failing.is_some() {
-                    (self.say)("the server takes records again");
-                }
-                self.retry = Retry::default();
-                Ok(true)
-            }
-            Outcome::Later { after, reason } => {
-                if self.retry.failing.is_none() {
-                    (self.say)(&format!("{reason}; trying again"));
-                }
-                self.retry.after(now, after, &reason);
-                Ok(false)
-            }
-            Outcome::Stopped {
+    fn note(&mut self, event: Event) -> Result<()> {
+        match event {
+            Event::Failing { reason } => (self.say)(&format!("{reason}; trying again")),
+            Event::Recovered => (self.say)("the server takes records again"),
+            Event::Delivered(delivered) => self.note_delivered(delivered),
+            Event::NoSpace => self.say_no_space(),
+            Event::Stopped {
                 reason,
                 is_not_allowed,
             } => {
                 let text = format!("{reason}; what was read is kept and sent next time");
-                Err(match is_not_allowed {
+                return Err(match is_not_allowed {
                     true => Failure::NotAllowed(text).into(),
                     false => anyhow::anyhow!(text),
-                })
+                });
             }
         }
+        Ok(())
     }
 
     fn note_delivered(&mut self, delivered: Delivered) {
-        // A disk that was full is not any more.
-        self.retry = Retry::default();
         let rejected = delivered.rejected;
         self.rejected += rejected;
         if let Some(reason) = delivered.first_reason {
@@ -639,16 +595,6 @@ impl Shipper {
         if self.said.insert(trouble) {
             (self.say)(text);
         }
-    }
-}
-
-impl Retry {
-    /// Notes a failure: the wait doubles, and is at least what the server asks for.
-    fn after(&mut self, now: Instant, asked: Option<Duration>, reason: &str) {
-        self.wait = (self.wait * 2).clamp(RETRY_FIRST, RETRY_MAX);
-        self.at = Some(now + self.wait.max(asked.unwrap_or_default()));
-        let since = self.failing.as_ref().map_or(now, |(since, _)| *since);
-        self.failing = Some((since, reason.to_string()));
     }
 }
 

@@ -1,5 +1,13 @@
-//! Spool of a shipper: makes each line of a followed source reach the server exactly once,
-//! whichever side is killed at whatever moment.
+//! Spool of a producer of records: makes each record reach the server exactly once, whichever side
+//! is killed at whatever moment.
+//!
+//! There are two kinds of producers. One *reads a source* that keeps what was not read, such as
+//! the files of `taffrail ship`: it gives each batch with a checkpoint ([`Spool::persist`]) and
+//! waits while there is no room. The other *cannot wait and cannot read again*, such as the
+//! recorder of `taffrail run`: it gives batches as they come ([`Spool::append`]), without a
+//! checkpoint, and what finds no room is dropped and counted. As several of those live at a time,
+//! each takes a spool of its own from a [`SpoolFolder`], and what a killed one left is sent by the
+//! next.
 //!
 //! One batch goes through four steps, each durable before the next begins:
 //! 1. *persist*: its records, already redacted, and the checkpoint of the source behind them are
@@ -27,10 +35,12 @@
 
 mod encode;
 mod file;
+mod folder;
 
 pub use encode::{Bodies, Encoding};
+pub use folder::{Claimed, SpoolFolder, Unusable};
 
-use crate::options::{OpenError, default_key_file};
+use crate::options::OpenError;
 use encode::Request;
 use file::{Place, SealedFiles};
 use serde::{Deserialize, Serialize};
@@ -132,6 +142,16 @@ impl SpoolError {
             _ => false,
         }
     }
+
+    /// Whether it is about what is in the directory, so that another one may be fine.
+    fn is_of_content(&self) -> bool {
+        match self {
+            SpoolError::Damaged(error) => !matches!(error, ReadError::Io { .. }),
+            SpoolError::Keys(error) => !matches!(error, KeyringError::Io { .. }),
+            SpoolError::Form { .. } | SpoolError::Missing { .. } => true,
+            _ => false,
+        }
+    }
 }
 
 /// Records that are sent as one request.
@@ -182,6 +202,17 @@ pub enum Outcome {
 pub trait Sender {
     /// Sends a part to a stream and waits for the answer.
     fn send(&mut self, stream: &str, part: &Part) -> Outcome;
+}
+
+/// What became of a batch whose producer does not wait.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Appended {
+    /// It is durable.
+    Persisted,
+    /// The spool has no room for it: it is not kept.
+    Full,
+    /// The disk has no room for it: it is not kept.
+    NoSpace,
 }
 
 /// What is to be done next.
@@ -247,6 +278,9 @@ struct BatchHeader {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 struct PartHeader {
     key: String,
+    /// Stream that the part goes to, if it is not that of the batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    stream: Option<Arc<str>>,
     records: u32,
     bytes: usize,
     #[serde(default, skip_serializing_if = "Encoding::is_identity")]
@@ -262,16 +296,16 @@ struct RejectedRecord<'a> {
 
 struct Batch {
     header: BatchHeader,
-    parts: Vec<Part>,
+    /// Each with its stream.
+    parts: Vec<(Arc<str>, Part)>,
 }
 
 /// The oldest pending batch, as far as it was sent since the spool was opened.
 struct Head {
     number: u64,
-    stream: Arc<str>,
     checkpoint: serde_json::Value,
-    /// Parts that are not settled, in their order.
-    parts: VecDeque<Part>,
+    /// Parts that are not settled, in their order, each with its stream.
+    parts: VecDeque<(Arc<str>, Part)>,
     delivered: Delivered,
     /// Rejected records, one JSON object a line.
     rejected_lines: Vec<u8>,
@@ -307,12 +341,24 @@ impl Spool {
         compression: bool,
     ) -> Result<(Spool, SpoolReport), SpoolError> {
         let lock = DirectoryLock::acquire(directory).map_err(SpoolError::Lock)?;
-        let key_path = match key_file {
-            Some(path) => path.to_path_buf(),
-            None => default_key_file(directory)
-                .map_err(|error| SpoolError::KeyPlace(Box::new(error)))?,
+        let (key, key_path, is_made) = folder::load_key(directory, key_file)?;
+        let key = Arc::new(key);
+        let (spool, report) = Spool::open_local(lock, directory, key, bytes_max, compression)?;
+        let report = SpoolReport {
+            key_file_made: is_made.then_some(key_path),
+            ..report
         };
-        let (key, is_made) = KeyFile::load_or_create(&key_path).map_err(SpoolError::KeyFile)?;
+        Ok((spool, report))
+    }
+
+    /// Opens the spool in a directory of this machine of which the caller holds the lock.
+    fn open_local(
+        lock: DirectoryLock,
+        directory: &Path,
+        key: Arc<KeyFile>,
+        bytes_max: u64,
+        compression: bool,
+    ) -> Result<(Spool, SpoolReport), SpoolError> {
         let options = SpoolOptions {
             directory: directory.to_path_buf(),
             bytes_max,
@@ -320,16 +366,15 @@ impl Spool {
             entropy: system_entropy(),
         };
         let files = Arc::new(LocalFiles);
-        let (spool, report) = Spool::open(options, files, Arc::new(key), Arc::new(SystemClock))?;
-        let spool = Spool {
-            _lock: Some(lock),
-            ..spool
-        };
-        let report = SpoolReport {
-            key_file_made: is_made.then_some(key_path),
-            ..report
-        };
-        Ok((spool, report))
+        let (spool, report) = Spool::open(options, files, key, Arc::new(SystemClock))?;
+        let lock = Some(lock);
+        Ok((
+            Spool {
+                _lock: lock,
+                ..spool
+            },
+            report,
+        ))
     }
 
     /// Opens a spool, or makes one. Files that a crash left behind are removed.
@@ -457,17 +502,19 @@ impl Spool {
         let number = self.last_number() + 1;
         let requests: Vec<Request<'_>> = bodies
             .parts()
-            .map(|(records, body)| Request::new(records, body, self.compression))
+            .iter()
+            .map(|body| Request::new(body.records, &body.bytes, self.compression))
             .collect();
-        let parts = (0..).zip(&requests);
+        let parts = (0..).zip(requests.iter().zip(bodies.parts()));
         let header = BatchHeader {
             version: 1,
             stream: stream.to_string(),
             persisted: self.clock.now().to_rfc3339(),
             checkpoint,
             parts: parts
-                .map(|(index, request): (u32, _)| PartHeader {
+                .map(|(index, (request, body)): (u32, _)| PartHeader {
                     key: format!("ship-{}-{number}-{index}", self.state.shipper),
+                    stream: body.stream.clone().filter(|name| **name != *stream),
                     records: request.records,
                     bytes: request.body.len(),
                     encoding: request.encoding,
@@ -489,6 +536,25 @@ impl Spool {
         Ok(())
     }
 
+    /// Makes a batch durable for a producer that neither waits nor reads again, if there is room
+    /// for it. What is not [`Appended::Persisted`] is gone, and the caller's to count. It writes
+    /// and syncs one file: whoever may not wait for a disk calls it on another thread.
+    ///
+    /// # Errors
+    /// [`SpoolError`]: the spool must be dropped and opened again, which tells whether the batch
+    /// was persisted.
+    pub fn append(&mut self, stream: &str, bodies: &Bodies) -> Result<Appended, SpoolError> {
+        if self.pending_bytes() + bodies.bytes() as u64 > self.bytes_max {
+            return Ok(Appended::Full);
+        }
+        let checkpoint = self.newest.clone().unwrap_or_default();
+        match self.persist(stream, bodies, checkpoint) {
+            Ok(()) => Ok(Appended::Persisted),
+            Err(error) if error.is_no_space() && !self.is_closed => Ok(Appended::NoSpace),
+            Err(error) => Err(error),
+        }
+    }
+
     fn read_batch(&self, number: u64) -> Result<Batch, SpoolError> {
         let place = Place::Batch(number);
         let plain = self
@@ -499,6 +565,7 @@ impl Spool {
         let (head, mut rest) = plain.split_at(end.unwrap_or(plain.len()));
         let header: BatchHeader = self.sealed.decode(place, head)?;
         rest = rest.get(1..).unwrap_or_default();
+        let batch_stream: Arc<str> = header.stream.as_str().into();
         let mut parts = Vec::new();
         for part in &header.parts {
             let Some((body, after)) = rest.split_at_checked(part.bytes) else {
@@ -507,12 +574,14 @@ impl Spool {
                 return Err(self.sealed.form(place, source));
             };
             rest = after;
-            parts.push(Part {
+            let stream = part.stream.as_ref().unwrap_or(&batch_stream);
+            let part = Part {
                 key: part.key.clone(),
                 records: part.records,
                 encoding: part.encoding,
                 body: body.into(),
-            });
+            };
+            parts.push((stream.clone(), part));
         }
         Ok(Batch { header, parts })
     }
@@ -531,7 +600,6 @@ impl Spool {
                 let batch = self.read_batch(number)?;
                 self.head.insert(Head {
                     number,
-                    stream: batch.header.stream.into(),
                     checkpoint: batch.header.checkpoint,
                     parts: batch.parts.into(),
                     delivered: Delivered::default(),
@@ -540,7 +608,7 @@ impl Spool {
             }
         };
         match head.parts.front() {
-            Some(part) => Ok(Next::Send(head.stream.clone(), part.clone())),
+            Some((stream, part)) => Ok(Next::Send(stream.clone(), part.clone())),
             None => self.acknowledge(),
         }
     }
@@ -554,7 +622,7 @@ impl Spool {
         if matches!(outcome, Outcome::Later { .. } | Outcome::Stopped { .. }) {
             return;
         }
-        let Some(part) = head.parts.pop_front() else {
+        let Some((_, part)) = head.parts.pop_front() else {
             return;
         };
         match outcome {

@@ -4,7 +4,7 @@ use std::{
     fs::{self, OpenOptions},
     sync::{Arc, Mutex},
 };
-use taffrail_engine::spool::{Encoding, Part};
+use taffrail_engine::spool::{Encoding, Outcome, Part};
 
 /// A server that remembers keys, as the real one does.
 #[derive(Clone, Default)]
@@ -246,7 +246,7 @@ fn a_server_that_is_away_bounds_the_spool_and_gets_everything_later() {
     for _ in 0..60 {
         scene.now += Duration::from_millis(300);
         step(&mut shipper, scene.now);
-        assert!(shipper.spool.pending_bytes() <= 8 << 20);
+        assert!(shipper.delivery.spool().pending_bytes() <= 8 << 20);
         assert!(shipper.gathered.bytes() < 24 << 20);
     }
     assert!(scene.has_said("the spool is full"));
@@ -332,20 +332,4 @@ fn names_of_files_suggest_programs() {
     );
     check(".hidden.log", Some("hidden"));
     check("/", None);
-}
-
-#[test]
-fn waits_double_and_obey_the_server() {
-    let now = Instant::now();
-    let mut retry = Retry::default();
-    let mut waits = Vec::new();
-    for _ in 0..12 {
-        retry.after(now, None, "x");
-        waits.push(retry.at.unwrap() - now);
-    }
-    assert_eq!(waits[..3], [200, 400, 800].map(Duration::from_millis));
-    assert_eq!(waits[11], RETRY_MAX);
-    let mut retry = Retry::default();
-    retry.after(now, Some(Duration::from_secs(7)), "x");
-    assert_eq!(retry.at, Some(now + Duration::from_secs(7)));
 }

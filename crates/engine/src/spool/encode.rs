@@ -5,7 +5,7 @@
 //! - No record passes the server's limit because of what the shipper added: its message is cut.
 use super::{BODY_BYTES_MAX, Part};
 use serde::{Deserialize, Serialize};
-use std::borrow::Cow;
+use std::{borrow::Cow, sync::Arc};
 use taffrail_model::{
     column::{Column, FieldName, Kind, Value},
     field,
@@ -91,27 +91,44 @@ fn is_bomb(body_bytes: usize, packed_bytes: usize) -> bool {
     body_bytes > allowed.max(DECOMPRESSION_RATIO_FLOOR_BYTES)
 }
 
-/// Bodies of requests, each below [`BODY_BYTES_MAX`] unless it is one record.
+/// Bodies of requests, each below [`BODY_BYTES_MAX`] unless it is one record, and each for one
+/// stream. Records of a stream keep their order.
 #[derive(Clone, Debug, Default)]
 pub struct Bodies {
-    parts: Vec<(u32, Vec<u8>)>,
+    parts: Vec<Body>,
+}
+
+/// The body of one request.
+#[derive(Clone, Debug)]
+pub(super) struct Body {
+    /// Stream that it goes to; `None`: that of the batch.
+    pub(super) stream: Option<Arc<str>>,
+    pub(super) records: u32,
+    /// NDJSON.
+    pub(super) bytes: Vec<u8>,
 }
 
 impl Bodies {
-    /// Appends the records of a batch.
+    /// Appends records for the stream of the batch.
     pub fn push(&mut self, batch: &CleanBatch) {
+        self.push_parts(None, batch);
+    }
+
+    /// Appends records for a stream of their own.
+    pub fn push_to(&mut self, stream: &Arc<str>, batch: &CleanBatch) {
+        self.push_parts(Some(stream), batch);
+    }
+
+    fn push_parts(&mut self, stream: Option<&Arc<str>>, batch: &CleanBatch) {
         for part in batch.parts() {
-            self.push_part(part);
+            self.push_part(stream, part);
         }
     }
 
     /// Number of records.
     #[must_use]
     pub fn records(&self) -> u64 {
-        self.parts
-            .iter()
-            .map(|(records, _)| u64::from(*records))
-            .sum()
+        self.parts.iter().map(|body| u64::from(body.records)).sum()
     }
 
     /// Whether there is no record.
@@ -123,15 +140,14 @@ impl Bodies {
     /// Bytes of all bodies.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.parts.iter().map(|(_, body)| body.len()).sum()
+        self.parts.iter().map(|body| body.bytes.len()).sum()
     }
 
-    /// Number of records and body of each request.
-    pub fn parts(&self) -> impl Iterator<Item = (u32, &[u8])> {
-        self.parts.iter().map(|(records, body)| (*records, &**body))
+    pub(super) fn parts(&self) -> &[Body] {
+        &self.parts
     }
 
-    fn push_part(&mut self, part: &CleanPart) {
+    fn push_part(&mut self, stream: Option<&Arc<str>>, part: &CleanPart) {
         let columns: Vec<(&FieldName, &Column)> = part.columns().iter().collect();
         let cells = cells_by_row(&columns, part.timestamps().len());
         for (row, time) in part.timestamps().iter().enumerate() {
@@ -140,18 +156,24 @@ impl Bodies {
                 let (name, values) = columns[column as usize];
                 record.push(name, values.value_at(index as usize));
             }
-            self.push_line(record.into_line());
+            self.push_line(stream, record.into_line());
         }
     }
 
-    fn push_line(&mut self, line: Vec<u8>) {
-        let has_room = |body: &[u8]| body.len() + line.len() <= BODY_BYTES_MAX;
-        match self.parts.last_mut().filter(|(_, body)| has_room(body)) {
-            Some((records, body)) => {
-                *records += 1;
-                body.extend_from_slice(&line);
+    fn push_line(&mut self, stream: Option<&Arc<str>>, line: Vec<u8>) {
+        // The last of the stream: an earlier one would mix up the order.
+        let mut latest = self.parts.iter_mut().rev();
+        let last = latest.find(|body| body.stream.as_ref() == stream);
+        match last.filter(|body| body.bytes.len() + line.len() <= BODY_BYTES_MAX) {
+            Some(body) => {
+                body.records += 1;
+                body.bytes.extend_from_slice(&line);
             }
-            None => self.parts.push((1, line)),
+            None => self.parts.push(Body {
+                stream: stream.cloned(),
+                records: 1,
+                bytes: line,
+            }),
         }
     }
 }

@@ -13,7 +13,8 @@ use taffrail_storage::{
     keys::{Kek, Keyring, KeyringOptions},
 };
 
-const BATCHES: &str = "pending";
+/// Folder of the batches that are not acknowledged.
+pub(super) const BATCHES: &str = "pending";
 const REJECTED: &str = "rejected";
 const KEYS: &str = "keys";
 const STATE: &str = "state";

@@ -1,4 +1,4 @@
-use super::*;
+use super::{encode::Body, *};
 use std::{
     cell::{Cell, RefCell},
     collections::{BTreeMap, HashMap},
@@ -10,7 +10,7 @@ use taffrail_model::{
     stream::{StreamCatalogue, StreamDefinition},
     tenant::DEFAULT_TENANT,
 };
-use taffrail_pipeline::{Arrival, Pipeline, PipelineConfig, Side};
+use taffrail_pipeline::{Arrival, Pipeline, PipelineConfig, Side, clean::CleanBatch};
 use taffrail_storage::keys::KeyFile;
 use taffrail_testkit::{SimulatedClock, SimulatedDisk, disk::SyncSite};
 
@@ -161,6 +161,12 @@ fn stream() -> StreamDefinition {
 
 /// The batch of these records, each a list of fields.
 fn bodies(records: &[&[(&str, Kind, &str)]]) -> Bodies {
+    let mut bodies = Bodies::default();
+    bodies.push(&clean(records));
+    bodies
+}
+
+fn clean(records: &[&[(&str, Kind, &str)]]) -> CleanBatch {
     let mut columns = ColumnSet::default();
     for (row, record) in (0..).zip(records) {
         for (name, kind, text) in *record {
@@ -188,12 +194,18 @@ fn bodies(records: &[&[(&str, Kind, &str)]]) -> Bodies {
         },
     );
     assert_eq!(batch.rejects(), []);
-    let mut bodies = Bodies::default();
-    bodies.push(&batch);
-    bodies
+    batch
 }
 
-fn messages(texts: &[String]) -> Bodies {
+/// The answer of a server that takes every record.
+pub(super) fn counts_of(part: &Part) -> Outcome {
+    Outcome::Taken {
+        accepted: part.records,
+        rejected: Vec::new(),
+    }
+}
+
+pub(super) fn messages(texts: &[String]) -> Bodies {
     let records: Vec<Vec<_>> = texts
         .iter()
         .map(|text| vec![("message", Kind::String, text.as_str())])
@@ -481,9 +493,9 @@ fn records_keep_their_scalars() {
             ("n", Kind::Float, "1e400"),
         ],
     ]);
-    let (records, body) = batch.parts().next().unwrap();
-    assert_eq!(records, 2);
-    let body = std::str::from_utf8(body).unwrap();
+    let Body { records, bytes, .. } = &batch.parts()[0];
+    assert_eq!(*records, 2);
+    let body = std::str::from_utf8(bytes).unwrap();
     let lines: Vec<&str> = body.lines().collect();
     for member in [
         "\"timestamp\":\"2026-01-04T15:30:45.123456789Z\"",
@@ -509,10 +521,9 @@ fn records_keep_their_scalars() {
 fn bodies_and_records_are_bounded() {
     let large = "é\u{1}".repeat(taffrail_model::limits::RECORD_BYTES_MAX / 3);
     let batch = messages(&vec![large.clone(); 9]);
-    let parts: Vec<_> = batch.parts().collect();
-    assert!(parts.len() > 1);
+    assert!(batch.parts().len() > 1);
     assert_eq!(batch.records(), 9);
-    for (_, body) in parts {
+    for Body { bytes: body, .. } in batch.parts() {
         assert!(body.len() <= BODY_BYTES_MAX);
         for line in body
             .split(|byte| *byte == b'\n')
@@ -532,7 +543,7 @@ fn redaction_is_before_the_spool() {
         ("message", Kind::String, "hi"),
         ("password", Kind::String, "hunter2"),
     ]]);
-    let (_, body) = batch.parts().next().unwrap();
+    let body = &batch.parts()[0].bytes;
     assert!(!String::from_utf8_lossy(body).contains("hunter2"));
 }
 
@@ -632,4 +643,87 @@ fn a_directory_that_its_lock_made_survives_a_power_loss() {
         let (spool, report) = open(&disk.crash(seed)).unwrap();
         assert_eq!((report.pending, spool.checkpoint()), (1, Some(&1.into())));
     }
+}
+
+#[test]
+fn parts_go_to_their_streams_in_the_order_of_each() {
+    let disk = disk();
+    let (mut spool, _) = open(&disk).unwrap();
+    let (access, error): (Arc<str>, Arc<str>) = ("instance.access".into(), "instance.error".into());
+    let mut batch = Bodies::default();
+    for n in 0..30 {
+        let clean = clean(&[&[("message", Kind::String, &format!("line {n}"))]]);
+        match n % 3 {
+            0 => batch.push(&clean),
+            1 => batch.push_to(&access, &clean),
+            _ => batch.push_to(&error, &clean),
+        }
+    }
+    assert_eq!(batch.records(), 30);
+    assert_eq!(
+        spool.append("instance.app", &batch).unwrap(),
+        Appended::Persisted
+    );
+    drop(spool);
+    let (mut spool, _) = open(&disk.crash(0)).unwrap();
+    let mut sent = BTreeMap::new();
+    loop {
+        match spool.proceed().unwrap() {
+            Next::Nothing => break,
+            Next::Delivered(delivered) => assert_eq!(delivered.accepted, 30),
+            Next::Send(stream, part) => {
+                sent.insert(stream.to_string(), part.body.clone());
+                spool.settle(&counts_of(&part));
+            }
+        }
+    }
+    let names: Vec<&str> = sent.keys().map(String::as_str).collect();
+    assert_eq!(names, ["instance.access", "instance.app", "instance.error"]);
+    for (first, body) in [1, 0, 2].into_iter().zip(sent.values()) {
+        let messages: Vec<String> = body
+            .split(|byte| *byte == b'\n')
+            .filter(|line| !line.is_empty())
+            .map(|line| serde_json::from_slice::<serde_json::Value>(line).unwrap())
+            .map(|record| record["message"].as_str().unwrap().to_string())
+            .collect();
+        let expected: Vec<String> = (first..30)
+            .step_by(3)
+            .map(|n| format!("line {n}"))
+            .collect();
+        assert_eq!(messages, expected);
+    }
+}
+
+#[test]
+fn a_producer_that_does_not_wait_is_told_what_has_no_room() {
+    let disk = disk();
+    let server = Server::default();
+    let (mut spool, _) = open(&disk).unwrap();
+    spool.bytes_max = 3_000;
+    let batch = messages(&["x".repeat(1_000)]);
+    let mut append = || spool.append("app.backend", &batch).unwrap();
+    assert_eq!(
+        [append(), append(), append()],
+        [Appended::Persisted, Appended::Persisted, Appended::Full]
+    );
+    let used: u64 = disk.all_files().iter().map(|(_, bytes)| bytes).sum();
+    disk.set_capacity_bytes(Some(used + 100));
+    spool.bytes_max = 1 << 20;
+    assert_eq!(
+        spool.append("app.backend", &batch).unwrap(),
+        Appended::NoSpace
+    );
+    disk.set_capacity_bytes(None);
+    assert_eq!(
+        spool.append("app.backend", &batch).unwrap(),
+        Appended::Persisted
+    );
+    let mut delivered = 0;
+    while let Delivery::Delivered(batch) = deliver(&mut spool, &server).unwrap() {
+        delivered += batch.accepted;
+    }
+    assert_eq!(delivered, 3);
+    // However large the batch is: a producer that cannot wait is not let past the limit.
+    spool.bytes_max = 500;
+    assert_eq!(spool.append("app.backend", &batch).unwrap(), Appended::Full);
 }

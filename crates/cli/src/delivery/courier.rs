@@ -3,7 +3,8 @@
 //! Invariants
 //! - One part is under way at the most, and its outcome is taken before the next is given: parts
 //!   arrive in the order of the spool.
-//! - The thread ends with the courier, after the request that is under way.
+//! - The thread ends with the courier, after the request that is under way; the courier waits for
+//!   it unless it was [detached](Courier::detach).
 use anyhow::{Context, Result, bail};
 use std::{
     sync::{
@@ -32,7 +33,7 @@ impl Courier {
         let (errands, given) = mpsc::channel::<Errand>();
         let (done, outcomes) = mpsc::channel();
         let thread = std::thread::Builder::new()
-            .name("ship-send".into())
+            .name("deliver".into())
             .spawn(move || {
                 for (stream, part) in given {
                     if done.send(sender.send(&stream, &part)).is_err() {
@@ -75,6 +76,12 @@ impl Courier {
             Err(RecvTimeoutError::Timeout) => Ok(None),
             Err(RecvTimeoutError::Disconnected) => bail!("the thread that sends has ended"),
         }
+    }
+
+    /// The thread ends by itself, after the request that is under way.
+    #[allow(dead_code, reason = "see Delivery::abandon")]
+    pub(super) fn detach(&mut self) {
+        self.thread = None;
     }
 }
 

@@ -1,0 +1,326 @@
+//! Spools of producers of which several live at a time: a folder with one directory for each.
+//!
+//! Invariants
+//! - A directory has one owner at a time, which holds its lock; the lock goes with the process,
+//!   however that ends.
+//! - A producer takes the first directory that nobody owns, and goes on with what is in it. So
+//!   there are never more directories than there were producers at the same time, none is ever
+//!   removed, and batches of a killed producer are sent by whoever comes next.
+//! - The directories share one key file.
+use super::{Spool, SpoolError, SpoolReport};
+use crate::options::default_key_file;
+use std::{
+    io,
+    path::{Path, PathBuf},
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use taffrail_storage::{
+    keys::KeyFile,
+    local_files::{DirectoryLock, LockError},
+};
+
+/// Directories of a folder: producers of one kind that live at a time on a machine, and more than
+/// a person would start by intent.
+pub const SPOOLS_MAX: u32 = 256;
+/// How long another may hold the lock of the folder, which it does while it makes a file or two.
+const LOCK_PATIENCE: Duration = Duration::from_secs(10);
+/// How often the lock is tried.
+const LOCK_INTERVAL: Duration = Duration::from_millis(5);
+
+/// A folder of spools.
+#[derive(Clone, Debug)]
+pub struct SpoolFolder {
+    folder: PathBuf,
+    key_path: PathBuf,
+    key: Arc<KeyFile>,
+    bytes_max: u64,
+    compression: bool,
+}
+
+/// A spool that was taken.
+pub struct Claimed {
+    /// It; another may take its directory when it is dropped.
+    pub spool: Spool,
+    /// What opening it found: batches of a killed producer are among the pending ones.
+    pub report: SpoolReport,
+    /// Its directory.
+    pub directory: PathBuf,
+}
+
+/// A directory that was passed over, since it cannot be used: a person must look at it.
+#[derive(Debug)]
+pub struct Unusable {
+    /// Which.
+    pub directory: PathBuf,
+    /// Why.
+    pub error: SpoolError,
+}
+
+impl SpoolFolder {
+    /// Opens a folder, or makes it, with its key file: `key_file`, or if that is `None`, one in
+    /// `~/.taffrail/keys`, by the folder's id. The path is returned if the key was made: its owner
+    /// should back it up. `bytes_max` is for each spool.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn open(
+        folder: &Path,
+        key_file: Option<&Path>,
+        bytes_max: u64,
+        compression: bool,
+    ) -> Result<(SpoolFolder, Option<PathBuf>), SpoolError> {
+        // Two producers that start at once make one id and one key.
+        let _lock = wait_for_lock(folder)?;
+        let (key, key_path, is_made) = load_key(folder, key_file)?;
+        let made = is_made.then(|| key_path.clone());
+        let folder = SpoolFolder {
+            folder: folder.to_path_buf(),
+            key_path,
+            key: Arc::new(key),
+            bytes_max,
+            compression,
+        };
+        Ok((folder, made))
+    }
+
+    /// The key file.
+    #[must_use]
+    pub fn key_path(&self) -> &Path {
+        &self.key_path
+    }
+
+    /// Takes the first spool that nobody uses; those before it that cannot be used are passed over
+    /// and named.
+    ///
+    /// # Errors
+    /// [`SpoolError`], if no spool can be used: the one of the last, or [`SpoolError::Lock`] if
+    /// [`SPOOLS_MAX`] are in use.
+    pub fn claim(&self) -> Result<(Claimed, Vec<Unusable>), SpoolError> {
+        let (claimed, mut unusable) = self.first(|_| Ok(true), |_| true)?;
+        if let Some(claimed) = claimed {
+            return Ok((claimed, unusable));
+        }
+        let last = unusable.pop().map(|unusable| unusable.error);
+        let in_use = || SpoolError::Lock(LockError::InUse(self.folder.clone()));
+        Err(last.unwrap_or_else(in_use))
+    }
+
+    /// Takes a spool that nobody uses and that has batches to send: what killed producers left
+    /// beside the one that [`SpoolFolder::claim`] gave. Drop it when it is empty. `None`: there is
+    /// none. Those that cannot be used are passed over and named.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn claim_leftover(&self) -> Result<(Option<Claimed>, Vec<Unusable>), SpoolError> {
+        self.first(has_batches, |report| report.pending > 0)
+    }
+
+    /// Opens the first spool that nobody uses and that is wanted, judged by its directory and,
+    /// once it is open, by its report.
+    fn first(
+        &self,
+        may_be: impl Fn(&Path) -> Result<bool, SpoolError>,
+        is_wanted: impl Fn(&SpoolReport) -> bool,
+    ) -> Result<(Option<Claimed>, Vec<Unusable>), SpoolError> {
+        let mut unusable = Vec::new();
+        for number in 0..SPOOLS_MAX {
+            let directory = self.folder.join(number.to_string());
+            if !may_be(&directory)? {
+                continue;
+            }
+            match self.open_spool(&directory) {
+                Ok((spool, report)) if is_wanted(&report) => {
+                    let claimed = Claimed {
+                        spool,
+                        report,
+                        directory,
+                    };
+                    return Ok((Some(claimed), unusable));
+                }
+                Ok(_) | Err(SpoolError::Lock(LockError::InUse(_))) => {}
+                // Any other directory is on the same disk.
+                Err(error) if !error.is_of_content() => return Err(error),
+                Err(error) => unusable.push(Unusable { directory, error }),
+            }
+        }
+        Ok((None, unusable))
+    }
+
+    fn open_spool(&self, directory: &Path) -> Result<(Spool, SpoolReport), SpoolError> {
+        let lock = DirectoryLock::acquire(directory).map_err(SpoolError::Lock)?;
+        let key = self.key.clone();
+        Spool::open_local(lock, directory, key, self.bytes_max, self.compression)
+    }
+}
+
+/// The key file of a directory of which the caller holds the lock, its path, and whether it was
+/// made.
+pub(super) fn load_key(
+    directory: &Path,
+    key_file: Option<&Path>,
+) -> Result<(KeyFile, PathBuf, bool), SpoolError> {
+    let path = match key_file {
+        Some(path) => path.to_path_buf(),
+        None => {
+            default_key_file(directory).map_err(|error| SpoolError::KeyPlace(Box::new(error)))?
+        }
+    };
+    let (key, is_made) = KeyFile::load_or_create(&path).map_err(SpoolError::KeyFile)?;
+    Ok((key, path, is_made))
+}
+
+fn wait_for_lock(folder: &Path) -> Result<DirectoryLock, SpoolError> {
+    let begun = Instant::now();
+    loop {
+        match DirectoryLock::acquire(folder) {
+            Ok(lock) => return Ok(lock),
+            Err(LockError::InUse(_)) if begun.elapsed() < LOCK_PATIENCE => {
+                std::thread::sleep(LOCK_INTERVAL);
+            }
+            Err(error) => return Err(SpoolError::Lock(error)),
+        }
+    }
+}
+
+/// Whether there is a file of a batch; that of a live producer counts too.
+fn has_batches(directory: &Path) -> Result<bool, SpoolError> {
+    let pending = directory.join(super::file::BATCHES);
+    match std::fs::read_dir(&pending) {
+        Ok(names) => Ok(names.flatten().any(|entry| entry.file_name().len() == 16)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(source) => Err(SpoolError::Io {
+            path: pending,
+            source,
+        }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::spool::{
+        Appended, Next,
+        tests::{counts_of, messages},
+    };
+
+    struct Scene {
+        root: tempfile::TempDir,
+    }
+
+    impl Scene {
+        fn new() -> Scene {
+            Scene {
+                root: tempfile::tempdir().unwrap(),
+            }
+        }
+
+        fn folder(&self) -> (SpoolFolder, bool) {
+            let (folder, key) = (self.root.path().join("run"), self.root.path().join("key"));
+            let (folder, made) = SpoolFolder::open(&folder, Some(&key), 1 << 20, true).unwrap();
+            (folder, made.is_some())
+        }
+    }
+
+    fn claim(folder: &SpoolFolder) -> Claimed {
+        let (claimed, unusable) = folder.claim().unwrap();
+        assert!(unusable.is_empty(), "{unusable:?}");
+        claimed
+    }
+
+    fn append(claimed: &mut Claimed, text: &str) {
+        let batch = messages(&[text.to_string()]);
+        assert_eq!(
+            claimed.spool.append("app.backend", &batch).unwrap(),
+            Appended::Persisted
+        );
+    }
+
+    fn sent(spool: &mut Spool) -> Vec<String> {
+        let mut out = Vec::new();
+        loop {
+            match spool.proceed().unwrap() {
+                Next::Nothing => return out,
+                Next::Delivered(_) => {}
+                Next::Send(_, part) => {
+                    out.push(String::from_utf8(part.body.to_vec()).unwrap());
+                    spool.settle(&counts_of(&part));
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn each_producer_has_a_spool_and_the_next_sends_what_killed_ones_left() {
+        let scene = Scene::new();
+        let (folder, is_made) = scene.folder();
+        assert!(is_made);
+        let mut first = claim(&folder);
+        let mut second = claim(&folder);
+        assert_ne!(first.directory, second.directory);
+        append(&mut first, "of the first");
+        append(&mut second, "of the second");
+        // Both live: nothing is left over.
+        assert!(folder.claim_leftover().unwrap().0.is_none());
+        drop(first);
+        drop(second);
+        let (folder, is_made) = scene.folder();
+        assert!(!is_made, "the folder has one key");
+        let mut third = claim(&folder);
+        assert_eq!(third.report.pending, 1);
+        append(&mut third, "of the third");
+        let texts = sent(&mut third.spool);
+        assert!(texts[0].contains("of the first") && texts[1].contains("of the third"));
+        let (leftover, _) = folder.claim_leftover().unwrap();
+        let mut leftover = leftover.unwrap();
+        assert!(sent(&mut leftover.spool)[0].contains("of the second"));
+        drop(leftover);
+        assert!(folder.claim_leftover().unwrap().0.is_none());
+        // Only as many directories as there were producers at a time.
+        assert!(!scene.root.path().join("run/2").exists());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_used_is_passed_over_and_named() {
+        let scene = Scene::new();
+        let (folder, _) = scene.folder();
+        let mut first = claim(&folder);
+        append(&mut first, "x");
+        let damaged = first.directory.clone();
+        drop(first);
+        std::fs::write(damaged.join("state"), b"nothing").unwrap();
+        let (next, unusable) = folder.claim().unwrap();
+        assert_ne!(next.directory, damaged);
+        assert_eq!(unusable[0].directory, damaged);
+        let (leftover, unusable) = folder.claim_leftover().unwrap();
+        assert!(leftover.is_none());
+        assert_eq!(unusable[0].directory, damaged);
+    }
+
+    #[test]
+    fn producers_that_start_at_once_agree_on_the_key() {
+        let scene = Scene::new();
+        let made: Vec<bool> = std::thread::scope(|scope| {
+            let starts: Vec<_> = (0..8)
+                .map(|_| {
+                    scope.spawn(|| {
+                        let (folder, is_made) = scene.folder();
+                        append(&mut claim(&folder), "x");
+                        is_made
+                    })
+                })
+                .collect();
+            starts
+                .into_iter()
+                .map(|start| start.join().unwrap())
+                .collect()
+        });
+        assert_eq!(made.iter().filter(|made| **made).count(), 1);
+        let (folder, _) = scene.folder();
+        let mut texts = sent(&mut claim(&folder).spool);
+        while let (Some(mut leftover), _) = folder.claim_leftover().unwrap() {
+            texts.extend(sent(&mut leftover.spool));
+        }
+        assert_eq!(texts.len(), 8);
+    }
+}
