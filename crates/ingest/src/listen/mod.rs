@@ -1,3 +1,4 @@
 //! Where bytes come from when nobody sends a request.
 
 pub mod file;
+pub mod process;

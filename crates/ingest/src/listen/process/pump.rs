@@ -1,0 +1,237 @@
+//! Passes bytes from one descriptor to another, and leaves a copy.
+//!
+//! Invariants
+//! - A byte that was read is written before the next is read: what waits inside is one read.
+//! - The end of the source closes the target. A target that nobody reads closes the source, so
+//!   that who writes to it gets SIGPIPE or EPIPE at the next write, as it would without us.
+//! - Bytes that came before the program ended are passed on after it; what is open then, because
+//!   somebody else holds it, is handed back.
+//!
+//! A poll before each read costs a microsecond, and is what makes the second rule possible while
+//! nothing is written.
+use super::{
+    stdio::Standard,
+    tap::{Direction, Tap},
+};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fd::{AsFd, BorrowedFd, OwnedFd},
+    io::{Errno, read, retry_on_intr, write},
+    process::getpgrp,
+    termios::tcgetpgrp,
+};
+use std::{sync::Arc, thread::JoinHandle, time::Duration};
+
+/// Bytes of one read: what a pipe holds.
+const READ_BYTES_MAX: usize = 64 << 10;
+/// How often a pump in the background looks whether it may read from the terminal: reading
+/// before would stop us.
+const BACKGROUND_INTERVAL: Duration = Duration::from_millis(100);
+
+/// An end of a pump.
+#[derive(Clone, Debug)]
+pub enum End {
+    /// One of ours.
+    Ours(Standard),
+    /// One of ours that is several.
+    OursTwice(Standard, Standard),
+    /// One that we made.
+    Made(Arc<OwnedFd>),
+}
+
+impl End {
+    /// An end that only the pump holds.
+    #[must_use]
+    pub fn made(fd: OwnedFd) -> End {
+        End::Made(Arc::new(fd))
+    }
+
+    fn fd(&self) -> BorrowedFd<'_> {
+        match self {
+            End::Ours(standard) | End::OursTwice(standard, _) => standard.fd(),
+            End::Made(fd) => fd.as_fd(),
+        }
+    }
+
+    fn close(self) {
+        match self {
+            End::Ours(standard) => standard.close(),
+            End::OursTwice(one, two) => {
+                one.close();
+                two.close();
+            }
+            End::Made(fd) => drop(fd),
+        }
+    }
+}
+
+/// How passing on ended.
+#[derive(Debug)]
+pub enum Outcome {
+    /// One of the sides was closed, and so is the other.
+    Closed,
+    /// It was told to finish, and somebody still holds the source open: source and target.
+    StillOpen(End, End),
+}
+
+/// A pump that is not started.
+#[derive(Debug)]
+pub struct Pump {
+    /// Where bytes are read.
+    pub from: End,
+    /// Where they are written.
+    pub to: End,
+    /// Whose copies are left; `None`: nobody records them.
+    pub direction: Option<Direction>,
+}
+
+/// A pump on its thread.
+#[derive(Debug)]
+pub struct Running {
+    thread: JoinHandle<Outcome>,
+    /// When the other end of it is closed, the pump finishes.
+    finish: Option<OwnedFd>,
+}
+
+impl Running {
+    /// Tells it to pass on what is there and then to end.
+    pub fn finish(&mut self) {
+        self.finish = None;
+    }
+
+    /// How it ended, once it has.
+    pub fn join(self) -> Outcome {
+        // A pump that has panicked has said so, and its descriptors are closed.
+        self.thread.join().unwrap_or(Outcome::Closed)
+    }
+}
+
+/// What a look at both ends shows.
+enum Seen {
+    Readable,
+    TargetGone,
+    /// Nothing to read, and told to finish.
+    Finished,
+    Nothing,
+}
+
+impl Pump {
+    /// Starts it; `ended` is called on its thread at its end.
+    ///
+    /// # Errors
+    /// No thread, or no descriptor.
+    pub fn start(
+        self,
+        tap: Tap,
+        ended: impl FnOnce() + Send + 'static,
+    ) -> std::io::Result<Running> {
+        let (told, finish) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let name = self.direction.map_or("pump", Direction::name);
+        let thread = std::thread::Builder::new()
+            .name(format!("pump-{name}"))
+            .spawn(move || {
+                let outcome = self.run(&tap, &told);
+                ended();
+                outcome
+            })?;
+        Ok(Running {
+            thread,
+            finish: Some(finish),
+        })
+    }
+
+    fn run(self, tap: &Tap, told: &OwnedFd) -> Outcome {
+        let mut buffer = vec![0; READ_BYTES_MAX];
+        let outcome = loop {
+            match self.look(told) {
+                Seen::Nothing => continue,
+                Seen::TargetGone => break Outcome::Closed,
+                Seen::Finished => {
+                    return Outcome::StillOpen(self.from, self.to);
+                }
+                Seen::Readable => {}
+            }
+            if self.is_in_background() {
+                std::thread::sleep(BACKGROUND_INTERVAL);
+                continue;
+            }
+            let bytes = match read(self.from.fd(), &mut buffer[..]) {
+                Ok(0) => break Outcome::Closed,
+                Ok(count) => &buffer[..count],
+                Err(Errno::INTR | Errno::AGAIN) => continue,
+                // A terminal that nobody holds at its other side says so with EIO.
+                Err(_) => break Outcome::Closed,
+            };
+            if let Some(direction) = self.direction {
+                tap.leave(direction, bytes);
+            }
+            if !write_all(self.to.fd(), bytes) {
+                break Outcome::Closed;
+            }
+        };
+        // In this order, so that who waits for the end of the target finds the source closed.
+        self.from.close();
+        self.to.close();
+        if let Some(direction) = self.direction {
+            tap.close(direction);
+        }
+        outcome
+    }
+
+    fn look(&self, told: &OwnedFd) -> Seen {
+        let (from, to) = (self.from.fd(), self.to.fd());
+        let mut fds = [
+            PollFd::from_borrowed_fd(from, PollFlags::IN),
+            PollFd::from_borrowed_fd(to, PollFlags::empty()),
+            PollFd::new(told, PollFlags::IN),
+        ];
+        if poll(&mut fds, None).is_err() {
+            return Seen::Nothing;
+        }
+        let [from, to, told] = fds.map(|fd| fd.revents());
+        let is_gone = to.intersects(PollFlags::ERR | PollFlags::HUP | PollFlags::NVAL);
+        // Before the source: what can be read can go nowhere.
+        if is_gone {
+            return Seen::TargetGone;
+        }
+        let has_data = PollFlags::IN | PollFlags::HUP | PollFlags::ERR | PollFlags::NVAL;
+        if from.intersects(has_data) {
+            return Seen::Readable;
+        }
+        match told.is_empty() {
+            true => Seen::Nothing,
+            false => Seen::Finished,
+        }
+    }
+
+    /// Whether the source is our terminal and another job has it.
+    fn is_in_background(&self) -> bool {
+        let End::Ours(Standard::Input) = self.from else {
+            return false;
+        };
+        matches!(tcgetpgrp(self.from.fd()), Ok(group) if group != getpgrp())
+    }
+}
+
+/// Writes all of it; whether the target took it.
+pub(super) fn write_all(to: BorrowedFd<'_>, mut bytes: &[u8]) -> bool {
+    while !bytes.is_empty() {
+        match retry_on_intr(|| write(to, bytes)) {
+            Ok(count) => bytes = &bytes[count..],
+            // Whoever shares the descriptor has made it non-blocking.
+            Err(Errno::AGAIN) => wait_writable(to),
+            Err(_) => return false,
+        }
+    }
+    true
+}
+
+fn wait_writable(to: BorrowedFd<'_>) {
+    let mut fds = [PollFd::from_borrowed_fd(to, PollFlags::OUT)];
+    let timeout = Timespec {
+        tv_sec: 1,
+        tv_nsec: 0,
+    };
+    // An error is an interruption: the write is tried again.
+    let _ = poll(&mut fds, Some(&timeout));
+}
