@@ -14,13 +14,12 @@ use taffrail_model::{
     column::FieldName,
     id::RecordId,
     limits::{PAGE_BYTES_MAX, QUERY_DURATION_MS_MAX},
-    position::Position,
     stream::{StreamCatalogue, StreamNumber},
     time::TimeRange,
 };
 use taffrail_query::{
-    Completeness, ContextResult, CursorError, Expr, Facet, FieldSummary, Histogram, Order, Output,
-    Page, ParseError, RowsOutput, ScanError, ScanOutput, ScanRequest, StreamSelection,
+    AsOf, Completeness, ContextResult, CursorError, Expr, Facet, FieldSummary, Histogram, Order,
+    Output, Page, ParseError, RowsOutput, ScanError, ScanOutput, ScanRequest, StreamSelection,
     literal_words, parse,
 };
 
@@ -39,6 +38,8 @@ pub struct Question {
     pub range: TimeRange,
     /// Zone of the query's times that do not say theirs.
     pub zone: TimeZone,
+    /// What the records and relative times are as of; `None`: all that is there, now.
+    pub as_of: Option<AsOf>,
     /// Set when nobody waits for the answer any more.
     pub cancelled: Arc<AtomicBool>,
 }
@@ -53,6 +54,7 @@ impl Default for Question {
             streams: Vec::new(),
             range: TimeRange::ALL,
             zone: TimeZone::UTC,
+            as_of: None,
             cancelled: Arc::default(),
         }
     }
@@ -82,8 +84,8 @@ pub struct Answer<T> {
     pub value: T,
     /// Whether rows may be missing, and why.
     pub completeness: Completeness,
-    /// Every record up to this position was looked at.
-    pub watermark: Position,
+    /// What was looked at: another question as of this counts the same records.
+    pub as_of: AsOf,
 }
 
 /// Why a read gave no answer.
@@ -273,7 +275,10 @@ impl Engine {
         Ok(Answer {
             value,
             completeness: result.completeness,
-            watermark: result.watermark,
+            as_of: AsOf {
+                watermark: result.watermark,
+                moment: request.moment(),
+            },
         })
     }
 
@@ -303,7 +308,10 @@ impl Engine {
             conditions.push(literal_words(&question.words)?);
         }
         let deadline = Instant::now() + Duration::from_millis(QUERY_DURATION_MS_MAX);
-        Ok(ScanRequest::new(policy, catalogue, self.now(), output)
+        let now = self.now();
+        let as_of = question.as_of.unwrap_or(AsOf::newest(now));
+        Ok(ScanRequest::new(policy, catalogue, now, output)
+            .with_as_of(as_of)
             .with_streams(streams)
             .with_range(question.range)
             .with_zone(question.zone.clone())

@@ -3,8 +3,9 @@
 //! - [`search`]: the search language: text → tree, and back.
 //! - [`request`]: what every read is; it cannot be built without a row policy.
 //! - [`scan`]: the one executor, over tails and segments alike.
-//! - [`result`]: what comes out; [`cursor`]: how pages continue.
+//! - [`result`]: what comes out; [`cursor`]: how pages continue; [`as_of`]: how answers agree.
 
+pub mod as_of;
 pub mod cursor;
 mod number;
 mod regex;
@@ -12,8 +13,10 @@ pub mod request;
 pub mod result;
 pub mod scan;
 pub mod search;
+mod token;
 mod words;
 
+pub use as_of::{AsOf, AsOfError};
 pub use cursor::{Cursor, CursorError, RowKey};
 pub use request::{Order, Output, RowsOutput, ScanRequest, StreamSelection};
 pub use result::{

@@ -3,7 +3,7 @@
 //! Invariants
 //! - A request cannot be built without a [`RowPolicy`], and nothing takes it out again.
 //! - All but [`Control`] is plain data, so that a request can be sent to another node.
-use crate::{cursor::Cursor, search::tree::Expr};
+use crate::{as_of::AsOf, cursor::Cursor, search::tree::Expr};
 use jiff::tz::TimeZone;
 use std::{
     sync::{
@@ -28,6 +28,7 @@ pub struct ScanRequest {
     policy: RowPolicy,
     catalogue: Arc<StreamCatalogue>,
     now: Timestamp,
+    moment: Timestamp,
     zone: TimeZone,
     output: Output,
     streams: StreamSelection,
@@ -161,7 +162,8 @@ impl Control {
 
 impl ScanRequest {
     /// A read of everything that the policy admits, to be narrowed by the methods below. `now`
-    /// decides what retention hides and what relative times in the predicate mean.
+    /// decides what retention hides and, without
+    /// [`ScanRequest::with_as_of`], what relative times in the predicate mean.
     #[must_use]
     pub fn new(
         policy: RowPolicy,
@@ -173,6 +175,7 @@ impl ScanRequest {
             policy,
             catalogue,
             now,
+            moment: now,
             zone: TimeZone::UTC,
             output,
             streams: StreamSelection::Default,
@@ -210,6 +213,14 @@ impl ScanRequest {
     #[must_use]
     pub fn with_positions(mut self, after: Position, upto: Position) -> ScanRequest {
         (self.after, self.upto) = (after, upto);
+        self
+    }
+
+    /// Reads what was there at that point, with times relative to its moment.
+    #[must_use]
+    pub fn with_as_of(mut self, as_of: AsOf) -> ScanRequest {
+        self.upto = self.upto.min(as_of.watermark);
+        self.moment = as_of.moment;
         self
     }
 
@@ -272,6 +283,12 @@ impl ScanRequest {
     #[must_use]
     pub fn now(&self) -> Timestamp {
         self.now
+    }
+
+    /// What relative times are relative to.
+    #[must_use]
+    pub fn moment(&self) -> Timestamp {
+        self.moment
     }
 
     /// Zone of times that do not say theirs.

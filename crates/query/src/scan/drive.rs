@@ -254,20 +254,20 @@ impl<'a> Queue<'a> {
 }
 
 impl<'a> Scan<'a> {
-    /// Prepares a read of the positions up to `upto` at the most.
+    /// Prepares a read of the positions up to `upto`.
     pub(super) fn new(
         request: &'a ScanRequest,
         snapshot: &'a Snapshot,
         upto: Position,
     ) -> Result<Scan<'a>, ScanError> {
-        let (mut after, requested) = request.positions();
-        let mut upto = requested.min(snapshot.watermark()).min(upto);
+        let (mut after, _) = request.positions();
+        let mut upto = upto;
         if let Some(id) = required_id(request.predicate()) {
             after = after.max(Position(id.position.0.saturating_sub(1)));
             upto = upto.min(id.position);
         }
         let clock = Clock {
-            now: request.now(),
+            now: request.moment(),
             zone: request.zone(),
         };
         Ok(Scan {

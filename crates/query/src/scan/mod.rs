@@ -39,9 +39,9 @@ pub fn execute(request: &ScanRequest, snapshot: &Snapshot) -> Result<ScanResult,
         Output::Rows(rows) => rows.cursor,
         _ => None,
     };
-    let upto = cursor.map_or(snapshot.watermark(), |cursor| {
-        cursor.watermark.min(snapshot.watermark())
-    });
+    let (_, requested) = request.positions();
+    let available = requested.min(snapshot.watermark());
+    let upto = cursor.map_or(available, |cursor| cursor.watermark.min(available));
     let scan = Scan::new(request, snapshot, upto)?;
     let output = match request.output() {
         Output::Rows(output) => ScanOutput::Rows(rows::run(&scan, output, upto)?),

@@ -12,8 +12,8 @@ use taffrail_model::{
     time::{TimeRange, Timestamp},
 };
 use taffrail_query::{
-    Expr, Order, Output, RowsOutput, ScanOutput, ScanRequest, SeriesKey, StreamSelection, Test,
-    execute, parse,
+    AsOf, Expr, Order, Output, RowsOutput, ScanOutput, ScanRequest, SeriesKey, StreamSelection,
+    Test, execute, parse,
     search::tree::{NumberText, Operator, Pattern, PatternPart},
 };
 use taffrail_storage::snapshot::Snapshot;
@@ -348,6 +348,8 @@ struct Case {
     expr: Expr,
     range: TimeRange,
     positions: (u64, u64),
+    /// Watermark of another answer.
+    as_of: Option<u64>,
 }
 
 fn case(count: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Case> {
@@ -370,6 +372,7 @@ fn case(count: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = 
             expr,
             range,
             positions,
+            as_of: None,
         })
 }
 
@@ -377,17 +380,27 @@ impl Case {
     fn request(&self, output: Output) -> ScanRequest {
         let catalogue = StreamCatalogue::built_in();
         let all = catalogue.iter().map(|stream| stream.number).collect();
+        let as_of = AsOf {
+            watermark: Position(self.as_of.unwrap_or(u64::MAX >> 16)),
+            moment: NOW,
+        };
         self.reader
             .request(output)
             .with_streams(StreamSelection::Only(all))
             .with_range(self.range)
             .with_positions(Position(self.positions.0), Position(self.positions.1))
+            .with_as_of(as_of.to_string().parse().expect("a token"))
             .with_predicate(self.expr.clone())
     }
 
     fn run(&self, snapshot: &Snapshot, output: Output) -> ScanOutput {
         let result = execute(&self.request(output), snapshot).expect("a read");
         assert!(!result.completeness.partial, "{:?}", result.completeness);
+        if let Some(as_of) = self.as_of {
+            // What the answer says it counted is what it was asked for.
+            let asked = as_of.min(self.positions.1).min(snapshot.watermark().0);
+            assert_eq!(result.watermark, Position(asked));
+        }
         result.output
     }
 
@@ -400,6 +413,7 @@ impl Case {
                     && self.range.contains(Timestamp(record.timestamp))
                     && self.positions.0 < record.position
                     && record.position <= self.positions.1
+                    && self.as_of.is_none_or(|as_of| record.position <= as_of)
                     && matches(&self.expr, record)
             })
             .collect()
@@ -622,6 +636,22 @@ proptest! {
         check_facets(&case, &snapshot);
     }
 
+    /// Every kind of answer counts what was there then, whether it is in tails or in segments now.
+    #[test]
+    fn answers_as_of_a_watermark_are_those_of_the_oracle(
+        mut case in case(0..40),
+        as_of in 0u64..80,
+        other in layout(),
+    ) {
+        case.as_of = Some(as_of);
+        let now = snapshot(&case.records, case.layout);
+        check_rows(&case, &now);
+        check_counts(&case, &now);
+        check_facets(&case, &now);
+        let later = snapshot(&case.records, other);
+        check_pages(&case, &now, &later);
+    }
+
     #[test]
     fn pages_are_one_big_page_and_new_records_do_not_disturb(
         mut case in case(1..30),
@@ -687,6 +717,7 @@ fn large_scans_are_those_of_the_oracle() {
             expr,
             range: TimeRange::ALL,
             positions: (0, u64::MAX >> 16),
+            as_of: None,
         };
         check_large(&case, &snapshot, &records);
     }

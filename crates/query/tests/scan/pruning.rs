@@ -6,9 +6,12 @@ use crate::{
 };
 use taffrail_model::{
     column::Kind,
+    position::Position,
     time::{TimeRange, Timestamp},
 };
-use taffrail_query::{Order, Output, RowsOutput, ScanRequest, ScanResult, execute, parse};
+use taffrail_query::{
+    AsOf, Order, Output, RowsOutput, ScanOutput, ScanRequest, ScanResult, execute, parse,
+};
 use taffrail_storage::snapshot::Snapshot;
 
 /// 10 sources of 100 records, a millisecond between two records.
@@ -64,6 +67,53 @@ fn a_count_of_everything_reads_no_block() {
         10,
         "who owns a record is in the record"
     );
+}
+
+#[test]
+fn the_watermark_decides_which_blocks_are_read() {
+    let counted = |query: &str, watermark: u64| {
+        let as_of = AsOf {
+            watermark: Position(watermark),
+            moment: NOW,
+        };
+        let request = Reader::Admin
+            .request(Output::Count)
+            .with_predicate(parse(query).expect("a query").filter)
+            .with_as_of(as_of);
+        let result = run(&request);
+        assert_eq!(result.watermark, Position(watermark.min(1_000)));
+        (result.output, result.work.blocks)
+    };
+    // Blocks behind it are not looked at, those before it are counted without being read, and
+    // only in the one between the rows decide.
+    for (query, watermark, count, blocks) in [
+        ("", 0, 0, 0),
+        ("", 100, 100, 0),
+        ("", 101, 101, 1),
+        ("", 950, 950, 1),
+        ("", 2_000, 1_000, 0),
+        ("hay", 100, 100, 1),
+        ("hay", 420, 420, 5),
+        ("needle", 499, 0, 5),
+        ("needle", 500, 1, 5),
+    ] {
+        let expected = (ScanOutput::Count(count), blocks);
+        assert_eq!(counted(query, watermark), expected, "{query} {watermark}");
+    }
+}
+
+#[test]
+fn relative_times_are_of_the_moment_of_the_first_answer() {
+    let as_of = AsOf {
+        moment: Timestamp(NOW.0 + 300_000_000),
+        ..AsOf::newest(NOW)
+    };
+    let request = Reader::Admin
+        .request(Output::Count)
+        .with_predicate(parse("timestamp:<=now").expect("a query").filter);
+    for (request, expected) in [(request.clone(), 0), (request.with_as_of(as_of), 300)] {
+        assert_eq!(run(&request).output, ScanOutput::Count(expected));
+    }
 }
 
 #[test]

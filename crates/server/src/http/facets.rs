@@ -2,7 +2,7 @@
 use super::{
     Json,
     body::Asked,
-    question::{read_question, write_completeness},
+    question::{read_question_as_of, write_as_of, write_completeness},
     schema::{FacetsAnswer, FacetsQuestion, ProblemDocument},
     search::write_took,
 };
@@ -62,7 +62,7 @@ pub(crate) async fn facets_get(
 
 async fn facets(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json, Problem> {
     let started = Instant::now();
-    let parts = read_question(&mut asked, app.engine.now());
+    let parts = read_question_as_of(&mut asked, app.engine.now());
     let names = asked.texts("fields").unwrap_or_default();
     if !(1..=FACETS_MAX).contains(&names.len()) {
         asked.fault("fields", format!("must name 1 to {FACETS_MAX} fields"));
@@ -90,6 +90,7 @@ async fn facets(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
         }
         out.push(b']');
         write_took(&mut out, started);
+        write_as_of(&mut out, &answer.as_of);
         write_completeness(&mut out, &answer.completeness, &principal);
         out.extend_from_slice(b"}}");
         Ok(out)

@@ -2,7 +2,7 @@
 use super::{
     Json,
     body::Asked,
-    question::{read_question, write_completeness},
+    question::{read_question_as_of, write_as_of, write_completeness},
     schema::{FieldsAnswer, FieldsQuestion, ProblemDocument},
     search::write_took,
 };
@@ -57,7 +57,7 @@ pub(crate) async fn fields_get(
 
 async fn fields(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json, Problem> {
     let started = Instant::now();
-    let parts = read_question(&mut asked, app.engine.now());
+    let parts = read_question_as_of(&mut asked, app.engine.now());
     asked.finish()?;
     let engine = app.engine.clone();
     let principal = caller.principal;
@@ -85,6 +85,7 @@ async fn fields(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
         }
         out.push(b']');
         write_took(&mut out, started);
+        write_as_of(&mut out, &answer.as_of);
         write_completeness(&mut out, &answer.completeness, &principal);
         out.extend_from_slice(b"}}");
         Ok(out)

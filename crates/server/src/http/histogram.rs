@@ -2,7 +2,7 @@
 use super::{
     Json,
     body::Asked,
-    question::{read_question, write_completeness},
+    question::{read_question_as_of, write_as_of, write_completeness},
     schema::{HistogramAnswer, HistogramQuestion, ProblemDocument},
     search::write_took,
 };
@@ -95,7 +95,7 @@ pub(crate) async fn histogram_get(
 
 async fn histogram(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json, Problem> {
     let started = Instant::now();
-    let mut parts = read_question(&mut asked, app.engine.now());
+    let mut parts = read_question_as_of(&mut asked, app.engine.now());
     let interval_ns = asked.duration_ns("interval");
     let buckets = asked.number("buckets", 1..=HISTOGRAM_BUCKETS_MAX);
     if interval_ns.is_some() && buckets.is_some() {
@@ -115,7 +115,10 @@ async fn histogram(app: &App, caller: Caller, mut asked: Parameters) -> Result<J
                 let extent = match is_open {
                     true => {
                         let question = parts.clone().with_cancel(cancelled.clone());
-                        engine.time_extent(&principal, &question)?.value
+                        let found = engine.time_extent(&principal, &question)?;
+                        // Counted is what was looked at: what comes in between may lie outside.
+                        parts.as_of = Some(found.as_of);
+                        found.value
                     }
                     false => None,
                 };
@@ -138,6 +141,7 @@ async fn histogram(app: &App, caller: Caller, mut asked: Parameters) -> Result<J
         }
         out.extend_from_slice(format!(r#"],"total":{}"#, answer.value.total()).as_bytes());
         write_took(&mut out, started);
+        write_as_of(&mut out, &answer.as_of);
         write_completeness(&mut out, &answer.completeness, &principal);
         out.extend_from_slice(b"}}");
         Ok(out)

@@ -3,7 +3,7 @@ use super::{
     Json,
     body::Asked,
     context::{self, Around},
-    question::{QuestionParts, read_words, write_completeness},
+    question::{QuestionParts, read_as_of, read_words, write_as_of, write_completeness},
     schema::{LogAnswer, LogsAnswer, LogsParameters, ProblemDocument},
 };
 use crate::{
@@ -83,6 +83,7 @@ pub(crate) async fn logs(
             }
             out.extend_from_slice(br#"},"filters_applied":"#);
             out.extend_from_slice(Value::Object(filters.applied).to_string().as_bytes());
+            write_as_of(&mut out, &answer.as_of);
             write_completeness(&mut out, &answer.completeness, &principal);
             out.extend_from_slice(b"}}");
             Ok(out)
@@ -156,8 +157,10 @@ impl Filters {
             filters.applied.insert("q".into(), query.clone().into());
             filters.parts.query = query;
         }
+        let as_of = read_as_of(asked, app.engine.now());
         let zone = asked.zone();
-        let range = asked.range(app.engine.now(), &zone);
+        let range = asked.range(as_of.moment, &zone);
+        filters.parts.as_of = Some(as_of);
         filters.parts.zone = Some(zone);
         let all = taffrail_model::time::TimeRange::ALL;
         if range.start != all.start {

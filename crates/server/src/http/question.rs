@@ -3,7 +3,7 @@ use crate::parameters::Parameters;
 use jiff::tz::TimeZone;
 use std::sync::{Arc, atomic::AtomicBool};
 use taffrail_engine::{
-    query::{Completeness, Expr, literal_words},
+    query::{AsOf, AsOfError, Completeness, Expr, literal_words},
     read::Question,
 };
 use taffrail_model::{
@@ -24,6 +24,8 @@ pub(crate) struct QuestionParts {
     pub range: Option<TimeRange>,
     /// Zone of times without one; `None`: UTC.
     pub zone: Option<TimeZone>,
+    /// What answers of several questions have in common; `None`: nothing.
+    pub as_of: Option<AsOf>,
 }
 
 impl QuestionParts {
@@ -36,6 +38,7 @@ impl QuestionParts {
             streams: self.streams,
             range: self.range.unwrap_or(TimeRange::ALL),
             zone: self.zone.unwrap_or(TimeZone::UTC),
+            as_of: self.as_of,
             cancelled,
         }
     }
@@ -61,7 +64,35 @@ pub(crate) fn read_question(parameters: &mut Parameters, now: Timestamp) -> Ques
         streams,
         range,
         zone: Some(zone),
+        as_of: None,
     }
+}
+
+/// Reads `as_of`, which says of what moment relative times are and which records count; without it
+/// those of now.
+pub(super) fn read_as_of(parameters: &mut Parameters, now: Timestamp) -> AsOf {
+    let newest = AsOf::newest(now);
+    let Some(text) = parameters.text("as_of").filter(|text| !text.is_empty()) else {
+        return newest;
+    };
+    text.parse().unwrap_or_else(|fault: AsOfError| {
+        parameters.fault("as_of", fault.to_string());
+        newest
+    })
+}
+
+/// Reads a question whose answer can agree with that of another: `as_of` beside the others.
+pub(super) fn read_question_as_of(parameters: &mut Parameters, now: Timestamp) -> QuestionParts {
+    let as_of = read_as_of(parameters, now);
+    QuestionParts {
+        as_of: Some(as_of),
+        ..read_question(parameters, as_of.moment)
+    }
+}
+
+/// Appends `"as_of": …`.
+pub(super) fn write_as_of(out: &mut Vec<u8>, as_of: &AsOf) {
+    out.extend_from_slice(format!(r#","as_of":"{as_of}""#).as_bytes());
 }
 
 /// Reads `search`, of which only its length can be wrong.

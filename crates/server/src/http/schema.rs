@@ -98,6 +98,8 @@ pub struct SearchQuestion {
     /// Latest time, included.
     #[schema(example = "now")]
     pub end_time: Option<String>,
+    /// `as_of` of another answer: count what it counted, with the same `now`.
+    pub as_of: Option<String>,
     /// Zone of times without one, such as `Europe/Berlin`; default UTC.
     pub timezone: Option<String>,
     /// Streams, or prefixes with `*`; default: all that may be read but the product's own events.
@@ -160,6 +162,8 @@ pub struct SearchPage {
     pub cursor: Option<String>,
     /// Milliseconds on the server.
     pub took_ms: f64,
+    /// For other questions that are to count the same records.
+    pub as_of: String,
     /// Whether something could not be read.
     pub partial: bool,
 }
@@ -176,6 +180,8 @@ pub struct HistogramQuestion {
     pub start_time: Option<String>,
     /// Latest time, included.
     pub end_time: Option<String>,
+    /// `as_of` of another answer: count what it counted, with the same `now`.
+    pub as_of: Option<String>,
     /// Zone of times without one.
     pub timezone: Option<String>,
     /// Streams, or prefixes with `*`.
@@ -209,6 +215,8 @@ pub struct HistogramData {
     pub total: u64,
     /// Milliseconds on the server.
     pub took_ms: f64,
+    /// For other questions that are to count the same records.
+    pub as_of: String,
     /// Whether something could not be read.
     pub partial: bool,
 }
@@ -237,6 +245,8 @@ pub struct FacetsQuestion {
     pub start_time: Option<String>,
     /// Latest time, included.
     pub end_time: Option<String>,
+    /// `as_of` of another answer: count what it counted, with the same `now`.
+    pub as_of: Option<String>,
     /// Zone of times without one.
     pub timezone: Option<String>,
     /// Streams, or prefixes with `*`.
@@ -262,6 +272,8 @@ pub struct FacetsData {
     pub facets: Vec<FacetEntry>,
     /// Milliseconds on the server.
     pub took_ms: f64,
+    /// For other questions that are to count the same records.
+    pub as_of: String,
     /// Whether something could not be read.
     pub partial: bool,
 }
@@ -300,6 +312,8 @@ pub struct FieldsQuestion {
     pub start_time: Option<String>,
     /// Latest time, included.
     pub end_time: Option<String>,
+    /// `as_of` of another answer: count what it counted, with the same `now`.
+    pub as_of: Option<String>,
     /// Zone of times without one.
     pub timezone: Option<String>,
     /// Streams, or prefixes with `*`.
@@ -320,6 +334,8 @@ pub struct FieldsData {
     pub fields: Vec<FieldEntry>,
     /// Milliseconds on the server.
     pub took_ms: f64,
+    /// For other questions that are to count the same records.
+    pub as_of: String,
     /// Whether something could not be read.
     pub partial: bool,
 }
@@ -401,6 +417,8 @@ pub struct LogsParameters {
     pub start_time: Option<String>,
     /// Latest time, included.
     pub end_time: Option<String>,
+    /// `as_of` of another answer: count what it counted, with the same `now`.
+    pub as_of: Option<String>,
     /// Zone of times without one.
     pub timezone: Option<String>,
     /// Trace.
@@ -438,6 +456,8 @@ pub struct LogsPage {
     pub pagination: Pagination,
     /// The filters as they were understood.
     pub filters_applied: BTreeMap<String, serde_json::Value>,
+    /// For other questions that are to count the same records.
+    pub as_of: String,
     /// Whether something could not be read.
     pub partial: bool,
 }

@@ -2,7 +2,7 @@
 use super::{
     Json,
     body::Asked,
-    question::{read_question, write_completeness},
+    question::{read_question_as_of, write_as_of, write_completeness},
     schema::{ProblemDocument, SearchAnswer, SearchQuestion},
 };
 use crate::{
@@ -73,7 +73,7 @@ pub(crate) async fn search_get(
 
 async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json, Problem> {
     let started = Instant::now();
-    let parts = read_question(&mut asked, app.engine.now());
+    let parts = read_question_as_of(&mut asked, app.engine.now());
     let order = match asked.word("order", &["desc", "asc", "arrival"]) {
         Some("asc") => Order::Ascending,
         Some("arrival") => Order::Arrival,
@@ -114,6 +114,7 @@ async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
             None => out.extend_from_slice(b"null"),
         }
         write_took(&mut out, started);
+        write_as_of(&mut out, &answer.as_of);
         write_completeness(&mut out, &answer.completeness, &principal);
         out.extend_from_slice(b"}}");
         Ok(out)

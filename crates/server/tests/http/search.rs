@@ -412,3 +412,126 @@ async fn context_of_a_record() {
         .await;
     assert_eq!(answer.problem(), (422, "invalid".into()));
 }
+
+/// Search, histogram, facets, fields and the log route agree as of one of them, however much comes
+/// in between them.
+#[tokio::test]
+async fn answers_as_of_another_count_the_same_records() {
+    const ROUNDS: usize = 12;
+    let harness = Harness::start().await;
+    harness.store("app.backend", &["first"]).await;
+    let (done_in, mut done) = tokio::sync::watch::channel(false);
+    let sender = async {
+        let mut sent = 1;
+        while !*done.borrow_and_update() {
+            let lines: Vec<_> = (0..40)
+                .map(|index| {
+                    let level = ["info", "warn", "error"][index % 3];
+                    // Some lie before everything else: the span of the records grows.
+                    let time = recent(index * 100);
+                    json!({ "timestamp": time, "level": level, "message": "m" }).to_string()
+                })
+                .collect();
+            harness.ingest("app.backend", lines.join("\n")).await.data();
+            sent += lines.len() as u64;
+        }
+        sent
+    };
+    let reader = async {
+        let mut totals = Vec::new();
+        for round in 0..ROUNDS {
+            let mut question = match round % 2 {
+                0 => json!({}),
+                _ => {
+                    json!({ "start_time": "now-3h", "end_time": "now", "query": "timestamp:<=now" })
+                }
+            };
+            // Any of them may be the first.
+            let first = match round % 3 {
+                0 => "search?limit=1",
+                1 => "histogram",
+                _ => "facets?fields=source",
+            };
+            let members = question.as_object().unwrap().clone();
+            let parameters: Vec<_> = members
+                .iter()
+                .map(|(name, value)| format!("&{name}={}", value.as_str().unwrap()))
+                .collect();
+            let parameters = parameters.concat();
+            let separator = if first.contains('?') { "" } else { "?" };
+            let path = format!("/api/v1/{first}{separator}{parameters}");
+            let as_of = harness.get(&path).await.data()["as_of"].take();
+            question["as_of"] = as_of.clone();
+            let ask = async |route: &str, more: Value| {
+                let mut body = question.clone();
+                body.as_object_mut()
+                    .unwrap()
+                    .extend(more.as_object().unwrap().clone());
+                let data = harness
+                    .post(&format!("/api/v1/{route}"), &body)
+                    .await
+                    .data();
+                assert_eq!(data["as_of"], as_of, "{route}");
+                data
+            };
+            let page = ask("search", json!({ "limit": 7 })).await;
+            let total = page["total"].as_u64().unwrap();
+            let histogram = ask("histogram", json!({ "by": "level" })).await;
+            assert_eq!(histogram["total"], total);
+            let facets = ask("facets", json!({ "fields": ["level"] })).await;
+            let values = facets["facets"][0]["values"].as_array().unwrap().clone();
+            let counts = values.iter().map(|value| value["count"].as_u64().unwrap());
+            assert_eq!(counts.sum::<u64>(), total);
+            let fields = ask("fields", json!({})).await;
+            let fields = fields["fields"].as_array().unwrap().clone();
+            let level = fields
+                .iter()
+                .find(|field| field["name"] == "level")
+                .unwrap();
+            assert_eq!(level["count"], total);
+            // The pages after it, too.
+            let next = ask("search", json!({ "limit": 7, "cursor": page["cursor"] })).await;
+            assert_eq!(next["total"], total);
+            let times = parameters.replace("&query=", "&q=");
+            let path = format!(
+                "/api/v1/logging/logs?as_of={}{times}",
+                as_of.as_str().unwrap()
+            );
+            let logs = harness.get(&path).await.data();
+            assert_eq!(logs["pagination"]["total"], total);
+            assert_eq!(logs["as_of"], as_of);
+            totals.push(total);
+        }
+        done_in.send_replace(true);
+        totals
+    };
+    let (sent, totals) = tokio::join!(sender, reader);
+    assert!(
+        totals.is_sorted() && totals[0] < totals[ROUNDS - 1],
+        "{totals:?}"
+    );
+    let newest = harness.get("/api/v1/search?limit=0").await.data();
+    assert_eq!(newest["total"], sent);
+}
+
+#[tokio::test]
+async fn what_is_no_as_of_is_refused() {
+    let harness = Harness::start().await;
+    harness.store("app.backend", &["a"]).await;
+    let data = harness.get("/api/v1/search").await.data();
+    let as_of = data["as_of"].as_str().unwrap();
+    for bad in ["x", &as_of[1..], &format!("{as_of}00")] {
+        for route in ["search", "histogram", "fields", "logging/logs"] {
+            let answer = harness.get(&format!("/api/v1/{route}?as_of={bad}")).await;
+            assert_eq!(answer.problem(), (422, "invalid".into()), "{route} {bad}");
+            assert_eq!(answer.json()["errors"][0]["field"], "as_of");
+        }
+    }
+    // An empty one is none, and a tail has no end.
+    assert_eq!(
+        harness.get("/api/v1/search?as_of=").await.data()["total"],
+        1
+    );
+    let answer = harness.get(&format!("/api/v1/tail?as_of={as_of}")).await;
+    assert_eq!(answer.problem(), (422, "invalid".into()));
+}
