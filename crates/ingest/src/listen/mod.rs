@@ -1,4 +1,5 @@
 //! Where bytes come from when nobody sends a request.
 
 pub mod file;
+pub mod multiline;
 pub mod process;
