@@ -1,5 +1,5 @@
-import { beforeEach, describe, expect, it } from 'vitest';
-import { HELD_MAX, Tail, type TailCounts, type TailRecord, type TailSocket, type TailStatus } from './tail';
+import { beforeEach, describe, expect, it } from "vitest";
+import { HELD_MAX, Tail, type TailCounts, type TailRecord, type TailSocket, type TailStatus } from "./tail";
 
 /** Time, timers and a server that a test moves by hand. */
 class World {
@@ -16,8 +16,14 @@ class World {
     };
   };
   open = (url: string) => {
-    const socket = { url, closed: false, onopen: null, onmessage: null, onclose: null, close: () => undefined } as
-      TailSocket & { url: string; closed: boolean };
+    const socket = {
+      url,
+      closed: false,
+      onopen: null,
+      onmessage: null,
+      onclose: null,
+      close: () => undefined,
+    } as TailSocket & { url: string; closed: boolean };
     socket.close = () => {
       socket.closed = true;
     };
@@ -52,8 +58,8 @@ let faults: string[];
 
 function start(): Tail {
   const tail = new Tail(
-    'ws://here/ws/logs',
-    { query: 'level:error', streams: ['app.*', 'security'], backlog: 50 },
+    "ws://here/ws/logs",
+    { query: "level:error", streams: ["app.*", "security"], backlog: 50 },
     {
       records: (records) => batches.push(records),
       status: (status) => statuses.push(status),
@@ -66,7 +72,7 @@ function start(): Tail {
   return tail;
 }
 
-const entry = (id: number) => ({ type: 'log_entry', data: { id }, cursor: `c${id}` });
+const entry = (id: number) => ({ type: "log_entry", data: { id }, cursor: `c${id}` });
 const ids = () => batches.map((batch) => batch.map(({ id }) => id));
 
 beforeEach(() => {
@@ -77,65 +83,65 @@ beforeEach(() => {
   faults = [];
 });
 
-describe('a tail', () => {
-  it('asks for what is wanted and gives records in batches', () => {
+describe("a tail", () => {
+  it("asks for what is wanted and gives records in batches", () => {
     start();
-    expect(world.last.url).toBe('ws://here/ws/logs?query=level%3Aerror&streams=app.*%2Csecurity&backlog=50');
+    expect(world.last.url).toBe("ws://here/ws/logs?query=level%3Aerror&streams=app.*%2Csecurity&backlog=50");
     world.say(entry(1), entry(2));
     expect(batches).toEqual([]);
     world.pass(100);
     world.say(entry(3));
     world.pass(100);
     expect(ids()).toEqual([[1, 2], [3]]);
-    expect(statuses.map(({ kind }) => kind)).toEqual(['connecting', 'live']);
+    expect(statuses.map(({ kind }) => kind)).toEqual(["connecting", "live"]);
   });
 
-  it('goes on behind the last cursor after a break, and waits longer each time', () => {
+  it("goes on behind the last cursor after a break, and waits longer each time", () => {
     start();
-    world.say(entry(1), { type: 'cursor', cursor: 'c7' });
-    world.last.onclose?.({ code: 1006, reason: '' });
-    expect(statuses.at(-1)).toEqual({ kind: 'waiting', attempt: 1, retryAt: 250 });
+    world.say(entry(1), { type: "cursor", cursor: "c7" });
+    world.last.onclose?.({ code: 1006, reason: "" });
+    expect(statuses.at(-1)).toEqual({ kind: "waiting", attempt: 1, retryAt: 250 });
     world.pass(250);
     expect(world.sockets).toHaveLength(2);
-    expect(new URL(world.last.url).searchParams.get('cursor')).toBe('c7');
-    expect(new URL(world.last.url).searchParams.has('backlog')).toBe(false);
-    world.last.onclose?.({ code: 1006, reason: '' });
-    expect(statuses.at(-1)).toEqual({ kind: 'waiting', attempt: 2, retryAt: 750 });
+    expect(new URL(world.last.url).searchParams.get("cursor")).toBe("c7");
+    expect(new URL(world.last.url).searchParams.has("backlog")).toBe(false);
+    world.last.onclose?.({ code: 1006, reason: "" });
+    expect(statuses.at(-1)).toEqual({ kind: "waiting", attempt: 2, retryAt: 750 });
     expect(ids()).toEqual([[1]]);
   });
 
-  it('tries at once when asked', () => {
+  it("tries at once when asked", () => {
     const tail = start();
-    world.last.onclose?.({ code: 1006, reason: '' });
+    world.last.onclose?.({ code: 1006, reason: "" });
     tail.retry();
     expect(world.sockets).toHaveLength(2);
     world.pass(1000);
     expect(world.sockets).toHaveLength(2);
   });
 
-  it('forgets a break after a good connection', () => {
+  it("forgets a break after a good connection", () => {
     start();
-    world.last.onclose?.({ code: 1006, reason: '' });
+    world.last.onclose?.({ code: 1006, reason: "" });
     world.pass(250);
     world.last.onopen?.();
     world.pass(6000);
-    world.say({ type: 'cursor', cursor: 'x' });
-    world.last.onclose?.({ code: 1006, reason: '' });
-    expect(statuses.at(-1)).toMatchObject({ kind: 'waiting', attempt: 1 });
+    world.say({ type: "cursor", cursor: "x" });
+    world.last.onclose?.({ code: 1006, reason: "" });
+    expect(statuses.at(-1)).toMatchObject({ kind: "waiting", attempt: 1 });
   });
 
-  it('notices a server that says nothing any more', () => {
+  it("notices a server that says nothing any more", () => {
     start();
     world.pass(8000);
-    world.say({ type: 'cursor', cursor: 'x' });
+    world.say({ type: "cursor", cursor: "x" });
     world.pass(9000);
-    expect(statuses.at(-1)?.kind).toBe('live');
+    expect(statuses.at(-1)?.kind).toBe("live");
     world.pass(1100);
     expect(world.sockets[0]?.closed).toBe(true);
-    expect(statuses.map(({ kind }) => kind)).toContain('waiting');
+    expect(statuses.map(({ kind }) => kind)).toContain("waiting");
   });
 
-  it('holds records while it is paused', () => {
+  it("holds records while it is paused", () => {
     const tail = start();
     tail.pause();
     world.say(entry(1), entry(2));
@@ -147,7 +153,7 @@ describe('a tail', () => {
     expect(counts.held).toBe(0);
   });
 
-  it('counts what a pause cannot hold', () => {
+  it("counts what a pause cannot hold", () => {
     const tail = start();
     tail.pause();
     for (let id = 0; id < HELD_MAX + 3; id += 1) world.say(entry(id));
@@ -155,35 +161,35 @@ describe('a tail', () => {
     expect(counts).toEqual({ held: HELD_MAX, dropped: 0, skipped: 3 });
   });
 
-  it('says what the server dropped', () => {
+  it("says what the server dropped", () => {
     start();
-    world.say({ type: 'dropped', count: 5 }, { type: 'dropped', count: 2 });
+    world.say({ type: "dropped", count: 5 }, { type: "dropped", count: 2 });
     expect(counts.dropped).toBe(7);
   });
 
-  it('ends with a refusal and never comes back', () => {
+  it("ends with a refusal and never comes back", () => {
     start();
-    world.say({ type: 'error', status: 401, detail: 'the session has ended', problem: 'urn:x' });
-    expect(statuses.at(-1)).toMatchObject({ kind: 'refused', status: 401 });
+    world.say({ type: "error", status: 401, detail: "the session has ended", problem: "urn:x" });
+    expect(statuses.at(-1)).toMatchObject({ kind: "refused", status: 401 });
     expect(world.last.closed).toBe(true);
     world.pass(60_000);
     expect(world.sockets).toHaveLength(1);
   });
 
-  it('comes back to a server that stops', () => {
+  it("comes back to a server that stops", () => {
     start();
-    world.say({ type: 'error', status: 503, detail: 'stopping' });
-    expect(faults).toEqual(['stopping']);
-    world.last.onclose?.({ code: 1012, reason: '' });
-    expect(statuses.at(-1)?.kind).toBe('waiting');
+    world.say({ type: "error", status: 503, detail: "stopping" });
+    expect(faults).toEqual(["stopping"]);
+    world.last.onclose?.({ code: 1012, reason: "" });
+    expect(statuses.at(-1)?.kind).toBe("waiting");
   });
 
-  it('gives what has come before it is closed', () => {
+  it("gives what has come before it is closed", () => {
     const tail = start();
     world.say(entry(1));
     tail.close();
     expect(ids()).toEqual([[1]]);
-    expect(statuses.at(-1)).toEqual({ kind: 'closed' });
+    expect(statuses.at(-1)).toEqual({ kind: "closed" });
     world.pass(60_000);
     expect(world.sockets).toHaveLength(1);
   });

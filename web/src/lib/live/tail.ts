@@ -14,11 +14,11 @@ export type TailRecord = Record<string, unknown>;
 
 /** How the connection stands. */
 export type TailStatus =
-  | { kind: 'connecting' }
-  | { kind: 'live' }
-  | { kind: 'waiting'; attempt: number; retryAt: number }
-  | { kind: 'refused'; status: number; detail: string; problem: unknown }
-  | { kind: 'closed' };
+  | { kind: "connecting" }
+  | { kind: "live" }
+  | { kind: "waiting"; attempt: number; retryAt: number }
+  | { kind: "refused"; status: number; detail: string; problem: unknown }
+  | { kind: "closed" };
 
 /** What the page is told. */
 export interface TailEvents {
@@ -124,7 +124,7 @@ export class Tail {
 
   /** Ends the tail for good. */
   close(): void {
-    this.#end({ kind: 'closed' });
+    this.#end({ kind: "closed" });
   }
 
   /** Tries at once, as when the browser says that it is online again. */
@@ -136,14 +136,14 @@ export class Tail {
 
   #connect(): void {
     this.#cancelRetry = null;
-    this.#events.status({ kind: 'connecting' });
+    this.#events.status({ kind: "connecting" });
     const socket = this.#world.open(this.#address());
     this.#socket = socket;
     this.#openedAt = this.#world.now();
     socket.onopen = () => {
       this.#openedAt = this.#world.now();
       this.#heard();
-      this.#events.status({ kind: 'live' });
+      this.#events.status({ kind: "live" });
     };
     socket.onmessage = ({ data }) => {
       if (this.#socket === socket) this.#take(String(data));
@@ -156,10 +156,10 @@ export class Tail {
   #address(): string {
     const parameters = new URLSearchParams({ query: this.#question.query });
     if (this.#question.streams !== undefined && this.#question.streams.length > 0) {
-      parameters.set('streams', this.#question.streams.join(','));
+      parameters.set("streams", this.#question.streams.join(","));
     }
-    if (this.#cursor === null) parameters.set('backlog', String(this.#question.backlog));
-    else parameters.set('cursor', this.#cursor);
+    if (this.#cursor === null) parameters.set("backlog", String(this.#question.backlog));
+    else parameters.set("cursor", this.#cursor);
     return `${this.#base}?${parameters}`;
   }
 
@@ -174,14 +174,14 @@ export class Tail {
       detail?: string;
       problem?: unknown;
     };
-    if (typeof message.cursor === 'string') this.#cursor = message.cursor;
-    if (message.type === 'log_entry' && message.data !== undefined) this.#queue(message.data);
-    else if (message.type === 'dropped') this.#count({ dropped: this.#counts.dropped + (message.count ?? 0) });
-    else if (message.type === 'error') this.#fault(message.status ?? 0, message.detail ?? '', message.problem);
+    if (typeof message.cursor === "string") this.#cursor = message.cursor;
+    if (message.type === "log_entry" && message.data !== undefined) this.#queue(message.data);
+    else if (message.type === "dropped") this.#count({ dropped: this.#counts.dropped + (message.count ?? 0) });
+    else if (message.type === "error") this.#fault(message.status ?? 0, message.detail ?? "", message.problem);
   }
 
   #fault(status: number, detail: string, problem: unknown): void {
-    if (status >= 400 && status < 500 && status !== 429) this.#end({ kind: 'refused', status, detail, problem });
+    if (status >= 400 && status < 500 && status !== 429) this.#end({ kind: "refused", status, detail, problem });
     // Records that cannot be read, a server that stops or is full: it goes on, now or later.
     else this.#events.partial(detail);
   }
@@ -237,7 +237,7 @@ export class Tail {
     if (this.#world.now() - this.#openedAt >= GOOD_AFTER_MS) this.#attempt = 0;
     const wait = Math.min(RETRY_MAX_MS, RETRY_FIRST_MS * 2 ** this.#attempt);
     this.#attempt += 1;
-    this.#events.status({ kind: 'waiting', attempt: this.#attempt, retryAt: this.#world.now() + wait });
+    this.#events.status({ kind: "waiting", attempt: this.#attempt, retryAt: this.#world.now() + wait });
     this.#cancelRetry = this.#world.later(wait, () => this.#connect());
   }
 

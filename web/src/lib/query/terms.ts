@@ -11,7 +11,7 @@ export interface Term {
   to: number;
 }
 
-const CLOSERS: Record<string, string> = { '(': ')', '[': ']', '{': '}' };
+const CLOSERS: Record<string, string> = { "(": ")", "[": "]", "{": "}" };
 
 /** The terms on the top level, with AND, OR, NOT as terms of their own; pipes end the list. */
 export function terms(query: string): Term[] {
@@ -22,7 +22,7 @@ export function terms(query: string): Term[] {
       at += 1;
       continue;
     }
-    if (query[at] === '|') break;
+    if (query[at] === "|") break;
     const from = at;
     at = endOfTerm(query, at);
     found.push({ text: query.slice(from, at), from, to: at });
@@ -37,14 +37,14 @@ function endOfTerm(query: string, start: number): number {
   let at = start;
   while (at < query.length) {
     const text = query[at]!;
-    if (open.length === 0 && (isBlank(text) || text === '|')) break;
-    if (text === '\\') at += 2;
+    if (open.length === 0 && (isBlank(text) || text === "|")) break;
+    if (text === "\\") at += 2;
     else if (text === '"') at = behind(query, at, '"');
-    else if (text === '/' && /^$|[\s:(=-]/.test(query[at - 1] ?? '')) at = behind(query, at, '/');
+    else if (text === "/" && /^$|[\s:(=-]/.test(query[at - 1] ?? "")) at = behind(query, at, "/");
     else {
       if (text in CLOSERS) open.push(CLOSERS[text]!);
       // A range may close with the other bracket: [1 TO 2}.
-      else if (open.length > 0 && (text === open.at(-1) || (/[\]}]/.test(text) && open.at(-1) !== ')'))) open.pop();
+      else if (open.length > 0 && (text === open.at(-1) || (/[\]}]/.test(text) && open.at(-1) !== ")"))) open.pop();
       at += 1;
     }
   }
@@ -54,7 +54,7 @@ function endOfTerm(query: string, start: number): number {
 /** Behind the closing mark of what opens at `start`; the end of the query if nothing closes it. */
 function behind(query: string, start: number, mark: string): number {
   for (let at = start + 1; at < query.length; at += 1) {
-    if (query[at] === '\\') at += 1;
+    if (query[at] === "\\") at += 1;
     else if (query[at] === mark) return at + 1;
   }
   return query.length;
@@ -63,26 +63,26 @@ function behind(query: string, start: number, mark: string): number {
 /** Where the pipes begin; the length of the query if there are none. */
 export function filterEnd(query: string): number {
   let at = 0;
-  while (at < query.length && query[at] !== '|') at = isBlank(query[at]) ? at + 1 : endOfTerm(query, at);
+  while (at < query.length && query[at] !== "|") at = isBlank(query[at]) ? at + 1 : endOfTerm(query, at);
   return at;
 }
 
 /** A value as a query writes it, exactly: `level:error`, `status:200`, `source:="Figma Plugin"`. */
 export function equals(field: string, value: unknown): string {
-  const name = field.replace(/[\s:()[\]{}"\\/<>=|]/g, '\\$&').replace(/^(?=[\d+!-])/, '\\');
-  if (field === 'level') return `level:${String(value)}`;
-  if (typeof value === 'number' || typeof value === 'boolean') return `${name}:${String(value).replace(/^-/, '\\-')}`;
-  const text = String(value).replace(/["\\]/g, '\\$&');
+  const name = field.replace(/[\s:()[\]{}"\\/<>=|]/g, "\\$&").replace(/^(?=[\d+!-])/, "\\");
+  if (field === "level") return `level:${String(value)}`;
+  if (typeof value === "number" || typeof value === "boolean") return `${name}:${String(value).replace(/^-/, "\\-")}`;
+  const text = String(value).replace(/["\\]/g, "\\$&");
   return `${name}:="${text}"`;
 }
 
 /** Whether the query demands the term, excludes it, or does not mention it. */
-export function mention(query: string, term: string): 'included' | 'excluded' | null {
+export function mention(query: string, term: string): "included" | "excluded" | null {
   const found = terms(query).map(({ text }) => text);
-  if (found.includes('OR')) return null;
+  if (found.includes("OR")) return null;
   for (const [index, text] of found.entries()) {
-    if (text === `-${term}`) return 'excluded';
-    if (text === term) return found[index - 1] === 'NOT' ? 'excluded' : 'included';
+    if (text === `-${term}`) return "excluded";
+    if (text === term) return found[index - 1] === "NOT" ? "excluded" : "included";
   }
   return null;
 }
@@ -96,7 +96,7 @@ export function without(query: string, term: string): string {
     while (first > 0 && /^(AND|NOT)$/.test(found[first - 1]!.text)) first -= 1;
     const operator = found[first]?.from ?? from;
     const after = found[index + 1];
-    const end = first === 0 && after?.text === 'AND' ? after.to : to;
+    const end = first === 0 && after?.text === "AND" ? after.to : to;
     return `${query.slice(0, operator).trimEnd()} ${query.slice(end).trimStart()}`.trim();
   }
   return query;
@@ -105,28 +105,28 @@ export function without(query: string, term: string): string {
 /** The query that demands (or excludes) the term, once, whatever it said of it before. */
 export function including(query: string, term: string, excluded = false): string {
   const wanted = excluded ? `-${term}` : term;
-  if (mention(query, term) === (excluded ? 'excluded' : 'included')) return query;
+  if (mention(query, term) === (excluded ? "excluded" : "included")) return query;
   const rest = without(query, term);
   const end = filterEnd(rest);
   const filter = rest.slice(0, end).trim();
   const pipes = rest.slice(end);
-  const either = terms(filter).some(({ text }) => text === 'OR');
-  const joined = filter === '' || filter === '*' ? wanted : either ? `(${filter}) ${wanted}` : `${filter} ${wanted}`;
-  return pipes === '' ? joined : `${joined} ${pipes}`;
+  const either = terms(filter).some(({ text }) => text === "OR");
+  const joined = filter === "" || filter === "*" ? wanted : either ? `(${filter}) ${wanted}` : `${filter} ${wanted}`;
+  return pipes === "" ? joined : `${joined} ${pipes}`;
 }
 
 /** The query that demands the term and says nothing else of the field. */
 export function only(query: string, field: string, term: string): string {
-  const start = new RegExp(`^-?${field.replace(/[.*+?^${}()|[\]\\]/g, '\\$&')}[:<>=]`);
+  const start = new RegExp(`^-?${field.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}[:<>=]`);
   let rest = query;
-  for (const { text } of terms(query)) if (start.test(text)) rest = without(rest, text.replace(/^-/, ''));
+  for (const { text } of terms(query)) if (start.test(text)) rest = without(rest, text.replace(/^-/, ""));
   return including(rest, term);
 }
 
 /** Each term with the query that lacks it: what an empty result offers to drop. */
 export function droppable(query: string): { term: string; query: string }[] {
   const found = terms(query);
-  if (found.some(({ text }) => text === 'OR')) return [];
+  if (found.some(({ text }) => text === "OR")) return [];
   return found
     .filter(({ text }) => !/^(AND|NOT)$/.test(text))
     .map(({ text }) => ({ term: text, query: without(query, text) }));

@@ -1,7 +1,7 @@
-import { describe, expect, it } from 'vitest';
-import { RowHeights } from './heights';
-import { Ring } from './ring';
-import { ROW_NODES_MAX, RowWindow } from './window';
+import { describe, expect, it } from "vitest";
+import { RowHeights } from "./heights";
+import { Ring } from "./ring";
+import { ROW_NODES_MAX, RowWindow } from "./window";
 
 /** Numbers that are the same in every run. */
 function numbers(seed: number): () => number {
@@ -12,8 +12,8 @@ function numbers(seed: number): () => number {
   };
 }
 
-describe('heights', () => {
-  it('are those of a plain list, whatever is measured and however it grows', () => {
+describe("heights", () => {
+  it("are those of a plain list, whatever is measured and however it grows", () => {
     const next = numbers(7);
     let plain: number[] = Array.from({ length: 50 }, () => 24);
     const heights = new RowHeights(50, 24);
@@ -48,8 +48,8 @@ describe('heights', () => {
   });
 });
 
-describe('the window', () => {
-  it('never has more nodes than allowed', () => {
+describe("the window", () => {
+  it("never has more nodes than allowed", () => {
     const window = new RowWindow(100_000, 22);
     for (const extent of [0, 100, 1080, 5000, 100_000]) {
       for (const scroll of [0, 21, 22, 1_100_000, 2_199_999, 9e9]) {
@@ -61,7 +61,7 @@ describe('the window', () => {
     }
   });
 
-  it('covers what is seen', () => {
+  it("covers what is seen", () => {
     const window = new RowWindow(1000, 24);
     window.view(2410, 480);
     const slice = window.slice();
@@ -70,32 +70,32 @@ describe('the window', () => {
     expect(slice.top).toBe(slice.first * 24);
   });
 
-  it('stays in place when rows come in front', () => {
+  it("stays in place when rows come in front", () => {
     const window = new RowWindow(100, 20);
     window.view(205, 400);
     expect(window.resize(130, 30)).toBe(805);
   });
 
-  it('stays at the very top when rows come in front of it', () => {
+  it("stays at the very top when rows come in front of it", () => {
     const window = new RowWindow(100, 20);
     window.view(0, 400);
     expect(window.resize(130, 30)).toBe(0);
   });
 
-  it('stays in place when rows go in front', () => {
+  it("stays in place when rows go in front", () => {
     const window = new RowWindow(100, 20);
     window.view(1005, 400);
     expect(window.resize(90, -10)).toBe(805);
   });
 
-  it('stays in place when a row above it turns out higher', () => {
+  it("stays in place when a row above it turns out higher", () => {
     const window = new RowWindow(100, 20);
     window.view(200, 400);
     expect(window.measure(3, 60)).toBe(240);
     expect(window.measure(15, 60)).toBe(240);
   });
 
-  it('moves as little as possible to reveal a row', () => {
+  it("moves as little as possible to reveal a row", () => {
     const window = new RowWindow(100, 20);
     window.view(200, 400);
     expect(window.reveal(5)).toBe(100);
@@ -104,8 +104,8 @@ describe('the window', () => {
   });
 });
 
-describe('the ring', () => {
-  it('keeps the newest and counts what went', () => {
+describe("the ring", () => {
+  it("keeps the newest and counts what went", () => {
     const ring = new Ring<number>(3);
     expect(ring.push([1, 2])).toBe(0);
     expect(ring.push([3, 4])).toBe(1);
@@ -117,12 +117,12 @@ describe('the ring', () => {
     expect(ring.at(3)).toBeUndefined();
   });
 
-  it('goes on counting after it was cleared', () => {
+  it("goes on counting after it was cleared", () => {
     const ring = new Ring<string>(2);
-    ring.push(['a', 'b', 'c']);
+    ring.push(["a", "b", "c"]);
     ring.clear();
-    ring.push(['d']);
+    ring.push(["d"]);
     expect(ring.first).toBe(3);
-    expect(ring.at(0)).toBe('d');
+    expect(ring.at(0)).toBe("d");
   });
 });

@@ -4,7 +4,7 @@
 // - At most ROW_NODES_MAX rows are, however large the list or the window is.
 // - Rows that come in front or that are measured above the window do not move what is seen: the
 //   scroll offset is corrected by what they add.
-import { RowHeights } from './heights';
+import { RowHeights } from "./heights";
 
 /** Rows in the document at once: a screen of 22 px rows is about 60. */
 export const ROW_NODES_MAX = 120;

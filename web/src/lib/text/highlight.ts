@@ -16,12 +16,12 @@ const RANGES_MAX = 500;
 export function needles(query: string): string[] {
   const found: string[] = [];
   const token = /(-|NOT\s+)?(?:(message|msg):)?("(?:[^"\\]|\\.)*"|\/(?:[^/\\]|\\.)*\/|[^\s()"]+)/gi;
-  for (const match of query.split('|')[0]?.matchAll(token) ?? []) {
-    const [, excluded, , text = ''] = match;
-    if (excluded !== undefined || text.startsWith('-')) continue;
-    if (text.startsWith('/')) continue;
+  for (const match of query.split("|")[0]?.matchAll(token) ?? []) {
+    const [, excluded, , text = ""] = match;
+    if (excluded !== undefined || text.startsWith("-")) continue;
+    if (text.startsWith("/")) continue;
     if (text.startsWith('"')) {
-      found.push(text.slice(1, -1).replace(/\\(.)/g, '$1'));
+      found.push(text.slice(1, -1).replace(/\\(.)/g, "$1"));
       continue;
     }
     if (/^(AND|OR|NOT|TO)$/.test(text) || /[:<>=[\]]/.test(text)) continue;

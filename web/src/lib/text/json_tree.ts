@@ -14,7 +14,7 @@ export interface TreeLine {
   depth: number;
   /** Name or index in its parent; `null` for the root. */
   name: string | null;
-  kind: 'object' | 'array' | 'string' | 'number' | 'boolean' | 'null' | 'more';
+  kind: "object" | "array" | "string" | "number" | "boolean" | "null" | "more";
   /** Text of a scalar; number of children of an object or array; how many were left out. */
   value: string;
   open: boolean;
@@ -24,12 +24,12 @@ export interface TreeLine {
 export function treeLines(root: unknown, isOpen: (pointer: string, depth: number) => boolean): TreeLine[] {
   const lines: TreeLine[] = [];
   const stack: { value: unknown; name: string | null; pointer: string; depth: number }[] = [
-    { value: root, name: null, pointer: '', depth: 0 },
+    { value: root, name: null, pointer: "", depth: 0 },
   ];
   while (stack.length > 0) {
     const { value, name, pointer, depth } = stack.pop()!;
     if (lines.length >= LINES_MAX) {
-      lines.push({ pointer, depth, name: null, kind: 'more', value: String(stack.length + 1), open: false });
+      lines.push({ pointer, depth, name: null, kind: "more", value: String(stack.length + 1), open: false });
       break;
     }
     const children = childrenOf(value);
@@ -38,12 +38,12 @@ export function treeLines(root: unknown, isOpen: (pointer: string, depth: number
       continue;
     }
     const open = children.length > 0 && isOpen(pointer, depth);
-    const kind = Array.isArray(value) ? 'array' : 'object';
+    const kind = Array.isArray(value) ? "array" : "object";
     lines.push({ pointer, depth, name, kind, value: String(children.length), open });
     if (!open) continue;
     for (let at = children.length - 1; at >= 0; at -= 1) {
       const [key, child] = children[at]!;
-      const step = key.replaceAll('~', '~0').replaceAll('/', '~1');
+      const step = key.replaceAll("~", "~0").replaceAll("/", "~1");
       stack.push({ value: child, name: key, pointer: `${pointer}/${step}`, depth: depth + 1 });
     }
   }
@@ -52,38 +52,38 @@ export function treeLines(root: unknown, isOpen: (pointer: string, depth: number
 
 function childrenOf(value: unknown): [string, unknown][] | null {
   if (Array.isArray(value)) return value.map((child, index) => [String(index), child]);
-  if (value !== null && typeof value === 'object') return Object.entries(value);
+  if (value !== null && typeof value === "object") return Object.entries(value);
   return null;
 }
 
-function scalarKind(value: unknown): TreeLine['kind'] {
-  if (value === null || value === undefined) return 'null';
-  if (typeof value === 'number' || typeof value === 'bigint') return 'number';
-  return typeof value === 'boolean' ? 'boolean' : 'string';
+function scalarKind(value: unknown): TreeLine["kind"] {
+  if (value === null || value === undefined) return "null";
+  if (typeof value === "number" || typeof value === "bigint") return "number";
+  return typeof value === "boolean" ? "boolean" : "string";
 }
 
 function scalarText(value: unknown): string {
-  return value === null || value === undefined ? 'null' : String(value);
+  return value === null || value === undefined ? "null" : String(value);
 }
 
 /** Flattened names (`context.agent_id`) as the nested value that they stand for. */
 export function nested(record: Record<string, unknown>): Record<string, unknown> {
   const root: Record<string, unknown> = Object.create(null) as Record<string, unknown>;
   for (const [name, value] of Object.entries(record)) {
-    const steps = name.split('.');
+    const steps = name.split(".");
     let at = root;
     let taken = 0;
     for (; taken < steps.length - 1; taken += 1) {
       const step = steps[taken]!;
       const child = (at[step] ??= Object.create(null)) as unknown;
       // A scalar is in the way (`error` beside `error.type`): the rest of the name stays as it is.
-      if (child === null || typeof child !== 'object' || Array.isArray(child)) break;
+      if (child === null || typeof child !== "object" || Array.isArray(child)) break;
       at = child as Record<string, unknown>;
     }
-    const rest = steps.slice(taken).join('.');
+    const rest = steps.slice(taken).join(".");
     const there = at[rest];
     // `error.type` came first: `error` itself goes under the empty name.
-    if (there !== null && typeof there === 'object') (there as Record<string, unknown>)[''] = value;
+    if (there !== null && typeof there === "object") (there as Record<string, unknown>)[""] = value;
     else at[rest] = value;
   }
   return root;

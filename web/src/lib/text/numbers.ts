@@ -1,6 +1,6 @@
 // Numbers as they are shown.
 
-const whole = new Intl.NumberFormat('en-US');
+const whole = new Intl.NumberFormat("en-US");
 
 /** `1,284`: exact. */
 export function count(value: number): string {
@@ -10,10 +10,10 @@ export function count(value: number): string {
 /** `312`, `1.2k`, `88k`, `1.3M`: short, for chips and axes; never rounded up to a unit it has not reached. */
 export function shortCount(value: number): string {
   for (const [size, unit] of [
-    [1e12, 'T'],
-    [1e9, 'G'],
-    [1e6, 'M'],
-    [1e3, 'k'],
+    [1e12, "T"],
+    [1e9, "G"],
+    [1e6, "M"],
+    [1e3, "k"],
   ] as const) {
     if (Math.abs(value) < size) continue;
     const scaled = value / size;
@@ -25,7 +25,7 @@ export function shortCount(value: number): string {
 
 /** `340 B`, `4.2 KiB`, `1.0 MiB`. */
 export function bytes(value: number): string {
-  const units = ['B', 'KiB', 'MiB', 'GiB', 'TiB', 'PiB'];
+  const units = ["B", "KiB", "MiB", "GiB", "TiB", "PiB"];
   let scaled = value;
   let unit = 0;
   while (Math.abs(scaled) >= 1024 && unit < units.length - 1) {

@@ -5,7 +5,7 @@
 // - Nothing in the text acts: escapes other than SGR, control characters, direction marks and
 //   characters without width are shown as what they are, never obeyed.
 // - Colours are names of tokens; what they look like belongs to the theme.
-import { isHidden, visible } from './hidden';
+import { isHidden, visible } from "./hidden";
 
 /** How a span looks, as an SGR sequence said it. */
 export interface Style {
@@ -38,7 +38,7 @@ export function spans(text: string): Span[] {
   const flush = (to: number) => {
     if (to > from) found.push({ text: text.slice(from, to), style });
   };
-  for (let at = 0; at < text.length; ) {
+  for (let at = 0; at < text.length;) {
     const code = text.charCodeAt(at);
     if (!isHidden(code)) {
       at += 1;
@@ -51,7 +51,7 @@ export function spans(text: string): Span[] {
       found.push({ text: visible(code), style, control: true });
       at += 1;
     } else {
-      style = restyled(style, match[1] ?? '');
+      style = restyled(style, match[1] ?? "");
       at = SGR.lastIndex;
     }
     from = at;
@@ -64,11 +64,11 @@ export function spans(text: string): Span[] {
 export function plain(text: string): string {
   return spans(text)
     .map((span) => span.text)
-    .join('');
+    .join("");
 }
 
 function restyled(style: Style, parameters: string): Style {
-  const codes = parameters.split(/[;:]/).map((code) => Number(code || '0'));
+  const codes = parameters.split(/[;:]/).map((code) => Number(code || "0"));
   let next: Style = { ...style };
   for (let at = 0; at < codes.length; at += 1) {
     const code = codes[at] ?? 0;
@@ -105,7 +105,9 @@ function indexed(index: number): number | string | undefined {
 
 function hex(parts: number[]): string {
   const two = (value: number) =>
-    Math.min(255, Math.max(0, Math.trunc(value) || 0)).toString(16).padStart(2, '0');
+    Math.min(255, Math.max(0, Math.trunc(value) || 0))
+      .toString(16)
+      .padStart(2, "0");
   return `#${two(parts[0] ?? 0)}${two(parts[1] ?? 0)}${two(parts[2] ?? 0)}`;
 }
 
@@ -117,15 +119,15 @@ function apply(style: Style, code: number): Style {
   if (code === 4) return { ...style, underline: true };
   if (code === 7) return { ...style, inverse: true };
   if (code === 9) return { ...style, strike: true };
-  if (code === 22) return without(style, 'bold', 'dim');
-  if (code === 23) return without(style, 'italic');
-  if (code === 24) return without(style, 'underline');
-  if (code === 27) return without(style, 'inverse');
-  if (code === 29) return without(style, 'strike');
+  if (code === 22) return without(style, "bold", "dim");
+  if (code === 23) return without(style, "italic");
+  if (code === 24) return without(style, "underline");
+  if (code === 27) return without(style, "inverse");
+  if (code === 29) return without(style, "strike");
   if (code >= 30 && code <= 37) return { ...style, colour: code - 30 };
-  if (code === 39) return without(style, 'colour');
+  if (code === 39) return without(style, "colour");
   if (code >= 40 && code <= 47) return { ...style, background: code - 40 };
-  if (code === 49) return without(style, 'background');
+  if (code === 49) return without(style, "background");
   if (code >= 90 && code <= 97) return { ...style, colour: code - 82 };
   if (code >= 100 && code <= 107) return { ...style, background: code - 92 };
   return style;
