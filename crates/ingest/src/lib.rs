@@ -3,6 +3,7 @@
 //! What is where
 //! - [`decompress`]: a compressed body, within limits.
 //! - [`decode`]: JSON records or plain lines to a [`taffrail_model::batch::RawBatch`].
+//! - [`mcp`]: what MCP clients and servers say to each other, as records.
 //! - [`listen`]: where bytes come from when nobody sends a request (followed files).
 //!
 //! This crate knows no field names, redacts nothing and writes nothing: what it returns is what
@@ -11,3 +12,4 @@
 pub mod decode;
 pub mod decompress;
 pub mod listen;
+pub mod mcp;

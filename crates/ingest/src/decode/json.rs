@@ -383,7 +383,7 @@ pub(super) fn unescape_into(text: &str, out: &mut String) {
 }
 
 /// `text` as a JSON string, appended to `out`.
-pub(super) fn escape_into(text: &str, out: &mut String) {
+pub(crate) fn escape_into(text: &str, out: &mut String) {
     use std::fmt::Write;
     out.push('"');
     for c in text.chars() {

@@ -4,6 +4,6 @@
 //! index, and only what makes the whole request unreadable is an error.
 
 mod fields;
-mod json;
+pub(crate) mod json;
 pub mod lines;
 pub mod ndjson;
