@@ -1,4 +1,5 @@
 //! What a pipeline is told at its start, and what can be wrong with it.
+use crate::capture::CaptureConfig;
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use taffrail_model::level::Level;
@@ -32,6 +33,10 @@ pub struct PipelineConfig {
     pub redaction: RedactionConfig,
     /// Which records go to another stream than the one that they were sent to.
     pub routing: RoutingConfig,
+    /// Set where the lines are the captured output of a process, each with its origin
+    /// (`stdout`, `stderr`, `system`, `http`) in `metadata.type`: they get stream, level and
+    /// error fields by these rules and the default ones.
+    pub capture: Option<CaptureConfig>,
 }
 
 /// How the plain lines of one source are read.
@@ -168,6 +173,29 @@ pub enum ConfigError {
     RouteStream {
         /// Number of the rule, from 1.
         rule: usize,
+        /// The stream.
+        stream: String,
+    },
+    /// A rule for captured output that says nothing.
+    #[error("capture rule {rule}: needs `to`, `level` or both")]
+    CaptureRule {
+        /// Number of the rule, from 1.
+        rule: usize,
+    },
+    /// A regular expression of a rule for captured output does not compile.
+    #[error("capture rule {rule}: the regular expression does not compile")]
+    CaptureRegex {
+        /// Number of the rule, from 1; 0 where all rules together are too large.
+        rule: usize,
+        /// Why.
+        #[source]
+        source: Box<regex_automata::meta::BuildError>,
+    },
+    /// A rule for captured output that names no known stream.
+    #[error("capture {rule}: there is no stream {stream:?}")]
+    CaptureStream {
+        /// The rule.
+        rule: String,
         /// The stream.
         stream: String,
     },

@@ -1,15 +1,17 @@
-//! The stages in order: parse (lines, names, levels, times), route, enrich, require, split, limit,
-//! redact. Redaction comes last, so it sees every byte that will be written.
+//! The stages in order: parse (lines, names, levels, times), route, own, enrich, require, split,
+//! limit, redact. Redaction comes last, so it sees every byte that will be written.
 use crate::{
+    capture::{CaptureRules, Seen},
     clean::{BatchCounts, CleanBatch, CleanPart},
     config::{ConfigError, LineOptions, PipelineConfig, Side},
     enrich,
     overflow::FieldRegistry,
+    ownership::{self, Writer},
     parse::{alias, level, line, time},
     redact::Redactor,
     required,
     route::Router,
-    rows::{Rows, Streams},
+    rows::{Rows, Streams, Targets},
     split::{self, Part},
 };
 use std::{collections::BTreeMap, sync::Arc};
@@ -46,6 +48,7 @@ pub struct Pipeline {
     config: PipelineConfig,
     redactor: Redactor,
     router: Router,
+    capture: Option<CaptureRules>,
     registry: FieldRegistry,
     new_id: NewId,
 }
@@ -71,24 +74,41 @@ impl Pipeline {
         Ok(Pipeline {
             redactor: Redactor::new(&config.redaction)?,
             router: Router::new(&config.routing)?,
+            capture: config.capture.as_ref().map(CaptureRules::new).transpose()?,
             registry: FieldRegistry::default(),
             new_id,
             config,
         })
     }
 
-    /// Whether every stream that the routing table names exists.
+    /// Whether every stream that the routing table and the rules for captured output name exists.
     ///
     /// # Errors
-    /// [`ConfigError::RouteStream`] names the first that does not.
+    /// [`ConfigError::RouteStream`] or [`ConfigError::CaptureStream`] names the first that does
+    /// not.
     pub fn check(&self, catalogue: &StreamCatalogue) -> Result<(), ConfigError> {
-        self.router.check(catalogue)
+        self.router.check(catalogue)?;
+        match &self.capture {
+            Some(rules) => rules.check(catalogue),
+            None => Ok(()),
+        }
     }
 
     /// Takes a batch through every stage. Never fails: what is not taken is in the rejects.
     #[must_use]
     pub fn process(&self, raw: RawBatch, arrival: &Arrival<'_>) -> CleanBatch {
         self.process_lines(raw, arrival, &self.config.lines)
+    }
+
+    /// As [`Pipeline::process`], for a credential that decides whose the records of instances are.
+    #[must_use]
+    pub fn process_as(
+        &self,
+        raw: RawBatch,
+        arrival: &Arrival<'_>,
+        writer: &Writer<'_>,
+    ) -> CleanBatch {
+        self.run(raw, arrival, &self.config.lines, Some(writer))
     }
 
     /// As [`Pipeline::process`], with lines read as `options` say. A format that does not exist
@@ -100,22 +120,40 @@ impl Pipeline {
         arrival: &Arrival<'_>,
         options: &LineOptions,
     ) -> CleanBatch {
+        self.run(raw, arrival, options, None)
+    }
+
+    fn run(
+        &self,
+        raw: RawBatch,
+        arrival: &Arrival<'_>,
+        options: &LineOptions,
+        writer: Option<&Writer<'_>>,
+    ) -> CleanBatch {
         let is_server = self.config.side == Side::Server;
-        let (mut columns, line_times) = match raw.is_lines {
-            true => {
-                let lines = line::read(raw.columns, options, arrival.received);
-                (lines.columns, Some(lines.times))
-            }
-            false => (raw.columns, None),
-        };
+        let mut columns = raw.columns;
+        let rules = self.capture.as_ref().filter(|_| raw.is_lines);
+        let mut captured = rules.map(|rules| (rules, Seen::of(&mut columns)));
+        let mut line_times = None;
+        if raw.is_lines {
+            let lines = line::read(columns, options, arrival.received);
+            (columns, line_times) = (lines.columns, Some(lines.times));
+        }
+        if let Some((_, seen)) = &mut captured {
+            seen.restore(&mut columns);
+        }
         let mut rows = Rows::new(columns.rows(), raw.indexes, raw.rejects);
         alias::resolve(&mut columns, is_server);
         let level_is_missing = level::resolve(&mut columns);
+        let by_capture = captured.map(|(rules, seen)| {
+            seen.decide(rules, &mut columns, &level_is_missing, arrival.catalogue)
+        });
+        let by_rules = self
+            .router
+            .route(&columns, arrival.stream, arrival.catalogue);
         let streams = Streams {
             sent_to: arrival.stream,
-            routed: self
-                .router
-                .route(&columns, arrival.stream, arrival.catalogue),
+            routed: first_of(by_rules, by_capture),
         };
         reject_forbidden(&streams, arrival, &mut rows);
         let times = time::resolve(
@@ -126,6 +164,9 @@ impl Pipeline {
             &mut rows,
         );
         required::reject_empty(&columns, &level_is_missing, &mut rows);
+        if let Some(writer) = writer {
+            ownership::apply(&mut columns, &streams, writer, &mut rows);
+        }
         self.enrich(&mut columns, raw.is_lines, options);
         required::apply(
             &mut columns,
@@ -178,6 +219,17 @@ impl Pipeline {
             enrich::receive_time(&mut columns, arrival.received);
         }
         CleanPart::new(part.stream, part.day, part.timestamps, columns)
+    }
+}
+
+/// For each row the first target that there is.
+fn first_of(first: Option<Targets>, second: Option<Targets>) -> Option<Targets> {
+    match (first, second) {
+        (Some(first), Some(second)) => {
+            let pairs = first.into_iter().zip(second);
+            Some(pairs.map(|(first, second)| first.or(second)).collect())
+        }
+        (first, second) => first.or(second),
     }
 }
 

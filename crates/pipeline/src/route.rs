@@ -2,8 +2,10 @@
 //!
 //! The first rule of the table that matches decides; a record that no rule matches stays where
 //! it was sent. Without rules nothing is looked at.
-use crate::config::{ConfigError, RouteRule, RoutingConfig};
-use std::sync::Arc;
+use crate::{
+    config::{ConfigError, RouteRule, RoutingConfig},
+    rows::Targets,
+};
 use taffrail_model::{
     column::{Column, ColumnSet},
     field,
@@ -56,7 +58,7 @@ impl Router {
         columns: &ColumnSet,
         sent_to: &StreamDefinition,
         catalogue: &StreamCatalogue,
-    ) -> Option<Vec<Option<Arc<StreamDefinition>>>> {
+    ) -> Option<Targets> {
         let rules: Vec<_> = self
             .rules
             .iter()

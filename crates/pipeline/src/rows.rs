@@ -57,11 +57,14 @@ impl Rows {
     }
 }
 
+/// For each row the stream that it is sent on to, if it does not stay.
+pub(crate) type Targets = Vec<Option<Arc<StreamDefinition>>>;
+
 /// The stream of each row.
 pub(crate) struct Streams<'a> {
     pub(crate) sent_to: &'a StreamDefinition,
-    /// Where the routing table sends a row.
-    pub(crate) routed: Option<Vec<Option<Arc<StreamDefinition>>>>,
+    /// Where the routing table and the rules for captured output send a row.
+    pub(crate) routed: Option<Targets>,
 }
 
 impl Streams<'_> {

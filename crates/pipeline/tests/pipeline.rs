@@ -16,7 +16,7 @@ use taffrail_model::{
     time::{Timestamp, parse_rfc3339},
 };
 use taffrail_pipeline::{
-    Arrival, LineOptions, Pipeline, PipelineConfig, RoutingConfig, Side,
+    Arrival, CaptureConfig, LineOptions, Pipeline, PipelineConfig, RoutingConfig, Side,
     clean::CleanBatch,
     config::{FieldCondition, RouteRule},
 };
@@ -717,6 +717,133 @@ fn a_shipper_adds_what_only_the_source_knows() {
     );
     let created = clean.parts()[0].columns().get("created_at");
     assert_eq!(created.map(Column::text), Some("x"));
+}
+
+#[test]
+fn captured_output_gets_its_stream_level_and_error() {
+    let pipeline = pipeline(PipelineConfig {
+        side: Side::Shipper,
+        capture: Some(CaptureConfig::default()),
+        ..PipelineConfig::default()
+    });
+    let trace = "2026-01-10 11:00:00,000 ERROR worker failed\nTraceback (most recent call last):\n  File \"a.py\", line 1, in f\n    login(password=\"hunter2hunter2\")\nKeyError: 'port'";
+    let node = "TypeError: no port\n    at f (/srv/app.js:1:2)";
+    let records: &[(&str, &str)] = &[
+        ("stdout", "ready"),
+        ("stderr", "ready on stdio"),
+        ("stderr", "error: no port"),
+        (
+            "stdout",
+            r#"{"level":"warn","msg":"slow","metadata":{"type":"mine"}}"#,
+        ),
+        (
+            "stderr",
+            r#"{"level":30,"msg":"request completed","res":{"statusCode":500},"time":1768046400000}"#,
+        ),
+        (
+            "stderr",
+            "INFO:     127.0.0.1:1 - \"POST /mcp HTTP/1.1\" 200 OK",
+        ),
+        ("stderr", trace),
+        ("stdout", node),
+        ("elsewhere", "error: x"),
+    ];
+    let records: Vec<_> = records
+        .iter()
+        .map(|(origin, line)| [text("message", line), text("metadata.type", origin)])
+        .collect();
+    let records: Vec<Fields<'_>> = records.iter().map(|record| &record[..]).collect();
+    let raw = RawBatch {
+        is_lines: true,
+        ..batch(&records)
+    };
+    let clean = run_as(&pipeline, "instance.app", raw, &|_| true);
+    assert_eq!(clean.rejects(), []);
+    let catalogue = StreamCatalogue::built_in();
+    let names = [
+        "level",
+        "metadata.type",
+        "labels.metadata.type",
+        "error.type",
+        "error.message",
+    ];
+    let mut found = Vec::new();
+    for part in clean.parts() {
+        let stream = &catalogue.by_number(part.stream()).unwrap().name;
+        for row in 0..part.columns().rows() {
+            let of = |name: &str| {
+                let value = part.columns().get(name).and_then(|column| column.get(row));
+                value.map_or("-", |value| value.text).to_owned()
+            };
+            found.push(format!("{stream} {}", names.map(of).join(" ")));
+            if of("error.type") == "KeyError" {
+                assert_eq!(
+                    of("error.stack"),
+                    trace
+                        .split_once('\n')
+                        .unwrap()
+                        .1
+                        .replace("\"hunter2hunter2\"", "\"[REDACTED:password]\"")
+                );
+            }
+            if of("error.type") == "TypeError" {
+                assert_eq!(of("message"), node);
+            }
+        }
+    }
+    found.sort();
+    assert_eq!(
+        found,
+        [
+            "instance.access info stderr - - -",
+            "instance.access info stderr - - -",
+            "instance.app error elsewhere - - -",
+            "instance.app info stdout - - -",
+            "instance.app warn stdout mine - -",
+            "instance.error error stderr - - -",
+            "instance.error error stderr - KeyError 'port'",
+            "instance.error error stdout - TypeError no port",
+            "instance.error info stderr - - -",
+        ]
+    );
+}
+
+#[test]
+fn the_routing_table_comes_before_the_rules_for_captured_output() {
+    let pipeline = pipeline(PipelineConfig {
+        routing: RoutingConfig {
+            rules: vec![rule("message", None, Some("audit"), "system.audit")],
+        },
+        capture: Some(CaptureConfig::default()),
+        ..PipelineConfig::default()
+    });
+    let raw = |is_lines| RawBatch {
+        is_lines,
+        ..batch(&[
+            &[text("message", "plain"), text("metadata.type", "stderr")],
+            &[text("message", "other"), text("metadata.type", "stdout")],
+            &[
+                text("timestamp", RECEIVED),
+                text("message", "audit: x"),
+                text("metadata.type", "stderr"),
+            ],
+        ])
+    };
+    let streams = |clean: &CleanBatch| -> Vec<String> {
+        let catalogue = StreamCatalogue::built_in();
+        let parts = clean.parts().iter();
+        let mut names: Vec<String> = parts
+            .map(|part| catalogue.by_number(part.stream()).unwrap().name.to_string())
+            .collect();
+        names.sort();
+        names
+    };
+    let run = |is_lines| run_as(&pipeline, "app.backend", raw(is_lines), &|_| true);
+    // The strict stream refuses the line, which says no logger.
+    assert_eq!(streams(&run(true)), ["instance.app", "instance.error"]);
+    assert_eq!(run(true).rejects()[0].kind, RejectKind::MissingField);
+    // Records that are none of captured lines stay where they were sent.
+    assert_eq!(streams(&run(false)), ["app.backend"]);
 }
 
 #[test]

@@ -239,6 +239,8 @@ fn recognise<'a>(
                     let head = head.get_or_insert_with(|| clock::head(line, context));
                     head.and_then(|head| layout.read(head))
                 }
+                // In a joined stack trace, `Error: …` is the type of the exception.
+                Reader::Undated(_) if line.contains('\n') => None,
                 Reader::Undated(steps) => layout::follow(steps, line, Found::default()),
             }?;
             let is_named = |name: &str| (1..=limits::FIELD_NAME_BYTES_MAX).contains(&name.len());
