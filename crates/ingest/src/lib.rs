@@ -6,8 +6,8 @@
 //! - [`mcp`]: what MCP clients and servers say to each other, as records.
 //! - [`listen`]: where bytes come from when nobody sends a request (followed files).
 //!
-//! This crate knows no field names, redacts nothing and writes nothing: what it returns is what
-//! the sender said, in the sender's names.
+//! This crate redacts nothing and writes nothing. What it decodes is what the sender said, in the
+//! sender's names; only what it records itself (of MCP, of a process) has names of its own.
 
 pub mod decode;
 pub mod decompress;

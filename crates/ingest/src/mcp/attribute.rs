@@ -79,6 +79,8 @@ pub const PROGRESS_TOTAL: &str = "mcp.progress.total";
 pub const SUBSCRIPTION_COUNT: &str = "mcp.subscription.notifications";
 /// `subscriptions/listen` that a notification belongs to.
 pub const SUBSCRIPTION_ID: &str = "mcp.subscription.id";
+/// Events of a stream of an HTTP answer.
+pub const STREAM_EVENTS: &str = "mcp.stream.events";
 /// Name of the client software, as it says.
 pub const CLIENT_NAME: &str = "mcp.client.name";
 /// Version of the client software, as it says.

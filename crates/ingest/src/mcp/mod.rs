@@ -21,6 +21,7 @@
 
 pub mod attribute;
 mod calls;
+pub mod http;
 mod id;
 mod line;
 mod log_message;
@@ -28,6 +29,7 @@ mod members;
 mod message;
 pub mod record;
 pub mod session;
+mod sse;
 mod told;
 pub mod traceparent;
 mod violation;

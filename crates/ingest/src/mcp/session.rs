@@ -19,7 +19,7 @@ use super::{
 use std::borrow::Cow;
 use taffrail_model::{level::Level, limits::RECORD_BYTES_MAX, time::Timestamp};
 
-const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
+pub(super) const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
 const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const META_SERVER: &str = "io.modelcontextprotocol/serverInfo";
 const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
@@ -222,7 +222,7 @@ impl Session {
             }
         }
         if self.is_mcp && !self.options.is_only_mcp {
-            self.summarise(now);
+            self.add_summary(now);
         }
         self.give(out);
     }
@@ -259,6 +259,12 @@ impl Session {
                 self.tell(call, ending, direction, time);
             }
         }
+        self.give(out);
+    }
+
+    /// Records how much passed.
+    pub(super) fn summarise(&mut self, now: Timestamp, out: &mut Vec<Heard>) {
+        self.add_summary(now);
         self.give(out);
     }
 
@@ -316,7 +322,7 @@ impl Session {
             }
         }
         if is_replaced && self.is_mcp {
-            self.violation(Violation::InvalidUtf8, direction, time, bytes);
+            self.violation(Violation::InvalidUtf8, direction, time, b"");
         }
     }
 
@@ -345,7 +351,10 @@ impl Session {
             Fault::NotJsonRpc => Violation::NotJsonRpc,
         };
         if self.is_mcp {
-            self.violation(violation, direction, time, line.bytes);
+            // What a client sends may be a secret; what a server prints is output.
+            let is_output = direction == Direction::ServerToClient;
+            let shown = if is_output { line.bytes } else { b"" };
+            self.violation(violation, direction, time, shown);
         } else if direction == Direction::ServerToClient {
             self.early_count += 1;
             if self.early.len() < EARLY_LINES_MAX {
@@ -400,7 +409,7 @@ impl Session {
                     self.heard(direction, time, message, element);
                 }
                 Err(_) if self.is_mcp => {
-                    self.violation(Violation::NotJsonRpc, direction, time, element.as_bytes());
+                    self.violation(Violation::NotJsonRpc, direction, time, b"");
                 }
                 Err(_) => {}
             }
@@ -414,8 +423,13 @@ impl Session {
 
     fn heard(&mut self, direction: Direction, time: Timestamp, message: Message<'_>, text: &str) {
         self.begin_mcp();
-        if message.version.is_some() {
-            self.violation(Violation::JsonRpcVersion, direction, time, text.as_bytes());
+        if let Some(version) = &message.version {
+            self.violation(
+                Violation::JsonRpcVersion,
+                direction,
+                time,
+                version.as_bytes(),
+            );
         }
         let bytes = text.len() as u64;
         let version = message.version;
@@ -777,7 +791,7 @@ impl Session {
             .add(Violation::NotJson, Direction::ServerToClient, unseen);
     }
 
-    fn summarise(&mut self, now: Timestamp) {
+    fn add_summary(&mut self, now: Timestamp) {
         let counts = self.counts();
         let message = format!(
             "MCP session ended: {} requests, {} answered, {} cancelled, {} unanswered, {} \
