@@ -167,13 +167,10 @@ impl Recorder {
     #[must_use]
     pub fn new(options: Options, server_address: &str, server_port: u16) -> Recorder {
         let mut fields = vec![
-            (attribute::TRANSPORT.to_string(), "tcp".into()),
-            (attribute::NETWORK_PROTOCOL_NAME.to_string(), "http".into()),
-            (attribute::SERVER_ADDRESS.to_string(), server_address.into()),
-            (
-                attribute::SERVER_PORT.to_string(),
-                u64::from(server_port).into(),
-            ),
+            (attribute::TRANSPORT.into(), "tcp".into()),
+            (attribute::NETWORK_PROTOCOL_NAME.into(), "http".into()),
+            (attribute::SERVER_ADDRESS.into(), server_address.into()),
+            (attribute::SERVER_PORT.into(), u64::from(server_port).into()),
         ];
         let is_ours = |name: &str| name == attribute::TRANSPORT;
         fields.extend(
@@ -726,7 +723,7 @@ impl Recorder {
 
 /// Adds what the exchange knows and the messages do not say.
 fn decorate(record: &mut Record, exchange: &Exchange) {
-    let mut add = |name: &str, value: Option<Scalar>| {
+    let mut add = |name: &'static str, value: Option<Scalar>| {
         if let Some(value) = value
             && record.get(name).is_none()
         {

@@ -128,13 +128,13 @@ impl Record {
     }
 
     /// Adds a field whose name is not there yet.
-    pub(super) fn add(mut self, name: &str, value: impl Into<Scalar>) -> Record {
-        self.fields.push((name.to_string(), value.into()));
+    pub(super) fn add(mut self, name: &'static str, value: impl Into<Scalar>) -> Record {
+        self.fields.push((name.into(), value.into()));
         self
     }
 
     /// Adds a field if there is a value.
-    pub(super) fn add_some(self, name: &str, value: Option<impl Into<Scalar>>) -> Record {
+    pub(super) fn add_some(self, name: &'static str, value: Option<impl Into<Scalar>>) -> Record {
         match value {
             Some(value) => self.add(name, value),
             None => self,

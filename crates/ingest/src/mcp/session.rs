@@ -50,7 +50,7 @@ impl Default for Options {
         Options {
             contents_bytes_max: 0,
             unanswered_after_ns: UNANSWERED_AFTER_NS,
-            fields: vec![(attribute::TRANSPORT.to_string(), "pipe".into())],
+            fields: vec![(attribute::TRANSPORT.into(), "pipe".into())],
             origin: Origin::Stdout,
             is_only_mcp: false,
             is_partial: false,
@@ -642,7 +642,7 @@ impl Session {
         let reason = reason.and_then(string).filter(|reason| !reason.is_empty());
         let reason = reason.map(|reason| clipped(&reason, TEXT_BYTES_MAX).to_string());
         let id = id.and_then(|id| Id::of(id).ok());
-        let found = id.as_ref().and_then(|id| self.to_cancel(direction, id));
+        let found = id.as_ref().and_then(|id| self.cancellable(direction, id));
         let Some((asker, sequence, is_subscription)) = found else {
             let id = id.as_ref().map_or("without an id", Id::text);
             let sender = direction.sender();
@@ -664,7 +664,11 @@ impl Session {
 
     /// The request that a side may cancel: its own, or for a server a subscription that it ends;
     /// with whether it is a subscription.
-    fn to_cancel(&mut self, direction: Direction, id: &Id) -> Option<(Direction, Sequence, bool)> {
+    fn cancellable(
+        &mut self,
+        direction: Direction,
+        id: &Id,
+    ) -> Option<(Direction, Sequence, bool)> {
         let mut waiting = |asker: Direction| {
             let (sequence, call) = self.calls[asker as usize].first(id)?;
             let found = (asker, sequence, call.is_subscription());

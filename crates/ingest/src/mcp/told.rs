@@ -337,8 +337,8 @@ pub(super) fn duration_text(ns: i64) -> String {
     let ms = milliseconds(ns);
     match ns {
         0..10_000_000 => format!("{ms:.2} ms"),
-        ..1_000_000_000 => format!("{ms:.1} ms"),
-        ..60_000_000_000 => format!("{:.2} s", ms / 1_000.0),
+        10_000_000..1_000_000_000 => format!("{ms:.1} ms"),
+        1_000_000_000..60_000_000_000 => format!("{:.2} s", ms / 1_000.0),
         _ => format!("{} min {} s", ns / 60_000_000_000, ns / 1_000_000_000 % 60),
     }
 }
@@ -346,7 +346,7 @@ pub(super) fn duration_text(ns: i64) -> String {
 pub(super) fn bytes_text(bytes: i64) -> String {
     match bytes {
         ..1_000 => format!("{bytes} B"),
-        ..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
+        1_000..1_000_000 => format!("{:.1} kB", bytes as f64 / 1e3),
         _ => format!("{:.1} MB", bytes as f64 / 1e6),
     }
 }
