@@ -26,6 +26,7 @@ use crate::{
     problem::{Kind, Problem},
     request_log,
     state::{App, State},
+    ui,
 };
 use axum::{
     Router,
@@ -99,6 +100,7 @@ pub(crate) fn router(
         .route("/health", axum::routing::get(health::healthz))
         .route("/ready", axum::routing::get(health::readyz))
         .route("/docs/api", axum::routing::get(openapi::docs))
+        .route("/assets/{name}", axum::routing::get(ui::asset))
         .fallback(no_route)
         .method_not_allowed_fallback(no_method)
         .layer(CatchPanicLayer::custom(panicked))
@@ -114,9 +116,14 @@ pub(crate) fn router(
     (router, app)
 }
 
-async fn no_route(request: Request) -> Problem {
-    let path: String = request.uri().path().chars().take(200).collect();
-    Problem::new(Kind::NotFound, format!("there is no route {path:?}"))
+/// The UI has addresses of its own, which only its page knows.
+async fn no_route(request: Request) -> Response {
+    let path = request.uri().path();
+    if ui::is_page_wanted(request.method(), path, request.headers()) {
+        return ui::page();
+    }
+    let path: String = path.chars().take(200).collect();
+    Problem::new(Kind::NotFound, format!("there is no route {path:?}")).into_response()
 }
 
 async fn no_method() -> Problem {

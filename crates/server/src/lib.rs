@@ -12,7 +12,7 @@
 //!   ([`answers`]), and for [`stall::ANSWER_STALL_MAX`] if it does not read at all.
 //!
 //! What is where: [`config`] the layers of configuration; [`auth`] who asks; [`http`] one file
-//! for each area of routes; [`live`] the live tail; [`server`] start, connections and stop.
+//! for each area of routes; `ui` the pages; [`live`] the live tail; [`server`] start, connections and stop.
 
 mod answers;
 pub mod auth;
@@ -28,6 +28,7 @@ mod request_log;
 pub mod server;
 mod stall;
 mod state;
+mod ui;
 
 pub use server::{ServeError, Server, ServerOptions, serve};
 pub use stall::ANSWER_STALL_MAX;

@@ -1,5 +1,10 @@
-//! What the server says at `/` to clients that are no browser.
+//! What the server says at `/`: the UI to browsers, its name to everybody else.
 use super::{Json, schema::ProblemDocument};
+use crate::ui;
+use axum::{
+    http::{HeaderMap, Method},
+    response::{IntoResponse, Response},
+};
 use serde_json::json;
 
 /// Banner
@@ -10,12 +15,15 @@ use serde_json::json;
         (status = 503, description = "Being stopped", body = ProblemDocument),
     )
 )]
-pub(crate) async fn banner() -> Json {
+pub(crate) async fn banner(method: Method, headers: HeaderMap) -> Response {
+    if ui::is_page_wanted(&method, "/", &headers) {
+        return ui::page();
+    }
     let banner = json!({
         "name": "taffrail",
         "version": { "number": env!("CARGO_PKG_VERSION") },
         "tagline": "Logs for agents and MCP platforms",
         "links": { "api": "/docs/api", "openapi": "/api/v1/openapi.json" },
     });
-    Json(banner.to_string().into_bytes().into())
+    Json(banner.to_string().into_bytes().into()).into_response()
 }

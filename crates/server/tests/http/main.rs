@@ -14,4 +14,5 @@ mod openapi;
 mod search;
 mod sessions;
 mod tail;
+mod ui;
 mod users;
