@@ -12,6 +12,7 @@ mod logs;
 mod output;
 mod password;
 mod record;
+mod run;
 mod serve;
 mod ship;
 mod shown;
@@ -30,6 +31,7 @@ Examples:
   taffrail logs search 'level:error' --since 24h
   taffrail logs tail 'level>=warn'
   taffrail ship --stream app.backend /var/log/app/*.log
+  taffrail run --instance 7f3a -- npx -y @modelcontextprotocol/server-everything
 ";
 
 const EXIT_CODES: &str = "\
@@ -53,6 +55,8 @@ enum Command {
     Serve(serve::ServeArguments),
     /// Send files to a server and follow them
     Ship(Box<ship::ShipArgs>),
+    /// Run a program, such as an MCP server, and record what it says and does
+    Run(Box<run::RunArguments>),
     /// Search and follow logs
     Logs(logs::LogsArguments),
     /// List, add and change accounts
@@ -64,6 +68,9 @@ enum Command {
 }
 
 fn main() -> ExitCode {
+    if let Some(code) = run::stage() {
+        return code;
+    }
     let command_line = CommandLine::parse();
     failure::report(run(command_line.command))
 }
@@ -73,6 +80,7 @@ fn run(command: Command) -> Result<()> {
         Command::Demo(arguments) => server_runtime()?.block_on(demo::run(arguments)),
         Command::Serve(arguments) => server_runtime()?.block_on(serve::run(arguments)),
         Command::Ship(arguments) => ship::run(*arguments),
+        Command::Run(arguments) => run::run(*arguments),
         Command::Logs(arguments) => client_runtime()?.block_on(logs::run(arguments)),
         Command::Users(arguments) => client_runtime()?.block_on(users::run(arguments)),
         Command::Keys(arguments) => client_runtime()?.block_on(keys::run(arguments)),

@@ -234,7 +234,8 @@ fn default_state(stream: &str) -> Result<PathBuf> {
     Ok(PathBuf::from(home).join(".taffrail/ship").join(stream))
 }
 
-fn token(file: Option<&Path>) -> Result<Option<String>> {
+/// The API key: from a file, else from `TAFFRAIL_TOKEN`.
+pub(crate) fn token(file: Option<&Path>) -> Result<Option<String>> {
     let text = match file {
         Some(path) => std::fs::read_to_string(path)
             .with_context(|| format!("reading the API key from {}", path.display()))?,
@@ -667,7 +668,8 @@ fn name_of(path: &Path) -> Option<String> {
     (!name.is_empty()).then(|| name.to_string())
 }
 
-fn hostname() -> Option<String> {
+/// Name of this machine.
+pub(crate) fn hostname() -> Option<String> {
     let name = rustix::system::uname()
         .nodename()
         .to_string_lossy()

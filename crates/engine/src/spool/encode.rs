@@ -10,6 +10,7 @@ use taffrail_model::{
     column::{Column, FieldName, Kind, Value},
     field,
     limits::{DECOMPRESSION_RATIO_FLOOR_BYTES, DECOMPRESSION_RATIO_MAX, RECORD_BYTES_MAX},
+    stream::StreamCatalogue,
     time::Timestamp,
 };
 use taffrail_pipeline::clean::{CleanBatch, CleanPart};
@@ -117,6 +118,14 @@ impl Bodies {
     /// Appends records for a stream of their own.
     pub fn push_to(&mut self, stream: &Arc<str>, batch: &CleanBatch) {
         self.push_parts(Some(stream), batch);
+    }
+
+    /// Appends records, each for the stream that the pipeline sent it to.
+    pub fn push_routed(&mut self, catalogue: &StreamCatalogue, batch: &CleanBatch) {
+        for part in batch.parts() {
+            let stream = catalogue.by_number(part.stream());
+            self.push_part(stream.map(|stream| &stream.name), part);
+        }
     }
 
     fn push_parts(&mut self, stream: Option<&Arc<str>>, batch: &CleanBatch) {

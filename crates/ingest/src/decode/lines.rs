@@ -26,11 +26,16 @@ pub fn decode(body: &[u8]) -> Result<RawBatch, DecodeError> {
     if body.len() > BATCH_BYTES_MAX {
         return Err(DecodeError::TooLarge { bytes: body.len() });
     }
+    Ok(texts(lines(body)))
+}
+
+/// Texts that were taken apart already, one record each; a text may have several lines.
+pub fn texts<'a>(texts: impl Iterator<Item = &'a [u8]>) -> RawBatch {
     let mut columns = ColumnSet::default();
     let slots = [field::MESSAGE, INVALID_UTF8, TRUNCATED].map(|name| columns.slot(name));
     let mut row = 0;
-    for line in lines(body) {
-        let text = Text::of(line);
+    for text in texts {
+        let text = Text::of(text);
         let mut push = |slot: usize, kind, text: &str| {
             columns.slot_mut(slot).1.push(row, kind, text);
         };
@@ -44,12 +49,12 @@ pub fn decode(body: &[u8]) -> Result<RawBatch, DecodeError> {
         row += 1;
     }
     columns.set_rows(row);
-    Ok(RawBatch {
+    RawBatch {
         columns,
         indexes: (0..row).collect(),
         rejects: Vec::new(),
         is_lines: true,
-    })
+    }
 }
 
 /// The lines with any text, without their ends.

@@ -22,7 +22,10 @@ use signal_hook::{consts::SIGSTOP, low_level::emulate_default_handler};
 use std::{
     ffi::OsString,
     process::{Command, Stdio},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -81,6 +84,9 @@ pub struct Capture {
     witness: Option<Witness>,
     waiting: Vec<Pump>,
     outputs: Vec<Running>,
+    /// Runs until this process ends.
+    input: Option<Running>,
+    has_input_ended: Arc<AtomicBool>,
     process: Option<Pid>,
 }
 
@@ -99,6 +105,8 @@ impl Capture {
             witness: None,
             waiting: Vec::new(),
             outputs: Vec::new(),
+            input: None,
+            has_input_ended: Arc::default(),
             process: None,
         };
         match Standard::Input.kind() {
@@ -229,13 +237,18 @@ impl Capture {
             let is_input = pump.direction == Some(Direction::Stdin);
             let ended = output_ended.clone();
             let running = match is_input {
-                true => pump.start(tap.clone(), || {}),
+                true => {
+                    let has_ended = self.has_input_ended.clone();
+                    pump.start(tap.clone(), move || {
+                        has_ended.store(true, Ordering::Relaxed)
+                    })
+                }
                 false => pump.start(tap.clone(), ended),
             }
             .map_err(starting("a thread"))?;
-            // The input's ends with this process.
-            if !is_input {
-                self.outputs.push(running);
+            match is_input {
+                true => self.input = Some(running),
+                false => self.outputs.push(running),
             }
         }
         Ok(process)
@@ -341,6 +354,17 @@ impl Capture {
         }
     }
 
+    /// Whether the client has closed its side of our stdin: nobody asks the program any more.
+    #[must_use]
+    pub fn has_input_ended(&self) -> bool {
+        self.has_input_ended.load(Ordering::Relaxed)
+    }
+
+    /// The terminal as it was.
+    pub fn restore(&mut self) {
+        self.session = None;
+    }
+
     /// Number of outputs.
     #[must_use]
     pub fn outputs(&self) -> usize {
@@ -368,10 +392,8 @@ impl Capture {
                 relays += 1;
             }
         }
-        for standard in [Standard::Output, Standard::Error] {
-            standard.close();
-        }
-        self.session = None;
+        Standard::Output.close();
+        self.restore();
         Ok(relays)
     }
 }

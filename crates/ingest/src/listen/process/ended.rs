@@ -31,15 +31,6 @@ impl Ended {
         self == Ended::Code(0)
     }
 
-    /// The name of the signal, if it was one.
-    #[must_use]
-    pub fn signal_name(self) -> Option<String> {
-        match self {
-            Ended::Code(_) => None,
-            Ended::Signal(number) => Some(signal_name(number)),
-        }
-    }
-
     /// Ends this process in the same way: with the code, or by the signal. The program has left
     /// its core already, so none is left of this process.
     pub fn follow(self) -> ! {

@@ -5,6 +5,7 @@
 //!   copy of that direction is behind a [`Content::Gap`] that says how much is missing.
 //! - Copies are in the order in which they were left: a request before its answer, since a pump
 //!   leaves the copy before it passes the bytes on.
+//! - Times never go back: they are those of a monotonic clock that was set by the wall clock once.
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, TryRecvError};
 use std::{
     sync::{
@@ -55,10 +56,8 @@ impl Direction {
 pub struct Chunk {
     /// Which way.
     pub direction: Direction,
-    /// When it was read, by the wall clock.
+    /// When it was read.
     pub at: Timestamp,
-    /// The same by a clock that never jumps, for latencies.
-    pub instant: Instant,
     /// What.
     pub content: Content,
 }
@@ -75,6 +74,31 @@ pub enum Content {
     },
     /// Nothing more will come this way.
     Closed,
+    /// Nothing passed: whoever waits for copies is to look up.
+    Nudge,
+}
+
+/// A clock that was set once and never goes back.
+#[derive(Clone, Copy, Debug)]
+pub struct SteadyClock {
+    set_to: Timestamp,
+    set_at: Instant,
+}
+
+impl SteadyClock {
+    fn set() -> SteadyClock {
+        SteadyClock {
+            set_to: SystemClock.now(),
+            set_at: Instant::now(),
+        }
+    }
+
+    /// The time.
+    #[must_use]
+    pub fn now(&self) -> Timestamp {
+        let passed_ns = i64::try_from(self.set_at.elapsed().as_nanos()).unwrap_or(i64::MAX);
+        Timestamp(self.set_to.0.saturating_add(passed_ns))
+    }
 }
 
 #[derive(Debug, Default)]
@@ -88,6 +112,7 @@ struct Shared {
 pub struct Tap {
     shared: Arc<Shared>,
     chunks: Sender<Chunk>,
+    clock: SteadyClock,
     bytes_max: usize,
 }
 
@@ -106,6 +131,7 @@ pub fn tap(bytes_max: usize) -> (Tap, Tapped) {
     let tap = Tap {
         shared: shared.clone(),
         chunks: sender,
+        clock: SteadyClock::set(),
         bytes_max,
     };
     (tap, Tapped { shared, chunks })
@@ -133,6 +159,18 @@ impl Tap {
         self.send(direction, Content::Closed);
     }
 
+    /// Makes whoever waits for copies look up.
+    pub fn nudge(&self) {
+        self.shared.bytes.fetch_add(CHUNK_BYTES, Ordering::Relaxed);
+        self.send(Direction::Stdin, Content::Nudge);
+    }
+
+    /// The clock of the copies.
+    #[must_use]
+    pub fn clock(&self) -> SteadyClock {
+        self.clock
+    }
+
     fn say_gap(&self, direction: Direction) {
         let lost = &self.shared.lost[direction as usize];
         let bytes = lost.swap(0, Ordering::Relaxed);
@@ -145,8 +183,7 @@ impl Tap {
     fn send(&self, direction: Direction, content: Content) {
         let chunk = Chunk {
             direction,
-            at: SystemClock.now(),
-            instant: Instant::now(),
+            at: self.clock.now(),
             content,
         };
         // Without a recorder nobody misses it.
@@ -181,11 +218,17 @@ impl Tapped {
         };
         let bytes = match &chunk.content {
             Content::Bytes(bytes) => bytes.len(),
-            Content::Gap { .. } | Content::Closed => 0,
+            Content::Gap { .. } | Content::Closed | Content::Nudge => 0,
         };
         let cost = bytes + CHUNK_BYTES;
         self.shared.bytes.fetch_sub(cost, Ordering::Relaxed);
         Ok(chunk)
+    }
+
+    /// Number of copies that wait.
+    #[must_use]
+    pub fn waiting(&self) -> usize {
+        self.chunks.len()
     }
 
     /// Bytes of a direction that were lost and not said yet.

@@ -1,0 +1,195 @@
+//! `taffrail run`: records what a program says and does, and is not noticed by it.
+//!
+//! Invariants
+//! - The program is served first: its bytes and signals pass on threads that do nothing else
+//!   ([`taffrail_ingest::listen::process`]). Everything that can wait, fail or take long is on the
+//!   recorder's thread ([`recorder`]), which has a lower priority.
+//! - What cannot be recorded is counted and said, at the end and as a record when recording works
+//!   again. Nothing is written to the terminal while the program runs.
+//! - Where recording cannot even begin, the program runs without it.
+//! - Until a server has acknowledged a record, it is in an encrypted spool ([`buffer`]).
+mod buffer;
+mod lifecycle;
+mod lines;
+mod recorder;
+mod restart;
+mod supervise;
+
+use crate::{delivery::HttpSender, failure::Failure, shown::shown};
+use anyhow::{Context, Result};
+use buffer::BufferOptions;
+use clap::{Args, ValueEnum};
+use recorder::RecorderOptions;
+use std::{
+    ffi::OsString,
+    os::unix::process::CommandExt,
+    path::{Path, PathBuf},
+    process::{Command, ExitCode},
+    time::Duration,
+};
+use taffrail_engine::spool::SPOOL_BYTES_MAX;
+use taffrail_ingest::listen::process::stage;
+
+const EXAMPLES: &str = "\
+Examples:
+  taffrail run --instance 7f3a -- npx -y @modelcontextprotocol/server-everything
+  taffrail run --instance 7f3a --service figma --restart on-failure -- ./server --stdio
+  taffrail run --instance 7f3a --memory-limit-mib 512 -- python -m server
+";
+
+/// Bytes of an instance's id: it is a name of a directory too.
+const INSTANCE_BYTES_MAX: usize = 200;
+
+/// Arguments of `run`.
+#[derive(Args, Clone, Debug)]
+#[command(before_help = EXAMPLES)]
+pub struct RunArguments {
+    /// Instance that the program is
+    #[arg(long, value_name = "ID")]
+    instance: String,
+    /// User that the instance works for
+    #[arg(long, value_name = "ID")]
+    user: Option<String>,
+    /// What the instance is, such as figma [default: the command's name]
+    #[arg(long, value_name = "NAME")]
+    service: Option<String>,
+    /// When to start the program again
+    #[arg(long, value_enum, default_value_t = RestartArgument::Never)]
+    restart: RestartArgument,
+    /// Address of the server
+    #[arg(
+        long,
+        env = "TAFFRAIL_URL",
+        hide_env_values = true,
+        value_name = "URL",
+        default_value = "http://127.0.0.1:4600"
+    )]
+    server: String,
+    /// File with the API key; else the key is taken from TAFFRAIL_TOKEN
+    #[arg(
+        long,
+        env = "TAFFRAIL_TOKEN_FILE",
+        hide_env_values = true,
+        value_name = "FILE"
+    )]
+    token_file: Option<PathBuf>,
+    /// Directory of unsent records [default: ~/.taffrail/run/INSTANCE]
+    #[arg(long, value_name = "DIR")]
+    state: Option<PathBuf>,
+    /// File of the key that encrypts them [default: in ~/.taffrail/keys]
+    #[arg(long, value_name = "FILE")]
+    key_file: Option<PathBuf>,
+    /// MiB of unsent records on disk; when full, new ones are dropped and counted
+    #[arg(long, value_name = "MIB", default_value_t = SPOOL_BYTES_MAX >> 20)]
+    spool_mib: u64,
+    /// KiB of each call's arguments and results that are recorded, redacted
+    #[arg(long, value_name = "KIB", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]
+    contents_kib: u16,
+    /// Seconds between samples of memory and processor; 0: none
+    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
+    sample_s: u64,
+    /// Warn when the program and what it started use more memory
+    #[arg(long, value_name = "MIB")]
+    memory_limit_mib: Option<u64>,
+    /// Warn when they use more of a processor between two samples
+    #[arg(long, value_name = "PERCENT")]
+    cpu_limit_percent: Option<u64>,
+    /// Say at the end how much was recorded
+    #[arg(long, conflicts_with = "quiet")]
+    summary: bool,
+    /// Never say anything, not even that records were lost
+    #[arg(long)]
+    quiet: bool,
+    /// The program and its arguments
+    #[arg(
+        value_name = "COMMAND",
+        required = true,
+        trailing_var_arg = true,
+        allow_hyphen_values = true
+    )]
+    command: Vec<OsString>,
+}
+
+/// When a program is started again.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum RestartArgument {
+    /// Never: we end when it ends
+    Never,
+    /// When it ended with another code than 0, or by a signal
+    OnFailure,
+    /// Whenever it ends
+    Always,
+}
+
+/// Runs a stage between us and the program, if that is what this process was started for.
+#[must_use]
+pub fn stage() -> Option<ExitCode> {
+    stage::run(std::env::args_os())
+}
+
+/// Runs the program and ends as it ended.
+pub fn run(arguments: RunArguments) -> Result<()> {
+    let is_quiet = arguments.quiet;
+    let options = options(&arguments)?;
+    let command = arguments.command.clone();
+    let error = match supervise::run(options) {
+        Ok(never) => match never {},
+        Err(error) => error,
+    };
+    if !is_quiet {
+        say(&format!("recording is not possible: {error:#}"));
+    }
+    let mut words = command.into_iter();
+    let program = words.next().unwrap_or_default();
+    let error = Command::new(&program).args(words).exec();
+    Err(error).with_context(|| format!("starting {}", program.display()))
+}
+
+fn options(arguments: &RunArguments) -> Result<supervise::Options> {
+    let instance = &arguments.instance;
+    let is_name = !instance.is_empty()
+        && instance.len() <= INSTANCE_BYTES_MAX
+        && !instance.starts_with('.')
+        && !instance.contains(['/', '\0']);
+    if !is_name {
+        return Err(Failure::Usage(format!("{instance:?} is no id of an instance")).into());
+    }
+    // Said now rather than at the end: it cannot work ever.
+    HttpSender::new(&arguments.server, None)?;
+    let program = arguments.command.first().cloned().unwrap_or_default();
+    let service = arguments.service.clone().or_else(|| {
+        let name = Path::new(&program).file_name()?;
+        Some(name.to_string_lossy().into_owned())
+    });
+    let buffer = BufferOptions {
+        folder: arguments.state.clone(),
+        instance: instance.clone(),
+        key_file: arguments.key_file.clone(),
+        bytes_max: arguments.spool_mib << 20,
+        server: arguments.server.clone(),
+        token_file: arguments.token_file.clone(),
+    };
+    Ok(supervise::Options {
+        restart: arguments.restart,
+        is_quiet: arguments.quiet,
+        has_summary: arguments.summary,
+        recorder: RecorderOptions {
+            instance: instance.clone(),
+            user: arguments.user.clone(),
+            service: service.unwrap_or_default(),
+            command: arguments.command.clone(),
+            contents_bytes_max: usize::from(arguments.contents_kib) << 10,
+            sample_every: (arguments.sample_s > 0).then(|| Duration::from_secs(arguments.sample_s)),
+            memory_limit_bytes: arguments.memory_limit_mib.map(|mib| mib << 20),
+            cpu_limit_percent: arguments.cpu_limit_percent,
+            is_terminal: false,
+            buffer,
+        },
+    })
+}
+
+/// One line on stderr; an error to write it is nobody's to read.
+fn say(text: &str) {
+    use std::io::Write;
+    let _ = writeln!(std::io::stderr(), "taffrail: {}", shown(text));
+}
