@@ -15,13 +15,13 @@ mod record;
 mod run;
 mod serve;
 mod ship;
-mod shown;
 mod table;
 mod users;
 
 use anyhow::{Context, Result};
 use clap::{CommandFactory, Parser, Subcommand};
 use std::process::ExitCode;
+use taffrail_model::shown;
 use tokio::runtime::Builder;
 
 const EXAMPLES: &str = "\

@@ -5,13 +5,13 @@ use crate::{
 };
 use std::{collections::BTreeMap, sync::Arc};
 use taffrail_model::{
-    access::Principal,
+    access::{InstanceRefusal, Principal},
     batch::{RawBatch, Reject},
     limits::IDEMPOTENCY_KEY_BYTES_MAX,
     position::Position,
     stream::StreamDefinition,
 };
-use taffrail_pipeline::{Arrival, clean::CleanBatch};
+use taffrail_pipeline::{Arrival, Writer, clean::CleanBatch};
 use taffrail_storage::{
     Recall,
     store_core::{CommitError, CommitRequest, IdempotencyKey as StoredKey},
@@ -58,6 +58,9 @@ pub enum IngestError {
     /// The credential may not write to the stream.
     #[error("this credential may not write to stream {0:?}")]
     NotAllowed(String),
+    /// The instance that the credential is bound to takes no records.
+    #[error(transparent)]
+    Instance(#[from] InstanceRefusal),
     /// The idempotency key is malformed.
     #[error("an idempotency key has 1 to {IDEMPOTENCY_KEY_BYTES_MAX} bytes")]
     KeyLength,
@@ -97,7 +100,8 @@ impl Engine {
     /// The stream of a name, if the principal may write to it.
     ///
     /// # Errors
-    /// [`IngestError::UnknownStream`] with the nearest names, [`IngestError::NotAllowed`].
+    /// [`IngestError::UnknownStream`] with the nearest names, [`IngestError::NotAllowed`],
+    /// [`IngestError::Instance`] if the credential is bound to one that takes no records.
     pub fn writable_stream(
         &self,
         principal: &Principal,
@@ -122,6 +126,9 @@ impl Engine {
         };
         if !principal.may_write(stream) {
             return Err(IngestError::NotAllowed(name.to_owned()));
+        }
+        if principal.bound_instance().is_some() {
+            principal.instance_of_record(None, &self.inner.instances)?;
         }
         Ok(stream.clone())
     }
@@ -149,8 +156,12 @@ impl Engine {
             catalogue: &catalogue,
             may_write: &|stream| principal.may_write(stream),
         };
+        let writer = Writer {
+            principal,
+            instances: &self.inner.instances,
+        };
         Ok(Prepared {
-            batch: self.inner.pipeline.process(raw, &arrival),
+            batch: self.inner.pipeline.process_as(raw, &arrival, &writer),
         })
     }
 

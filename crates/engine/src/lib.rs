@@ -7,12 +7,13 @@
 //! - Nothing here knows HTTP or a terminal.
 //!
 //! What is where: [`options`] how it is opened, [`ingest`] the way in, [`read`] search, histogram,
-//! facets, context, [`live`] the live tail, [`events`] the product's own events, [`maintenance`]
-//! background tasks, [`status`] what health and metrics show.
+//! facets, context, [`live`] the live tail, [`instances`] MCP instances, [`events`] the product's
+//! own events, [`maintenance`] background tasks, [`status`] what health and metrics show.
 
 pub mod admission;
 pub mod events;
 pub mod ingest;
+pub mod instances;
 pub mod live;
 pub mod maintenance;
 pub mod options;
@@ -20,7 +21,9 @@ pub mod read;
 pub mod spool;
 pub mod status;
 
-use crate::{admission::Admission, events::OwnEvents, options::EngineOptions};
+use crate::{
+    admission::Admission, events::OwnEvents, instances::Instances, options::EngineOptions,
+};
 use parking_lot::RwLock;
 use std::{
     path::{Path, PathBuf},
@@ -57,6 +60,7 @@ struct Inner {
     catalogue: RwLock<Arc<StreamCatalogue>>,
     clock: Arc<dyn Clock>,
     admission: Admission,
+    instances: Instances,
     own_events: OwnEvents,
     /// Watermark of the store, for whoever follows it.
     watermark: watch::Receiver<u64>,

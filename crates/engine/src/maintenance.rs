@@ -2,13 +2,13 @@
 //! store (flush, retention, manifest snapshots) run on the store's own threads.
 use crate::{Engine, events::OwnEvent};
 use std::{sync::Arc, time::Duration};
-use taffrail_meta::Meta;
+use taffrail_meta::{Meta, MetaError};
 use taffrail_model::level::Level;
 use taffrail_storage::snapshot::Fault;
 
 /// How often the store's state is compared with what was last told.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
-/// How often sessions that ended are removed.
+/// How often sessions that ended are removed, and deleted instances without records.
 const PURGE_EVERY: Duration = Duration::from_secs(3_600);
 
 pub(crate) fn spawn(engine: &Engine) {
@@ -71,13 +71,20 @@ fn spawn_purge(engine: &Engine) {
             let Some(inner) = weak.upgrade() else { return };
             let engine = Engine { inner };
             if let Err(error) = engine.meta().purge_sessions().await {
-                engine.record_own_event(
-                    OwnEvent::new("system.database", Level::Error, "old sessions stay")
-                        .with("error.message", error.to_string()),
-                );
+                tell_of_failure(&engine, "old sessions stay", &error);
+            }
+            if let Err(error) = engine.purge_instances().await {
+                tell_of_failure(&engine, "deleted instances stay", &error);
             }
         }
     });
+}
+
+fn tell_of_failure(engine: &Engine, what: &str, error: &MetaError) {
+    engine.record_own_event(
+        OwnEvent::new("system.database", Level::Error, what)
+            .with("error.message", error.to_string()),
+    );
 }
 
 const APPLICATION: &str = "system.application";

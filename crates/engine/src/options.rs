@@ -1,5 +1,5 @@
 //! How an engine is opened.
-use crate::{Engine, Inner, admission::Admission, events, maintenance};
+use crate::{Engine, Inner, admission::Admission, events, instances::Instances, maintenance};
 use parking_lot::RwLock;
 use std::{
     path::{Path, PathBuf},
@@ -128,6 +128,7 @@ impl Engine {
         .map_err(OpenError::Meta)?
         .into();
         let catalogue = Arc::new(catalogue(&options, &meta).await?);
+        let instances = Instances::load(&meta).await.map_err(OpenError::Meta)?;
         let pipeline = Pipeline::new(options.pipeline.clone()).map_err(OpenError::Pipeline)?;
         let opened = open_store(&options, key_file, catalogue.clone(), clock.clone()).await?;
         let store = opened.store;
@@ -150,6 +151,7 @@ impl Engine {
                 catalogue: RwLock::new(catalogue),
                 clock,
                 admission: Admission::default(),
+                instances,
                 own_events,
                 watermark,
                 recovery: opened.recovery,

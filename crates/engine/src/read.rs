@@ -10,7 +10,7 @@ use std::{
     time::{Duration, Instant},
 };
 use taffrail_model::{
-    access::Principal,
+    access::{Principal, RowPolicy},
     column::FieldName,
     id::RecordId,
     limits::{PAGE_BYTES_MAX, QUERY_DURATION_MS_MAX},
@@ -289,6 +289,17 @@ impl Engine {
         }
     }
 
+    /// The streams of which the principal may read something.
+    #[must_use]
+    pub fn readable_streams(&self, principal: &Principal) -> Vec<StreamNumber> {
+        let policy = self.read_policy(principal, &self.catalogue());
+        policy.streams().collect()
+    }
+
+    fn read_policy(&self, principal: &Principal, catalogue: &StreamCatalogue) -> RowPolicy {
+        principal.read_policy(catalogue, &self.inner.instances.gone(self.now()))
+    }
+
     /// The one place where a question becomes a scan, with the principal's row policy.
     pub(crate) fn request(
         &self,
@@ -297,7 +308,7 @@ impl Engine {
         output: Output,
     ) -> Result<ScanRequest, ReadError> {
         let catalogue = self.catalogue();
-        let policy = principal.read_policy(&catalogue);
+        let policy = self.read_policy(principal, &catalogue);
         let readable: Vec<StreamNumber> = policy.streams().collect();
         let streams = streams(&catalogue, &readable, &question.streams)?;
         let mut conditions = question.conditions.clone();

@@ -3,6 +3,7 @@ use crate::error::MetaError;
 use std::{collections::BTreeSet, sync::Arc};
 use taffrail_model::{
     access::{Principal, Role, Scope},
+    instance::Instance,
     tenant::TenantNumber,
     time::Timestamp,
 };
@@ -49,14 +50,24 @@ pub struct Account {
 }
 
 impl Account {
-    /// The account seen through a credential.
+    /// Whether the instance is its own, or of a tenant that it administers.
+    #[must_use]
+    pub fn owns(&self, instance: &Instance) -> bool {
+        self.principal(Scope::Full, String::new()).owns(instance)
+    }
+
+    /// The account seen through a credential. That of an instance is one of its tenant alone.
     #[must_use]
     pub(crate) fn principal(&self, scope: Scope, credential: String) -> Principal {
+        let mut tenants = self.tenants.clone();
+        if let Scope::Instance { tenant, .. } = &scope {
+            tenants.retain(|have| have == tenant);
+        }
         Principal {
             account: self.id,
             name: self.name.clone(),
             role: self.role,
-            tenants: self.tenants.clone(),
+            tenants,
             own_user_ids: self.own_user_ids.clone(),
             scope,
             credential: credential.into(),

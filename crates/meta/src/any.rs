@@ -3,12 +3,16 @@ use crate::{
     account::{Account, AccountChange, NewAccount, Tenant},
     contract::Meta,
     error::{LoginError, MetaError},
+    instance::{ChangedInstance, InstanceChange, NewInstance},
     key::{ApiKey, CreatedKey, NewKey},
     session::{CreatedSession, Session, SessionPrincipal},
     sqlite::SqliteMeta,
 };
 use std::net::IpAddr;
-use taffrail_model::{access::Principal, stream::StreamNumber};
+use taffrail_model::{
+    access::Principal, instance::Instance, stream::StreamNumber, tenant::TenantNumber,
+    time::Timestamp,
+};
 use uuid::Uuid;
 
 /// One of the databases. A further one is a variant here, and the compiler says where.
@@ -189,6 +193,52 @@ impl Meta for AnyMeta {
     async fn revoke_key(&self, id: i64) -> Result<ApiKey, MetaError> {
         match self {
             AnyMeta::Sqlite(meta) => meta.revoke_key(id).await,
+        }
+    }
+
+    async fn instance_keys(
+        &self,
+        tenant: TenantNumber,
+        id: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<ApiKey>, MetaError> {
+        match self {
+            AnyMeta::Sqlite(meta) => meta.instance_keys(tenant, id, after, limit).await,
+        }
+    }
+
+    async fn create_instance(&self, new: NewInstance) -> Result<Instance, MetaError> {
+        match self {
+            AnyMeta::Sqlite(meta) => meta.create_instance(new).await,
+        }
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>, MetaError> {
+        match self {
+            AnyMeta::Sqlite(meta) => meta.instances().await,
+        }
+    }
+
+    async fn change_instance(
+        &self,
+        number: i64,
+        change: InstanceChange,
+    ) -> Result<ChangedInstance, MetaError> {
+        match self {
+            AnyMeta::Sqlite(meta) => meta.change_instance(number, change).await,
+        }
+    }
+
+    async fn delete_instance(&self, number: i64) -> Result<ChangedInstance, MetaError> {
+        match self {
+            AnyMeta::Sqlite(meta) => meta.delete_instance(number).await,
+        }
+    }
+
+    async fn purge_instances(&self, deleted_before: Timestamp) -> Result<Vec<i64>, MetaError> {
+        match self {
+            AnyMeta::Sqlite(meta) => meta.purge_instances(deleted_before).await,
         }
     }
 

@@ -2,11 +2,15 @@
 use crate::{
     account::{Account, AccountChange, NewAccount, Tenant},
     error::{LoginError, MetaError},
+    instance::{ChangedInstance, InstanceChange, NewInstance},
     key::{ApiKey, CreatedKey, NewKey},
     session::{CreatedSession, Session, SessionPrincipal},
 };
 use std::{future::Future, net::IpAddr};
-use taffrail_model::{access::Principal, stream::StreamNumber};
+use taffrail_model::{
+    access::Principal, instance::Instance, stream::StreamNumber, tenant::TenantNumber,
+    time::Timestamp,
+};
 use uuid::Uuid;
 
 /// Domain data. Every method is one transaction: when it returns `Ok`, the change is durable.
@@ -150,7 +154,7 @@ pub trait Meta: Send + Sync + 'static {
     /// Makes an API key. Its secret is there this once.
     ///
     /// # Errors
-    /// `NotFound` (the account), `Invalid`.
+    /// `NotFound` (the account, or the instance of its scope), `Deleted` (the instance), `Invalid`.
     fn create_key(&self, new: NewKey)
     -> impl Future<Output = Result<CreatedKey, MetaError>> + Send;
 
@@ -180,6 +184,53 @@ pub trait Meta: Send + Sync + 'static {
     /// # Errors
     /// `NotFound`.
     fn revoke_key(&self, id: i64) -> impl Future<Output = Result<ApiKey, MetaError>> + Send;
+
+    /// Up to `limit` keys of an instance whose number is above `after`, by number.
+    fn instance_keys(
+        &self,
+        tenant: TenantNumber,
+        id: &str,
+        after: i64,
+        limit: usize,
+    ) -> impl Future<Output = Result<Vec<ApiKey>, MetaError>> + Send;
+
+    /// Makes an instance. Its id is unique in the tenant, deleted instances included.
+    ///
+    /// # Errors
+    /// `Exists`, `Invalid`, `TooManyInstances`.
+    fn create_instance(
+        &self,
+        new: NewInstance,
+    ) -> impl Future<Output = Result<Instance, MetaError>> + Send;
+
+    /// All instances by number, deleted ones too.
+    fn instances(&self) -> impl Future<Output = Result<Vec<Instance>, MetaError>> + Send;
+
+    /// Changes an instance.
+    ///
+    /// # Errors
+    /// `NotFound`, `Deleted`, `Invalid`.
+    fn change_instance(
+        &self,
+        number: i64,
+        change: InstanceChange,
+    ) -> impl Future<Output = Result<ChangedInstance, MetaError>> + Send;
+
+    /// Marks an instance as deleted and revokes its keys; fine if it was.
+    ///
+    /// # Errors
+    /// `NotFound`.
+    fn delete_instance(
+        &self,
+        number: i64,
+    ) -> impl Future<Output = Result<ChangedInstance, MetaError>> + Send;
+
+    /// Removes the instances that were deleted before a time; their numbers. Their ids can be
+    /// given again.
+    fn purge_instances(
+        &self,
+        deleted_before: Timestamp,
+    ) -> impl Future<Output = Result<Vec<i64>, MetaError>> + Send;
 
     /// Writes what is pending and closes the connections.
     fn close(&self) -> impl Future<Output = ()> + Send;

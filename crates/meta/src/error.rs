@@ -34,6 +34,17 @@ pub enum MetaError {
         /// The account.
         account: i64,
     },
+    /// It is deleted, and only its records are still there.
+    #[error("{what} {id} is deleted")]
+    Deleted {
+        /// What kind of thing.
+        what: &'static str,
+        /// Its number or name.
+        id: String,
+    },
+    /// A tenant has as many instances as it may.
+    #[error("a tenant has at most 100,000 instances, deleted ones included")]
+    TooManyInstances,
     /// All stream numbers are taken.
     #[error("all 64,536 numbers for streams of the configuration are taken")]
     StreamNumbersExhausted,
@@ -130,6 +141,9 @@ pub enum MetaError {
         #[source]
         source: sqlx::Error,
     },
+    /// The change was broken off; whether it was made is not known.
+    #[error("the change was broken off")]
+    Interrupted,
     /// The operating system gave no random bytes.
     #[error("the operating system gave no random bytes")]
     Random,

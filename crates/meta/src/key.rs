@@ -78,7 +78,8 @@ pub(crate) fn check_key(new: &NewKey) -> Result<(), MetaError> {
         });
     }
     let is_scoped = match &new.scope {
-        Scope::Full => true,
+        // Its instance is looked up where the key is made.
+        Scope::Full | Scope::Instance { .. } => true,
         Scope::Ingest { streams } | Scope::Read { streams } => {
             (1..=SCOPE_PATTERNS_MAX).contains(&streams.len())
                 && streams

@@ -1,5 +1,5 @@
-//! Domain data that is updated in place: tenants, accounts, sessions, API keys, stream numbers
-//! and settings. The only place that talks to a database.
+//! Domain data that is updated in place: tenants, accounts, sessions, API keys, MCP instances,
+//! stream numbers and settings. The only place that talks to a database.
 //!
 //! One trait ([`Meta`]), one implementation for each database, one conformance suite that runs
 //! against every implementation (`tests/conformance.rs`).
@@ -21,6 +21,7 @@ mod account;
 mod any;
 mod contract;
 mod error;
+mod instance;
 mod key;
 mod password;
 mod row_checksum;
@@ -36,6 +37,10 @@ pub use account::{
 pub use any::AnyMeta;
 pub use contract::Meta;
 pub use error::{LoginError, MetaError};
+pub use instance::{
+    ChangedInstance, INSTANCE_ID_BYTES_MAX, INSTANCES_PER_TENANT_MAX, InstanceChange, NewInstance,
+    SERVICE_CHARS_MAX,
+};
 pub use key::{ApiKey, CreatedKey, KEY_NAME_CHARS_MAX, KEY_PREFIX, NewKey};
 pub use row_checksum::RowKey;
 pub use secret::secrets_equal;

@@ -9,6 +9,8 @@
 //! Cost: a read of a credential is two indexed lookups, some tens of microseconds; a write is one
 //! fsync. `last_seen` and `last_used` are therefore written at most once a minute and once in
 //! five minutes.
+mod instances;
+
 use crate::{
     account::{
         Account, AccountChange, NewAccount, Tenant, check_name, check_own_user_ids, check_password,
@@ -16,6 +18,7 @@ use crate::{
     },
     contract::Meta,
     error::{LoginError, MetaError},
+    instance::{ChangedInstance, InstanceChange, NewInstance},
     key::{ApiKey, CreatedKey, KEY_PREFIX, NewKey, check_key},
     password::Passwords,
     row_checksum::{Field, RowKey},
@@ -39,6 +42,7 @@ use std::{
 use taffrail_model::{
     access::{Principal, Role, Scope},
     clock::Clock,
+    instance::Instance,
     stream::StreamNumber,
     tenant::{DEFAULT_TENANT, TenantNumber},
     time::{NS_PER_DAY, NS_PER_S, Timestamp},
@@ -827,6 +831,8 @@ impl Meta for SqliteMeta {
             secret_hash: hash(&secret).to_vec(),
         };
         let mut transaction = self.begin().await?;
+        self.check_scope(&mut transaction, &stored.key.scope)
+            .await?;
         stored.key.id = sqlx::query_scalar(
             "INSERT INTO api_keys (secret_hash, account, name, scope, created, expires, checksum)
              SELECT ?, id, ?, ?, ?, ?, zeroblob(32) FROM accounts WHERE id = ? RETURNING id",
@@ -923,6 +929,40 @@ impl Meta for SqliteMeta {
         }
         commit(transaction).await?;
         Ok(stored.key)
+    }
+
+    async fn instance_keys(
+        &self,
+        tenant: TenantNumber,
+        id: &str,
+        after: i64,
+        limit: usize,
+    ) -> Result<Vec<ApiKey>, MetaError> {
+        self.keys_of_instance(tenant, id, after, limit).await
+    }
+
+    async fn create_instance(&self, new: NewInstance) -> Result<Instance, MetaError> {
+        self.insert_instance(new).await
+    }
+
+    async fn instances(&self) -> Result<Vec<Instance>, MetaError> {
+        self.all_instances().await
+    }
+
+    async fn change_instance(
+        &self,
+        number: i64,
+        change: InstanceChange,
+    ) -> Result<ChangedInstance, MetaError> {
+        self.update_instance(number, change).await
+    }
+
+    async fn delete_instance(&self, number: i64) -> Result<ChangedInstance, MetaError> {
+        self.mark_instance_deleted(number).await
+    }
+
+    async fn purge_instances(&self, deleted_before: Timestamp) -> Result<Vec<i64>, MetaError> {
+        self.remove_deleted_instances(deleted_before).await
     }
 
     async fn close(&self) {

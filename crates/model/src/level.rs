@@ -43,6 +43,19 @@ impl Level {
         }
     }
 
+    /// The name on the MCP routes, which have four levels.
+    ///
+    /// Source: the table "Levels" of the data model, "MCP routes print".
+    #[must_use]
+    pub fn mcp_name(self) -> &'static str {
+        match self {
+            Level::Trace | Level::Debug => "debug",
+            Level::Info => "info",
+            Level::Warn => "warn",
+            Level::Error | Level::Critical => "error",
+        }
+    }
+
     /// The level of a canonical name, exactly.
     #[must_use]
     pub fn from_name(name: &str) -> Option<Level> {
@@ -138,6 +151,12 @@ mod tests {
         }
         assert_eq!(Level::from_foreign("loud"), None);
         assert_eq!(Level::from_foreign("35"), None);
+    }
+
+    #[test]
+    fn mcp_routes_print_four_levels() {
+        let names = Level::ALL.map(Level::mcp_name);
+        assert_eq!(names, ["debug", "debug", "info", "warn", "error", "error"]);
     }
 
     #[test]

@@ -5,11 +5,14 @@ mod body;
 mod context;
 mod facets;
 mod fields;
+mod filters;
 mod health;
 mod histogram;
 mod ingest;
 mod keys;
+mod list;
 mod logs;
+pub(crate) mod mcps;
 pub(crate) mod metrics;
 mod openapi;
 mod question;
@@ -19,7 +22,8 @@ mod sessions;
 mod streams;
 mod users;
 
-pub(crate) use question::read_question;
+pub(crate) use question::{QuestionParts, read_question};
+pub(crate) use search::read_shape;
 
 use crate::{
     live,
@@ -53,6 +57,15 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(streams::streams))
         .routes(routes!(logs::logs))
         .routes(routes!(logs::log))
+        .routes(routes!(mcps::instances, mcps::create_instance))
+        .routes(routes!(
+            mcps::instance,
+            mcps::change_instance,
+            mcps::delete_instance
+        ))
+        .routes(routes!(mcps::instance_keys, mcps::create_instance_key))
+        .routes(routes!(mcps::instance_logs))
+        .routes(routes!(live::instance_socket))
         .routes(routes!(live::tail_sse))
         .routes(routes!(live::tail_socket))
         .routes(routes!(sessions::login, sessions::sessions))

@@ -19,6 +19,7 @@ pub mod auth;
 pub mod config;
 pub mod http;
 pub mod live;
+mod mcp_entry;
 mod origin;
 mod parameters;
 pub mod problem;

@@ -9,19 +9,24 @@
 //! - A cursor stands for everything that was sent before it.
 mod event_stream;
 mod feed;
+mod instance;
 mod socket;
 
 #[doc(hidden)]
 pub(crate) use event_stream::__path_tail_sse;
 pub(crate) use event_stream::tail_sse;
+use feed::Envelope;
 pub(crate) use feed::is_true;
+#[doc(hidden)]
+pub(crate) use instance::__path_instance_socket;
+pub(crate) use instance::instance_socket;
 #[doc(hidden)]
 pub(crate) use socket::__path_tail_socket;
 pub(crate) use socket::tail_socket;
 
 use crate::{
     auth::Caller,
-    http::read_question,
+    http::{QuestionParts, read_question, read_shape},
     parameters::Parameters,
     problem::{Kind, Problem},
     state::App,
@@ -45,13 +50,33 @@ pub(crate) const TAILS_MAX: usize = 1_000;
 type OpenTail = OwnedSemaphorePermit;
 
 /// Reads the parameters and begins the tail; whatever is wrong is answered before the upgrade.
-async fn open(
+fn open(
     app: &App,
     caller: &Caller,
     mut asked: Parameters,
     last_event_id: Option<&str>,
-) -> Result<(LiveTail, OpenTail), Problem> {
+) -> Result<Opened, Problem> {
     let parts = read_question(&mut asked, app.engine.now());
+    let envelope = Envelope::Record(read_shape(&mut asked));
+    begin(app, caller, asked, parts, envelope, last_event_id)
+}
+
+/// A tail that has begun.
+struct Opened {
+    tail: LiveTail,
+    envelope: Envelope,
+    place: OpenTail,
+}
+
+/// Reads the parameters of every tail, `backlog` and `cursor`, and begins it.
+fn begin(
+    app: &App,
+    caller: &Caller,
+    mut asked: Parameters,
+    parts: QuestionParts,
+    envelope: Envelope,
+    last_event_id: Option<&str>,
+) -> Result<Opened, Problem> {
     let backlog = asked
         .number("backlog", 0..=BACKLOG_RECORDS_MAX)
         .unwrap_or(0);
@@ -70,7 +95,11 @@ async fn open(
     let tail = app
         .engine
         .live_tail(&caller.principal, question, backlog, cursor)?;
-    Ok((tail, place))
+    Ok(Opened {
+        tail,
+        envelope,
+        place,
+    })
 }
 
 /// A position as clients give it back unread.

@@ -18,6 +18,7 @@ use taffrail_engine::{
     query::{ParseError, ScanError},
     read::ReadError,
 };
+use taffrail_model::access::InstanceRefusal;
 
 /// What an error is called in `type`, its title and status. The names are part of the API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -34,6 +35,8 @@ pub enum Kind {
     LoginFailed,
     /// The credential does not allow this.
     Forbidden,
+    /// The instance takes no records.
+    InstanceTakesNone,
     /// A request of another website.
     ForeignOrigin,
     /// There is nothing here, or nothing that the caller may know of.
@@ -80,13 +83,14 @@ pub enum Kind {
 
 impl Kind {
     /// Every kind, for the description of the API.
-    pub const ALL: [Kind; 27] = [
+    pub const ALL: [Kind; 28] = [
         Kind::Unreadable,
         Kind::InvalidQuery,
         Kind::InvalidCursor,
         Kind::Unauthorized,
         Kind::LoginFailed,
         Kind::Forbidden,
+        Kind::InstanceTakesNone,
         Kind::ForeignOrigin,
         Kind::NotFound,
         Kind::UnknownStream,
@@ -124,6 +128,11 @@ impl Kind {
                 S::FORBIDDEN,
                 "forbidden",
                 "This credential does not allow it",
+            ),
+            Kind::InstanceTakesNone => (
+                S::FORBIDDEN,
+                "instance-takes-no-records",
+                "The instance takes no records",
             ),
             Kind::ForeignOrigin => (
                 S::FORBIDDEN,
@@ -447,6 +456,13 @@ impl From<IngestError> for Problem {
         match fault {
             IngestError::UnknownStream { name, nearest } => unknown_stream(&name, nearest),
             IngestError::NotAllowed(_) => Problem::new(Kind::Forbidden, fault.to_string()),
+            IngestError::Instance(refusal) => {
+                let kind = match refusal {
+                    InstanceRefusal::TakesNone { .. } => Kind::InstanceTakesNone,
+                    InstanceRefusal::Missing | InstanceRefusal::Unknown(_) => Kind::Forbidden,
+                };
+                Problem::new(kind, refusal.to_string())
+            }
             IngestError::KeyLength => Problem::invalid(vec![FieldFault {
                 field: "Idempotency-Key".into(),
                 detail: fault.to_string(),
@@ -487,7 +503,9 @@ impl From<MetaError> for Problem {
             }]),
             MetaError::Exists { .. } => Problem::new(Kind::Exists, fault.to_string()),
             MetaError::NotFound { what, .. } => Problem::not_found(what),
-            MetaError::LastAdmin { .. } => Problem::new(Kind::Conflict, fault.to_string()),
+            MetaError::LastAdmin { .. }
+            | MetaError::Deleted { .. }
+            | MetaError::TooManyInstances => Problem::new(Kind::Conflict, fault.to_string()),
             other => Problem::internal(&other),
         }
     }

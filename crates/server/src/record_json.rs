@@ -25,19 +25,35 @@ const FIRST: [&str; 6] = [
     field::TENANT,
 ];
 
-/// Appends a record; with `fields` those alone and in their order.
-pub(crate) fn write_record(
-    out: &mut Vec<u8>,
-    row: &Row,
-    fields: Option<&[FieldName]>,
-    names: &Names<'_>,
-) {
+/// What of a record is wanted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Shape {
+    /// Those fields alone and in their order; `None`: all.
+    pub fields: Option<Vec<FieldName>>,
+    /// Longer texts are cut to so many bytes, at the end of a character, and [`CUT`] names them;
+    /// `None`: whole.
+    pub preview_bytes: Option<usize>,
+}
+
+/// All of a record.
+pub(crate) const WHOLE: Shape = Shape {
+    fields: None,
+    preview_bytes: None,
+};
+
+/// The member of a preview that gives the whole length, in bytes, of each field that was cut.
+const CUT: &str = "_cut";
+
+/// Appends a record in the shape.
+pub(crate) fn write_record(out: &mut Vec<u8>, row: &Row, shape: &Shape, names: &Names<'_>) {
     out.push(b'{');
     let mut members = Members {
         out,
         is_first: true,
+        preview_bytes: shape.preview_bytes.unwrap_or(usize::MAX),
+        cut: Vec::new(),
     };
-    match fields {
+    match &shape.fields {
         Some(fields) => {
             let mut written: Vec<&str> = Vec::with_capacity(fields.len());
             for name in fields {
@@ -63,22 +79,23 @@ pub(crate) fn write_record(
             }
         }
     }
+    members.finish();
     out.push(b'}');
 }
 
-/// Appends an array of records.
-pub(crate) fn write_records(
-    out: &mut Vec<u8>,
-    rows: &[Row],
-    fields: Option<&[FieldName]>,
-    names: &Names<'_>,
-) {
+/// Appends an array of records in the shape.
+pub(crate) fn write_records(out: &mut Vec<u8>, rows: &[Row], shape: &Shape, names: &Names<'_>) {
+    write_array(out, rows, |out, row| write_record(out, row, shape, names));
+}
+
+/// Appends an array of what `write` makes of each.
+pub(crate) fn write_array<T>(out: &mut Vec<u8>, all: &[T], write: impl Fn(&mut Vec<u8>, &T)) {
     out.push(b'[');
-    for (index, row) in rows.iter().enumerate() {
+    for (index, one) in all.iter().enumerate() {
         if index > 0 {
             out.push(b',');
         }
-        write_record(out, row, fields, names);
+        write(out, one);
     }
     out.push(b']');
 }
@@ -86,6 +103,9 @@ pub(crate) fn write_records(
 struct Members<'a> {
     out: &'a mut Vec<u8>,
     is_first: bool,
+    preview_bytes: usize,
+    /// Fields that were cut, with their whole lengths.
+    cut: Vec<(String, usize)>,
 }
 
 impl Members<'_> {
@@ -127,12 +147,40 @@ impl Members<'_> {
 
     fn value(&mut self, name: &str, value: &OwnedValue) {
         self.name(name);
-        match value.kind {
-            Kind::String => write_text(self.out, &value.text),
-            // JSON text already.
-            Kind::Integer | Kind::Float | Kind::Bool | Kind::Json => {
-                self.out.extend_from_slice(value.text.as_bytes());
-            }
+        let is_text = matches!(value.kind, Kind::String | Kind::Json);
+        if is_text && value.text.len() > self.preview_bytes {
+            let end = value.text.floor_char_boundary(self.preview_bytes);
+            write_text(self.out, &value.text[..end]);
+            self.cut.push((name.to_owned(), value.text.len()));
+            return;
+        }
+        write_value(self.out, value);
+    }
+
+    /// Names what was cut.
+    fn finish(mut self) {
+        let cut = std::mem::take(&mut self.cut);
+        if cut.is_empty() {
+            return;
+        }
+        self.name(CUT);
+        self.out.push(b'{');
+        self.is_first = true;
+        for (name, bytes) in cut {
+            self.name(&name);
+            self.out.extend_from_slice(bytes.to_string().as_bytes());
+        }
+        self.out.push(b'}');
+    }
+}
+
+/// Appends a value as it came.
+pub(crate) fn write_value(out: &mut Vec<u8>, value: &OwnedValue) {
+    match value.kind {
+        Kind::String => write_text(out, &value.text),
+        // JSON text already.
+        Kind::Integer | Kind::Float | Kind::Bool | Kind::Json => {
+            out.extend_from_slice(value.text.as_bytes());
         }
     }
 }
@@ -217,9 +265,50 @@ mod tests {
         };
         let only: Option<Vec<FieldName>> =
             only.map(|names| names.iter().map(|name| FieldName::from(*name)).collect());
+        check_shape(
+            fields,
+            &Shape {
+                fields: only,
+                preview_bytes: None,
+            },
+            &names,
+            expected,
+        );
+    }
+
+    fn check_shape(
+        fields: &[(&str, Kind, &str)],
+        shape: &Shape,
+        names: &Names<'_>,
+        expected: &str,
+    ) {
         let mut out = Vec::new();
-        write_record(&mut out, &row(fields), only.as_deref(), &names);
+        write_record(&mut out, &row(fields), shape, names);
         assert_eq!(String::from_utf8(out).unwrap(), expected);
+    }
+
+    #[test]
+    fn a_preview_cuts_long_texts_between_characters_and_says_how_long_they_are() {
+        let names = Names {
+            catalogue: &StreamCatalogue::built_in(),
+            tenants: &BTreeMap::new(),
+        };
+        let fields: Vec<FieldName> = ["message", "a", "list", "n"].map(FieldName::from).to_vec();
+        let shape = Shape {
+            fields: Some(fields),
+            preview_bytes: Some(6),
+        };
+        check_shape(
+            &[
+                ("message", Kind::String, "12345ü"),
+                ("a", Kind::String, "123456"),
+                ("list", Kind::Json, "[1, 2, 3]"),
+                ("n", Kind::Integer, "12345678"),
+            ],
+            &shape,
+            &names,
+            r#"{"message":"12345","a":"123456","list":"[1, 2,","n":12345678,"_cut":{"message":7,"list":9}}"#,
+        );
     }
 
     #[test]

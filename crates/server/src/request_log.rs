@@ -121,7 +121,11 @@ fn record_refusal(
 ) {
     let is_refusal = matches!(
         problem.kind(),
-        Kind::Unauthorized | Kind::Forbidden | Kind::ForeignOrigin | Kind::TooManyRequests
+        Kind::Unauthorized
+            | Kind::Forbidden
+            | Kind::InstanceTakesNone
+            | Kind::ForeignOrigin
+            | Kind::TooManyRequests
     );
     if !is_refusal {
         return;

@@ -29,6 +29,7 @@ use taffrail_model::{
     column::{FieldName, Kind},
     field,
     id::RecordId,
+    instance::InstanceIds,
     limits::QUERY_DURATION_MS_MAX,
     position::{PartitionKey, Position},
     stream::StreamDefinition,
@@ -147,7 +148,16 @@ pub(super) struct PartitionScope {
     pub(super) stream: Arc<StreamDefinition>,
     /// Whose rows may be seen; `None`: all.
     owners: Option<Arc<BTreeSet<String>>>,
+    /// Instances whose rows nobody sees.
+    hidden_instances: Option<Arc<InstanceIds>>,
     hides_debug: bool,
+}
+
+impl PartitionScope {
+    /// Whether every row may be seen, whatever it holds.
+    fn shows_all_rows(&self) -> bool {
+        self.owners.is_none() && self.hidden_instances.is_none()
+    }
 }
 
 /// A source whose directory was read.
@@ -156,6 +166,20 @@ pub(super) struct OpenSource<'a> {
     pub(super) source: &'a dyn RowSource,
     pub(super) columns: SourceColumns,
     plan: Plan,
+    /// Whether rows may belong to an instance at all.
+    has_instances: bool,
+}
+
+impl OpenSource<'_> {
+    /// Instances whose rows are hidden here.
+    fn hidden_instances(&self) -> Option<&InstanceIds> {
+        let hidden = self.partition.hidden_instances.as_deref();
+        hidden.filter(|_| self.has_instances)
+    }
+
+    fn shows_all_rows(&self) -> bool {
+        self.partition.owners.is_none() && self.hidden_instances().is_none()
+    }
 }
 
 /// A block of an open source.
@@ -405,6 +429,11 @@ impl<'a> Scan<'a> {
             key: *key,
             stream: stream.clone(),
             owners,
+            hidden_instances: self
+                .request
+                .policy()
+                .hidden_instances(key.tenant, key.stream)
+                .cloned(),
             hides_debug: stream
                 .debug_retention_days
                 .is_some_and(|days| day < today - i64::from(days)),
@@ -473,7 +502,7 @@ impl<'a> Scan<'a> {
                     let extent = source.extent();
                     let plan = self.plan_for(&partition, extent, None);
                     let is_whole = plan.is(true)
-                        && partition.owners.is_none()
+                        && partition.shows_all_rows()
                         && self.covers(&extent)
                         && collector.take_whole(&extent);
                     let is_done = is_whole
@@ -489,7 +518,7 @@ impl<'a> Scan<'a> {
                 }
                 Task::Block(block) => {
                     let is_whole = block.open.plan.is(true)
-                        && block.open.partition.owners.is_none()
+                        && block.open.shows_all_rows()
                         && self.covers(&block.extent)
                         && collector.take_whole(&block.extent);
                     let is_done = is_whole
@@ -539,6 +568,10 @@ impl<'a> Scan<'a> {
         let open = Arc::new(OpenSource {
             partition: partition.clone(),
             source,
+            has_instances: columns
+                .names
+                .iter()
+                .any(|name| &**name == field::INSTANCE_ID),
             columns,
             plan,
         });
@@ -568,6 +601,9 @@ impl<'a> Scan<'a> {
         self.narrow_to_request(&mut view, &mut selection)?;
         if let Some(owners) = &block.open.partition.owners {
             narrow_to_owners(&mut view, owners, &mut selection)?;
+        }
+        if let Some(hidden) = block.open.hidden_instances() {
+            drop_instances(&mut view, hidden, &mut selection)?;
         }
         if !selection.is_empty() {
             collector.narrow(&mut view, &mut selection)?;
@@ -620,6 +656,24 @@ fn narrow_to_owners(
         }
     }
     *selection = own;
+    Ok(())
+}
+
+/// Drops the rows that belong to one of these instances.
+fn drop_instances(
+    view: &mut BlockView<'_>,
+    hidden: &InstanceIds,
+    selection: &mut Selection,
+) -> Result<(), BlockFault> {
+    let mut dropped = view.none();
+    if let Some(loaded) = view.column(&field::INSTANCE_ID.into())? {
+        for (row, value) in loaded.column.iter() {
+            if value.kind != Kind::Json && hidden.contains(value.text) {
+                dropped.add(row);
+            }
+        }
+    }
+    selection.subtract(&dropped);
     Ok(())
 }
 

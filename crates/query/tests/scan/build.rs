@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, sync::Arc};
 use taffrail_model::{
     access::{Principal, Role, RowPolicy},
     column::{ColumnSet, Kind},
+    instance::GoneInstances,
     position::{PartitionKey, Position},
     stream::StreamCatalogue,
     tenant::TenantNumber,
@@ -177,7 +178,7 @@ impl Reader {
                 ..admin
             },
         };
-        principal.read_policy(&catalogue())
+        principal.read_policy(&catalogue(), &GoneInstances::default())
     }
 
     /// Whether a record may be seen: the oracle's own word.

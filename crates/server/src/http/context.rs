@@ -4,13 +4,13 @@ use super::{
     body::Asked,
     question::write_completeness,
     schema::{ContextAnswer, ProblemDocument},
-    search::write_took,
+    search::{read_shape, write_took},
 };
 use crate::{
     answers::Holder,
     auth::Caller,
     problem::{Kind, Problem},
-    record_json::{Names, write_record, write_records},
+    record_json::{Names, WHOLE, write_record, write_records},
     state::App,
 };
 use axum::extract::{Path, State};
@@ -33,6 +33,8 @@ const AROUND_MAX: usize = 1_000;
         ("before" = Option<u32>, Query, description = "Records before it, at most 1,000 (10)"),
         ("after" = Option<u32>, Query, description = "Records after it, at most 1,000 (10)"),
         ("same_source" = Option<bool>, Query, description = "Only records of the same source (false)"),
+        ("fields" = Option<Vec<String>>, Query, description = "Fields of the neighbours, in this order; default all"),
+        ("preview_bytes" = Option<u32>, Query, description = "Texts of the neighbours are cut to so many bytes, 16 to 65,536; default whole"),
     ),
     responses(
         (status = 200, description = "The record and its neighbours, earliest first", body = ContextAnswer),
@@ -51,6 +53,7 @@ pub(crate) async fn context(
     let before = asked.number("before", 0..=AROUND_MAX).unwrap_or(AROUND);
     let after = asked.number("after", 0..=AROUND_MAX).unwrap_or(AROUND);
     let is_same_source = asked.switch("same_source").unwrap_or(false);
+    let shape = read_shape(&mut asked);
     asked.finish()?;
     let around = Around {
         before,
@@ -64,11 +67,11 @@ pub(crate) async fn context(
         around,
         move |out, found, completeness, principal, names| {
             out.extend_from_slice(br#"{"data":{"record":"#);
-            write_record(out, &found.row, None, names);
+            write_record(out, &found.row, &WHOLE, names);
             out.extend_from_slice(br#","before":"#);
-            write_records(out, &found.before, None, names);
+            write_records(out, &found.before, &shape, names);
             out.extend_from_slice(br#","after":"#);
-            write_records(out, &found.after, None, names);
+            write_records(out, &found.after, &shape, names);
             write_took(out, started);
             write_completeness(out, completeness, principal);
             out.extend_from_slice(b"}}");

@@ -3,6 +3,8 @@ use super::{
     Json,
     body::Asked,
     created, data,
+    list::{List, PageByNumber, number},
+    mcps,
     schema::{CreateKey, CreatedKeyEntry, Data, Key, Keys, ProblemDocument, ScopeEntry},
     users::{is_managed_by, no_admin},
 };
@@ -17,12 +19,9 @@ use axum::{
 use jiff::tz::TimeZone;
 use taffrail_engine::{
     events::OwnEvent,
-    meta::{ApiKey, Meta, NewKey},
+    meta::{ApiKey, CreatedKey, Meta, NewKey},
 };
-use taffrail_model::{access::Scope, level::Level};
-
-const LIMIT: usize = 100;
-const LIMIT_MAX: usize = 1_000;
+use taffrail_model::{access::Scope, level::Level, time::Timestamp};
 
 /// API keys
 ///
@@ -46,8 +45,7 @@ pub(crate) async fn keys(
     Asked(mut asked): Asked,
 ) -> Result<Json, Problem> {
     let account = account_parameter(&mut asked);
-    let limit = asked.number("limit", 1..=LIMIT_MAX).unwrap_or(LIMIT);
-    let after = asked.number("after", 0..=usize::MAX).unwrap_or(0);
+    let page = PageByNumber::read(&mut asked);
     asked.finish()?;
     let account = match (account, caller.principal.may_administer()) {
         (None, true) => None,
@@ -57,20 +55,38 @@ pub(crate) async fn keys(
             Some(id)
         }
     };
-    let mut after = i64::try_from(after).unwrap_or(i64::MAX);
-    let mut keys = Vec::new();
-    loop {
-        let page = app.engine.meta().keys(account, after, limit).await?;
-        let is_last = page.len() < limit;
-        for key in page {
-            after = key.id;
-            if keys.len() < limit && is_visible(&app, &caller, &key).await? {
-                keys.push(Key::from(key));
-            }
-        }
-        if is_last || keys.len() >= limit {
-            return Ok(data(&Keys { keys }));
-        }
+    let list = KeyList {
+        app: &app,
+        caller: &caller,
+        account,
+    };
+    let keys = page.fill(&list).await?;
+    Ok(data(&Keys { keys }))
+}
+
+/// The keys of one account or of all, as the caller sees them.
+struct KeyList<'a> {
+    app: &'a App,
+    caller: &'a Caller,
+    account: Option<i64>,
+}
+
+impl List for KeyList<'_> {
+    type Entry = ApiKey;
+    type Shown = Key;
+
+    async fn read(&self, after: i64, limit: usize) -> Result<Vec<ApiKey>, Problem> {
+        let meta = self.app.engine.meta();
+        Ok(meta.keys(self.account, after, limit).await?)
+    }
+
+    fn number(key: &ApiKey) -> i64 {
+        key.id
+    }
+
+    async fn show(&self, key: ApiKey) -> Result<Option<Key>, Problem> {
+        let is_visible = is_visible(self.app, self.caller, &key).await?;
+        Ok(is_visible.then(|| key.into()))
     }
 }
 
@@ -93,40 +109,82 @@ pub(crate) async fn create_key(
     Extension(context): Extension<RequestContext>,
     Asked(mut asked): Asked,
 ) -> Result<Response, Problem> {
-    let account = account_parameter(&mut asked);
-    let name = asked.text("name");
-    if name.is_none() {
-        asked.fault("name", "is needed");
-    }
+    let parts = NewKeyParts::read(&mut asked, app.engine.now());
     let scope = scope(&mut asked);
-    let now = app.engine.now();
-    let expires = asked.time("expires_at", now, &TimeZone::UTC);
-    if expires.is_some_and(|expires| expires <= now) {
-        asked.fault("expires_at", "must be in the future");
-    }
     asked.finish()?;
-    let account = match account {
-        Some(id) => {
-            check_account(&app, &caller, id).await?;
-            id
+    let scope = match scope {
+        ScopeEntry::Full => Scope::Full,
+        ScopeEntry::Ingest { streams } => Scope::Ingest { streams },
+        ScopeEntry::Read { streams } => Scope::Read { streams },
+        ScopeEntry::Instance { instance } => {
+            let made = mcps::make_key(&app, &caller, &instance, parts).await?;
+            return Ok(answer_made(&app, &context, &caller, made));
         }
-        None => caller.own_account()?,
     };
     let made = app
         .engine
         .meta()
         .create_key(NewKey {
-            account,
-            name: name.unwrap_or_default(),
+            account: parts.account_for(&app, &caller).await?,
+            name: parts.name,
             scope,
-            expires,
+            expires: parts.expires,
         })
         .await?;
-    record(&app, &context, &caller, &made.key, "API key made");
-    Ok(created(&CreatedKeyEntry {
+    Ok(answer_made(&app, &context, &caller, made))
+}
+
+/// What every new key says.
+pub(super) struct NewKeyParts {
+    account: Option<i64>,
+    pub(super) name: String,
+    pub(super) expires: Option<Timestamp>,
+}
+
+impl NewKeyParts {
+    /// Reads `account`, `name`, `expires_at`.
+    pub(super) fn read(asked: &mut Parameters, now: Timestamp) -> NewKeyParts {
+        let account = account_parameter(asked);
+        let name = asked.text("name");
+        if name.is_none() {
+            asked.fault("name", "is needed");
+        }
+        let expires = asked.time("expires_at", now, &TimeZone::UTC);
+        if expires.is_some_and(|expires| expires <= now) {
+            asked.fault("expires_at", "must be in the future");
+        }
+        NewKeyParts {
+            account,
+            name: name.unwrap_or_default(),
+            expires,
+        }
+    }
+
+    /// The account that the key acts for: the one that is named, if the caller may manage its keys,
+    /// or the own one.
+    pub(super) async fn account_for(&self, app: &App, caller: &Caller) -> Result<i64, Problem> {
+        match self.account {
+            Some(id) => {
+                check_account(app, caller, id).await?;
+                Ok(id)
+            }
+            None => caller.own_account(),
+        }
+    }
+}
+
+/// 201 with the key that was made and its secret; it is on record.
+pub(super) fn answer_made(
+    app: &App,
+    context: &RequestContext,
+    caller: &Caller,
+    made: CreatedKey,
+) -> Response {
+    record(app, context, caller, &made.key, "API key made");
+    created(&CreatedKeyEntry {
         key: made.key.into(),
         secret: made.secret,
-    }))
+    })
 }
 
 /// One API key
@@ -204,38 +262,36 @@ async fn visible(app: &App, caller: &Caller, id: &str) -> Result<ApiKey, Problem
     if !caller.principal.may_administer() {
         caller.own_account()?;
     }
-    let missing = || Problem::not_found("API key");
-    let id: i64 = id.parse().map_err(|_| missing())?;
-    let key = app.engine.meta().key(id).await?;
+    let key = app.engine.meta().key(number(id, "API key")?).await?;
     match is_visible(app, caller, &key).await? {
         true => Ok(key),
-        false => Err(missing()),
+        false => Err(Problem::not_found("API key")),
     }
 }
 
-/// `{"scope": "full"}`, `{"scope": "ingest", "streams": […]}`, `{"scope": "read", "streams": […]}`;
-/// full without it.
-fn scope(asked: &mut Parameters) -> Scope {
+/// `{"scope": "full"}`, `{"scope": "ingest", "streams": […]}`, `{"scope": "read", "streams": […]}`,
+/// `{"scope": "instance", "instance": "…"}`; full without it.
+fn scope(asked: &mut Parameters) -> ScopeEntry {
     let Some(value) = asked.value("scope") else {
-        return Scope::Full;
+        return ScopeEntry::Full;
     };
-    match serde_json::from_value::<ScopeEntry>(value) {
-        Ok(entry) => entry.into(),
-        Err(_) => {
-            asked.fault(
-                "scope",
-                "must be {\"scope\":\"full\"}, or \"ingest\" or \"read\" with \"streams\"",
-            );
-            Scope::Full
-        }
-    }
+    serde_json::from_value(value).unwrap_or_else(|_| {
+        asked.fault(
+            "scope",
+            "must be {\"scope\":\"full\"}, or \"ingest\" or \"read\" with \"streams\", or \"instance\" with \"instance\"",
+        );
+        ScopeEntry::Full
+    })
 }
 
 fn record(app: &App, context: &RequestContext, caller: &Caller, key: &ApiKey, what: &str) {
-    let event = OwnEvent::new("system.audit", Level::Info, what)
+    let mut event = OwnEvent::new("system.audit", Level::Info, what)
         .with("actor", &*caller.principal.name)
         .with("key_name", &*key.name)
         .with_number("key_id", key.id)
         .with_number("account_id", key.account);
+    if let Scope::Instance { instance, .. } = &key.scope {
+        event = event.with("instance_id", &**instance);
+    }
     app.engine.record_own_event(context.add_to(event));
 }

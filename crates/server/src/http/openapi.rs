@@ -33,6 +33,7 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "search", description = "Records out: pages, counts, neighbours"),
         (name = "tail", description = "Records as they come"),
         (name = "logs", description = "Records by filters"),
+        (name = "mcps", description = "MCP instances, their keys and records"),
         (name = "sessions", description = "Login and logout"),
         (name = "users", description = "Accounts"),
         (name = "keys", description = "API keys"),

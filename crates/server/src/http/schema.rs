@@ -115,6 +115,9 @@ pub struct SearchQuestion {
     pub order: Option<String>,
     /// Fields to return, in this order; default all.
     pub fields: Option<Vec<String>>,
+    /// Texts are cut to so many bytes, 16 to 65,536, and `_cut` of a record gives the whole lengths of those that were; default whole.
+    #[schema(minimum = 16, maximum = 65_536)]
+    pub preview_bytes: Option<u32>,
     /// Cursor of the page before.
     pub cursor: Option<String>,
     /// Whether the exact total is wanted, which takes a scan of everything that is asked for.
@@ -699,6 +702,11 @@ pub enum ScopeEntry {
         /// Stream patterns.
         streams: Vec<String>,
     },
+    /// Only ingest, of the records of one instance.
+    Instance {
+        /// Id of the instance.
+        instance: String,
+    },
 }
 
 impl From<Scope> for ScopeEntry {
@@ -707,16 +715,7 @@ impl From<Scope> for ScopeEntry {
             Scope::Full => ScopeEntry::Full,
             Scope::Ingest { streams } => ScopeEntry::Ingest { streams },
             Scope::Read { streams } => ScopeEntry::Read { streams },
-        }
-    }
-}
-
-impl From<ScopeEntry> for Scope {
-    fn from(entry: ScopeEntry) -> Scope {
-        match entry {
-            ScopeEntry::Full => Scope::Full,
-            ScopeEntry::Ingest { streams } => Scope::Ingest { streams },
-            ScopeEntry::Read { streams } => Scope::Read { streams },
+            Scope::Instance { instance, .. } => ScopeEntry::Instance { instance },
         }
     }
 }

@@ -10,11 +10,11 @@ use crate::{
     auth::Caller,
     parameters::Parameters,
     problem::Problem,
-    record_json::{Names, write_records, write_text},
+    record_json::{Names, Shape, write_records, write_text},
     state::App,
 };
 use axum::extract::State;
-use std::{sync::Arc, time::Instant};
+use std::{ops::RangeInclusive, sync::Arc, time::Instant};
 use taffrail_engine::{query::Order, read::PageQuestion};
 use taffrail_model::{
     column::FieldName,
@@ -23,6 +23,8 @@ use taffrail_model::{
 
 /// Records of a page, if nothing else is asked for.
 const LIMIT: usize = 100;
+/// What a text may be cut to: less shows nothing, more is what whole records are for.
+const PREVIEW_BYTES: RangeInclusive<usize> = 16..=65_536;
 /// Fields of a projection.
 const FIELDS_MAX: usize = 1_000;
 
@@ -79,18 +81,18 @@ async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
         Some("arrival") => Order::Arrival,
         _ => Order::Descending,
     };
+    let shape = read_shape(&mut asked);
     let page = PageQuestion {
         order,
         limit: asked.number("limit", 0..=PAGE_RECORDS_MAX).unwrap_or(LIMIT),
         offset: asked.number("offset", 0..=OFFSET_RECORDS_MAX).unwrap_or(0),
         cursor: asked.text("cursor").filter(|cursor| !cursor.is_empty()),
-        fields: fields(&mut asked),
+        fields: shape.fields.clone(),
         is_counted: asked.switch("count").unwrap_or(true),
     };
     asked.finish()?;
     let engine = app.engine.clone();
     let principal = caller.principal.clone();
-    let only = page.fields.clone();
     let tenants = app.tenant_names(&principal.tenants).await?;
     app.answer(Holder::of(&principal), move |cancelled| {
         let question = parts.with_cancel(cancelled);
@@ -102,7 +104,7 @@ async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
         };
         let found = &answer.value;
         let mut out = br#"{"data":{"records":"#.to_vec();
-        write_records(&mut out, &found.rows, only.as_deref(), &names);
+        write_records(&mut out, &found.rows, &shape, &names);
         out.extend_from_slice(br#","total":"#);
         match found.total {
             Some(total) => out.extend_from_slice(total.to_string().as_bytes()),
@@ -126,6 +128,14 @@ async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
 pub(super) fn write_took(out: &mut Vec<u8>, started: Instant) {
     let took_ms = started.elapsed().as_secs_f64() * 1_000.0;
     out.extend_from_slice(format!(r#","took_ms":{took_ms:.3}"#).as_bytes());
+}
+
+/// Reads `fields` and `preview_bytes`.
+pub(crate) fn read_shape(asked: &mut Parameters) -> Shape {
+    Shape {
+        fields: fields(asked),
+        preview_bytes: asked.number("preview_bytes", PREVIEW_BYTES),
+    }
 }
 
 /// Names of the projection, by any of their aliases.

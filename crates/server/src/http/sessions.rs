@@ -3,6 +3,7 @@ use super::{
     Json,
     body::Asked,
     data,
+    list::number,
     schema::{Data, Login, ProblemDocument, SessionEntry, SessionInfo, Sessions},
 };
 use crate::{
@@ -204,7 +205,7 @@ pub(crate) async fn revoke(
     Path(id): Path<String>,
 ) -> Result<StatusCode, Problem> {
     let account = caller.own_account()?;
-    let id: i64 = id.parse().map_err(|_| Problem::not_found("session"))?;
+    let id = number(&id, "session")?;
     let own = app.engine.meta().sessions(account).await?;
     if !own.iter().any(|session| session.id == id) {
         return Err(Problem::not_found("session"));

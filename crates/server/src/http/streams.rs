@@ -17,8 +17,7 @@ use taffrail_model::stream::AccessClass;
 )]
 pub(crate) async fn streams(State(app): State<App>, caller: Caller) -> Json {
     let catalogue = app.engine.catalogue();
-    let policy = caller.principal.read_policy(&catalogue);
-    let readable: Vec<_> = policy.streams().collect();
+    let readable = app.engine.readable_streams(&caller.principal);
     let streams: Vec<StreamEntry> = catalogue
         .iter()
         .map(|stream| StreamEntry {

@@ -5,6 +5,7 @@ use super::{
     Json,
     body::Asked,
     created, data,
+    list::{List, PageByNumber, number},
     schema::{ChangeUser, CreateUser, Data, OwnPassword, ProblemDocument, User, Users},
 };
 use crate::{
@@ -33,10 +34,6 @@ use taffrail_model::{
     tenant::TenantNumber,
 };
 
-/// Accounts of a page.
-const LIMIT: usize = 100;
-const LIMIT_MAX: usize = 1_000;
-
 /// Accounts
 ///
 /// For admins. `after` is the number of the last account of the page before.
@@ -58,23 +55,34 @@ pub(crate) async fn users(
     Asked(mut asked): Asked,
 ) -> Result<Json, Problem> {
     let admin = caller.admin()?;
-    let limit = asked.number("limit", 1..=LIMIT_MAX).unwrap_or(LIMIT);
-    let after = asked.number("after", 0..=usize::MAX).unwrap_or(0);
+    let page = PageByNumber::read(&mut asked);
     asked.finish()?;
-    let mut after = i64::try_from(after).unwrap_or(i64::MAX);
-    let mut users = Vec::new();
-    // Accounts of other tenants are passed over, so a page may take several reads.
-    loop {
-        let accounts = app.engine.meta().accounts(after, limit).await?;
-        let is_last = accounts.len() < limit;
-        for account in accounts {
-            after = account.id;
-            if users.len() < limit && is_managed_by(&account, admin) {
-                users.push(entry(&app, &account).await?);
-            }
-        }
-        if is_last || users.len() >= limit {
-            return Ok(data(&Users { users }));
+    let users = page.fill(&AccountList { app: &app, admin }).await?;
+    Ok(data(&Users { users }))
+}
+
+/// All accounts, as the admin sees them.
+struct AccountList<'a> {
+    app: &'a App,
+    admin: &'a Principal,
+}
+
+impl List for AccountList<'_> {
+    type Entry = Account;
+    type Shown = User;
+
+    async fn read(&self, after: i64, limit: usize) -> Result<Vec<Account>, Problem> {
+        Ok(self.app.engine.meta().accounts(after, limit).await?)
+    }
+
+    fn number(account: &Account) -> i64 {
+        account.id
+    }
+
+    async fn show(&self, account: Account) -> Result<Option<User>, Problem> {
+        match is_managed_by(&account, self.admin) {
+            true => entry(self.app, &account).await.map(Some),
+            false => Ok(None),
         }
     }
 }
@@ -261,12 +269,10 @@ pub(crate) async fn change_own_password(
 
 /// An account that the admin manages.
 async fn managed(app: &App, admin: &Principal, id: &str) -> Result<Account, Problem> {
-    let missing = || Problem::not_found("account");
-    let id: i64 = id.parse().map_err(|_| missing())?;
-    let account = app.engine.meta().account(id).await?;
+    let account = app.engine.meta().account(number(id, "account")?).await?;
     match is_managed_by(&account, admin) {
         true => Ok(account),
-        false => Err(missing()),
+        false => Err(Problem::not_found("account")),
     }
 }
 

@@ -50,12 +50,12 @@ pub(crate) async fn tail_sse(
         .get("last-event-id")
         .and_then(|value| value.to_str().ok())
         .filter(|id| !id.is_empty());
-    let (tail, place) = open(&app, &caller, parameters, last_event_id).await?;
+    let opened = open(&app, &caller, parameters, last_event_id)?;
     let (queue, messages) = mpsc::channel(QUEUE_MESSAGES);
     let closed = queue.clone();
     tokio::spawn(async move {
         let gone = async move { closed.closed().await };
-        run(app, caller, tail, place, Events(queue), gone).await;
+        run(app, caller, opened, Events(queue), gone).await;
     });
     let events = futures_util::stream::unfold(messages, |mut messages| async move {
         let message: Message = messages.recv().await?;

@@ -3,11 +3,12 @@
 //! One loop: either the tail gives an event, or the client has gone, the credential changed, the
 //! server stops, or a cursor is due. Sending is raced with the same things, so that a client that
 //! does not read is still cut off when its credential ends.
-use super::{CURSOR_EVERY, OpenTail, RECHECK_EVERY, cursor_text};
+use super::{CURSOR_EVERY, Opened, RECHECK_EVERY, cursor_text};
 use crate::{
     auth::{Caller, authenticate},
+    mcp_entry::write_entry,
     problem::{Kind, Problem},
-    record_json::{Names, write_record, write_text},
+    record_json::{Names, Shape, write_record, write_text},
     state::App,
 };
 use serde_json::{Value, json};
@@ -35,6 +36,24 @@ pub(super) struct Message {
     pub json: String,
     /// Cursor after this message, where there is one.
     pub cursor: Option<String>,
+}
+
+/// How records are written.
+#[derive(Clone, Debug)]
+pub(super) enum Envelope {
+    /// By canonical names, in this shape.
+    Record(Shape),
+    /// As on the MCP routes.
+    Mcp,
+}
+
+impl Envelope {
+    fn write(&self, out: &mut Vec<u8>, row: &Row, names: &Names<'_>) {
+        match self {
+            Envelope::Record(shape) => write_record(out, row, shape, names),
+            Envelope::Mcp => write_entry(out, row, names),
+        }
+    }
 }
 
 /// The way to the client.
@@ -73,6 +92,7 @@ enum Raced<T> {
 struct Beside<G> {
     app: App,
     caller: Caller,
+    envelope: Envelope,
     gone: Pin<Box<G>>,
     stopping: watch::Receiver<bool>,
     recheck: Interval,
@@ -132,15 +152,20 @@ pub(crate) async fn is_true(flag: &mut watch::Receiver<bool>) {
 pub(super) async fn run(
     app: App,
     caller: Caller,
-    mut tail: LiveTail,
-    place: OpenTail,
+    opened: Opened,
     mut outlet: impl Outlet,
     gone: impl Future<Output = ()> + Send,
 ) {
+    let Opened {
+        mut tail,
+        envelope,
+        place,
+    } = opened;
     let mut beside = Beside {
         stopping: app.stopping(),
         app,
         caller,
+        envelope,
         gone: Box::pin(gone),
         recheck: every(RECHECK_EVERY),
         cursor: every(CURSOR_EVERY),
@@ -229,7 +254,7 @@ async fn deliver<G: Future<Output = ()> + Send>(
                 tenants: &tenants,
             };
             for row in &rows {
-                let message = entry(row, &names, is_in_order);
+                let message = entry(row, &beside.envelope, &names, is_in_order);
                 beside.finish(outlet.send(message)).await?;
             }
             if !is_in_order {
@@ -252,9 +277,9 @@ async fn deliver<G: Future<Output = ()> + Send>(
     beside.finish(outlet.flush()).await
 }
 
-fn entry(row: &Row, names: &Names<'_>, is_in_order: bool) -> Message {
+fn entry(row: &Row, envelope: &Envelope, names: &Names<'_>, is_in_order: bool) -> Message {
     let mut json = br#"{"type":"log_entry","data":"#.to_vec();
-    write_record(&mut json, row, None, names);
+    envelope.write(&mut json, row, names);
     let cursor = is_in_order.then(|| cursor_text(row.key.position));
     if let Some(cursor) = &cursor {
         json.extend_from_slice(br#","cursor":"#);

@@ -1,5 +1,6 @@
 //! The live tail over a WebSocket.
 use super::{
+    Opened,
     feed::{End, Message, Outlet, last_word, run},
     open,
 };
@@ -7,7 +8,10 @@ use crate::{auth::Caller, http::schema, parameters::Parameters, problem::Problem
 use axum::{
     extract::{
         State, WebSocketUpgrade,
-        ws::{CloseFrame, Message as Frame, WebSocket, close_code},
+        ws::{
+            CloseFrame, Message as Frame, WebSocket, close_code,
+            rejection::WebSocketUpgradeRejection,
+        },
     },
     http::Uri,
     response::{IntoResponse, Response},
@@ -48,23 +52,31 @@ pub(crate) async fn tail_socket(
     State(app): State<App>,
     caller: Caller,
     uri: Uri,
-    upgrade: Result<WebSocketUpgrade, axum::extract::ws::rejection::WebSocketUpgradeRejection>,
+    upgrade: Upgrade,
 ) -> Result<Response, Problem> {
     let parameters = Parameters::from_uri(&uri)?;
-    let (tail, place) = open(&app, &caller, parameters, None).await?;
+    let opened = open(&app, &caller, parameters, None)?;
+    Ok(serve(app, caller, opened, upgrade))
+}
+
+/// What comes of the handshake.
+pub(super) type Upgrade = Result<WebSocketUpgrade, WebSocketUpgradeRejection>;
+
+/// Serves a tail over the connection, or answers what is wrong with the handshake.
+pub(super) fn serve(app: App, caller: Caller, opened: Opened, upgrade: Upgrade) -> Response {
     let upgrade = match upgrade {
         Ok(upgrade) => upgrade,
-        Err(fault) => return Ok(fault.into_response()),
+        Err(fault) => return fault.into_response(),
     };
-    Ok(upgrade
+    upgrade
         .max_message_size(FRAME_BYTES_MAX)
         .max_frame_size(FRAME_BYTES_MAX)
         .write_buffer_size(WRITE_BYTES)
         .max_write_buffer_size(TAIL_BUFFER_BYTES_MAX.max(4 * WRITE_BYTES))
         .on_upgrade(move |socket| async move {
             let (sink, stream) = socket.split();
-            run(app, caller, tail, place, Socket(sink), gone(stream)).await;
-        }))
+            run(app, caller, opened, Socket(sink), gone(stream)).await;
+        })
 }
 
 struct Socket(SplitSink<WebSocket, Frame>);

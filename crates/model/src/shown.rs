@@ -41,6 +41,28 @@ pub fn shown_json(json: &str) -> Cow<'_, str> {
     })
 }
 
+/// Appends a cell of a CSV file (RFC 4180) that a spreadsheet cannot mistake for a formula: one that
+/// begins with `=`, `+`, `-`, `@`, a tab or a carriage return gets a `'` in front. Line breaks are
+/// data in a quoted cell; other hostile characters are shown.
+pub fn push_csv_cell(line: &mut String, text: &str) {
+    let is_formula = text.starts_with(['=', '+', '-', '@', '\t', '\r']);
+    let lines: Vec<_> = text
+        .split('\n')
+        .map(|part| shown(part.trim_end_matches('\r')))
+        .collect();
+    let clean = lines.join("\n");
+    debug_assert!(!clean.chars().any(|c| c != '\n' && is_hostile(c)));
+    let prefix = if is_formula { "'" } else { "" };
+    if clean.contains(['"', ',', '\n', '\t', '\'']) || clean.starts_with(' ') || is_formula {
+        line.push('"');
+        line.push_str(prefix);
+        line.push_str(&clean.replace('"', "\"\""));
+        line.push('"');
+    } else {
+        line.push_str(&clean);
+    }
+}
+
 fn replace(text: &str, mut escape: impl FnMut(char, &mut String)) -> Cow<'_, str> {
     let Some(first) = text.find(is_hostile) else {
         return Cow::Borrowed(text);
@@ -97,5 +119,34 @@ mod tests {
         let escaped = shown_json(&json);
         assert_eq!(escaped, "\"\\u009b\\u202e\\udb40\\udc41\\u007f\"");
         assert_eq!(serde_json::from_str::<String>(&escaped).unwrap(), value);
+    }
+
+    #[track_caller]
+    fn check_cell(text: &str, expected: &str) {
+        let mut line = String::new();
+        push_csv_cell(&mut line, text);
+        assert_eq!(line, expected, "{text:?}");
+    }
+
+    #[test]
+    fn cells_are_quoted_when_they_must_be() {
+        check_cell("plain", "plain");
+        check_cell("", "");
+        check_cell("a,b", "\"a,b\"");
+        check_cell("say \"no\"", "\"say \"\"no\"\"\"");
+        check_cell("two\nlines", "\"two\nlines\"");
+        check_cell("two\r\nlines", "\"two\nlines\"");
+        check_cell("\x1b[2J", "\\x1b[2J");
+    }
+
+    #[test]
+    fn formulas_are_neutralised() {
+        check_cell("=1+1", "\"'=1+1\"");
+        check_cell("+1", "\"'+1\"");
+        check_cell("-1", "\"'-1\"");
+        check_cell("@SUM(A1)", "\"'@SUM(A1)\"");
+        check_cell("\t=1", "\"'\t=1\"");
+        check_cell("\r=1", "\"'\\r=1\"");
+        check_cell("1=1", "1=1");
     }
 }
