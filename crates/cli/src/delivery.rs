@@ -17,7 +17,7 @@ pub use send::HttpSender;
 use anyhow::Result;
 use courier::Courier;
 use std::time::{Duration, Instant};
-use taffrail_engine::spool::{Delivered, Next, Outcome, Sender, Spool, SpoolError};
+use taffrail_engine::spool::{Delivered, Lost, Next, Outcome, Sender, Spool, SpoolError};
 
 /// First and longest wait before a batch is sent again.
 pub const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -36,6 +36,8 @@ pub enum Event {
     Recovered,
     /// A batch is acknowledged and gone.
     Delivered(Delivered),
+    /// Batches cannot be read any more, and are never sent.
+    Lost(Lost),
     /// A person must change the address, the credential or the stream. Whoever goes on sends
     /// again after [`RETRY_MAX`].
     Stopped {
@@ -123,7 +125,6 @@ impl Delivery {
 
     /// Ends without waiting for the request that is under way: whoever opens the spool next sends
     /// it again, under its key.
-    #[allow(dead_code, reason = "for producers that must end at once")]
     pub fn abandon(mut self) {
         self.courier.detach();
     }
@@ -155,6 +156,10 @@ impl Delivery {
                     self.retry = Retry::default();
                     progress.has_worked = true;
                     progress.events.push(Event::Delivered(delivered));
+                }
+                Ok(Next::Lost(lost)) => {
+                    progress.has_worked = true;
+                    progress.events.push(Event::Lost(lost));
                 }
                 Err(error) => {
                     self.wait_for_space(now, error)?;

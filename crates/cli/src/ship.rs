@@ -11,6 +11,7 @@
 //! - What is sent is sent on a thread of its own, while the next batch is prepared; while the
 //!   server takes what it gets, no more than one batch is ahead of the one that is being sent.
 //! - What the pipeline here cannot take as a record is sent as a plain line: nothing is dropped.
+mod loss;
 #[cfg(test)]
 mod tests;
 
@@ -32,7 +33,7 @@ use std::{
 };
 use taffrail_engine::{
     pipeline::{Arrival, LineOptions, Pipeline, PipelineConfig, Side, line_formats},
-    spool::{Bodies, Delivered, SPOOL_BYTES_MAX, Sender, Spool, SpoolError},
+    spool::{Bodies, Delivered, Lost, SPOOL_BYTES_MAX, Sender, Spool, SpoolError, SpoolReport},
 };
 use taffrail_ingest::{
     decode::lines,
@@ -245,15 +246,37 @@ pub(crate) fn token(file: Option<&Path>) -> Result<Option<String>> {
 }
 
 fn show_rejected(options: &ShipperOptions) -> Result<()> {
-    let (spool, _) = open_spool(options)?;
+    let (spool, report) = open_spool(options)?;
+    say_report(&report, &mut say);
     let mut out = std::io::stdout().lock();
     out.write_all(&spool.rejected()?)?;
     Ok(out.flush()?)
 }
 
-fn open_spool(
-    options: &ShipperOptions,
-) -> Result<(Spool, taffrail_engine::spool::SpoolReport), SpoolError> {
+/// What opening the spool found.
+fn say_report(report: &SpoolReport, say: &mut dyn FnMut(&str)) {
+    if let Some(path) = &report.key_file_made {
+        let path = path.display();
+        say(&format!(
+            "made the key {path}; what waits to be sent is encrypted with it"
+        ));
+    }
+    for (file, reason) in &report.repaired {
+        say(&format!("{file}: {reason}"));
+    }
+    if let Some(again) = &report.read_again {
+        say(&loss::text_of_read_again(again));
+    }
+    if let Some(time) = report.forgotten {
+        say(&format!(
+            "the oldest unsent batch is of {}: if its acknowledgement was lost then, the server \
+             may have forgotten it and store it twice",
+            time.to_rfc3339()
+        ));
+    }
+}
+
+fn open_spool(options: &ShipperOptions) -> Result<(Spool, SpoolReport), SpoolError> {
     Spool::open_directory(
         &options.state,
         options.key_file.as_deref(),
@@ -283,6 +306,7 @@ pub struct Shipper {
     /// Whether the last look came to the end of every file.
     is_at_end: bool,
     rejected: u64,
+    has_lost: bool,
     /// Troubles that last, so that each is said once.
     said: BTreeSet<&'static str>,
 }
@@ -309,22 +333,7 @@ impl Shipper {
         mut say: Say,
     ) -> Result<Shipper> {
         let (spool, report) = open_spool(&options)?;
-        if let Some(path) = &report.key_file_made {
-            let path = path.display();
-            say(&format!(
-                "made the key {path}; what waits to be sent is encrypted with it"
-            ));
-        }
-        for (file, reason) in &report.repaired {
-            say(&format!("{file}: {reason}"));
-        }
-        if let Some(time) = report.forgotten {
-            say(&format!(
-                "the oldest unsent batch is of {}: if its acknowledgement was lost then, the \
-                 server may have forgotten it and store it twice",
-                time.to_rfc3339()
-            ));
-        }
+        say_report(&report, &mut say);
         let checkpoints: Option<Vec<Checkpoint>> = spool
             .checkpoint()
             .map(|point| serde_json::from_value(point.clone()))
@@ -356,6 +365,7 @@ impl Shipper {
             gathered_since: None,
             is_at_end: false,
             rejected: 0,
+            has_lost: false,
             said: BTreeSet::new(),
         })
     }
@@ -380,8 +390,8 @@ impl Shipper {
     /// Ships what is there, to the end, until it is acknowledged.
     ///
     /// # Errors
-    /// As [`Shipper::follow`]; also if the server is away for a minute, or did not take some
-    /// records.
+    /// As [`Shipper::follow`]; also if the server is away for a minute, did not take some records,
+    /// or batches are lost.
     pub fn run_once(&mut self) -> Result<()> {
         loop {
             let now = Instant::now();
@@ -402,9 +412,9 @@ impl Shipper {
             }
             std::thread::sleep(POLL_INTERVAL);
         }
-        match self.rejected {
-            0 => Ok(()),
-            _ => Err(Failure::Partial.into()),
+        match self.rejected == 0 && !self.has_lost {
+            true => Ok(()),
+            false => Err(Failure::Partial.into()),
         }
     }
 
@@ -560,6 +570,7 @@ impl Shipper {
             Event::Failing { reason } => (self.say)(&format!("{reason}; trying again")),
             Event::Recovered => (self.say)("the server takes records again"),
             Event::Delivered(delivered) => self.note_delivered(delivered),
+            Event::Lost(lost) => self.note_lost(&lost),
             Event::NoSpace => self.say_no_space(),
             Event::Stopped {
                 reason,
@@ -589,6 +600,13 @@ impl Shipper {
             (self.say)(&format!(
                 "rejected records of {files_dropped} older batches were removed to make room"
             ));
+        }
+    }
+
+    fn note_lost(&mut self, lost: &Lost) {
+        self.has_lost = true;
+        for line in loss::lines_of_lost(lost) {
+            (self.say)(&line);
         }
     }
 

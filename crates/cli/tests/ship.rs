@@ -7,6 +7,8 @@
 //!
 //! `TAFFRAIL_HARNESS_ROUNDS` scales how often something is killed, `TAFFRAIL_HARNESS_SEED` is the
 //! seed. The harness bites: if the state of the shipper is lost, it must see lines twice.
+//!
+//! Beside that, files of waiting batches are damaged: what is lost then is named, to the byte.
 #![allow(clippy::unwrap_used, reason = "what a test cannot do is a failed test")]
 
 mod harness;
@@ -382,4 +384,88 @@ fn a_lost_state_is_noticed() {
             .any(|violation| violation.starts_with("2 times")),
         "the harness is blind: {violations:?}"
     );
+}
+
+/// Where lines may be lost, as `ship` names it: bytes of the one file.
+fn named_ranges(said: &str) -> Vec<std::ops::Range<u64>> {
+    let of_line = |line: &str| {
+        let (start, end) = line.split_once("app.log: bytes ")?.1.split_once(" to ")?;
+        Some(start.parse().unwrap()..end.parse().unwrap())
+    };
+    said.lines().filter_map(of_line).collect()
+}
+
+#[test]
+fn a_damaged_batch_is_named_and_the_others_arrive() {
+    let mut scene = Scene::new(from_environment("TAFFRAIL_HARNESS_SEED", 1));
+    scene.logs.write();
+    let begun = Instant::now();
+    while scene.stored() == 0 {
+        assert!(begun.elapsed() < PATIENCE, "{}", scene.said());
+        pass(Duration::from_millis(20));
+    }
+    scene.kill_server();
+    let pending = |scene: &Scene| {
+        let files = fs::read_dir(scene.path("state/pending")).unwrap();
+        let mut paths: Vec<PathBuf> = files.map(|file| file.unwrap().path()).collect();
+        paths.retain(|path| path.extension().is_none());
+        paths.sort();
+        paths
+    };
+    while pending(&scene).len() < 6 {
+        assert!(begun.elapsed() < PATIENCE, "{}", scene.said());
+        scene.logs.write();
+        pass(Duration::from_millis(50));
+    }
+    scene.kill_shipper();
+    let files = pending(&scene);
+    let newest = files.last().unwrap();
+    for (path, offset) in [(&files[2], 70), (newest, 90)] {
+        let mut bytes = fs::read(path).unwrap();
+        bytes[offset] ^= 1;
+        fs::write(path, bytes).unwrap();
+    }
+    scene.start_server();
+    let status = scene.ship().arg("--once").status().unwrap();
+    let said = scene.said();
+    assert_eq!(status.code(), Some(5), "{said}");
+    for damaged in [&files[2], newest] {
+        assert!(
+            said.contains(&format!("{}.damaged", damaged.display())),
+            "{said}"
+        );
+    }
+    // Only lines of the one batch are missing, and they are where it was said.
+    let ranges = named_ranges(&said);
+    let stored: BTreeMap<String, u32> = scene.server().all(STREAM, &["message"]).iter().fold(
+        BTreeMap::new(),
+        |mut stored, record| {
+            let text = record["message"].as_str().unwrap_or_default().to_owned();
+            *stored.entry(text).or_default() += 1;
+            stored
+        },
+    );
+    assert!(
+        stored.values().all(|count| *count == 1),
+        "nothing comes twice"
+    );
+    let (mut at, mut missing) = (0, 0);
+    for (number, line) in (0..).zip(
+        fs::read(scene.logs.active())
+            .unwrap()
+            .split(|it| *it == b'\n'),
+    ) {
+        let end = at + line.len() as u64 + 1;
+        if number < scene.logs.lines && !stored.contains_key(&message(number)) {
+            missing += 1;
+            let is_named = ranges
+                .iter()
+                .any(|range| range.start <= at && end <= range.end);
+            assert!(is_named, "line {number} at {at}: {said}");
+        }
+        at = end;
+    }
+    assert!(missing > 0 && (missing as usize) + stored.len() == scene.logs.lines as usize);
+    let status = scene.ship().arg("--once").status().unwrap();
+    assert!(status.success(), "it was told: {}", scene.said());
 }

@@ -29,6 +29,8 @@
 //!   nothing.
 //! - What the server will never take is kept in a sealed file of rejected records and not sent
 //!   again. What it does not take now is sent until it does.
+//! - A batch that cannot be read any more is put aside and told ([`Lost`], [`ReadAgain`]); the
+//!   others go on.
 //!
 //! Exactly once holds as long as the server remembers the key of the batch that was in flight
 //! (24 h). Format: docs/formats/spool.md.
@@ -36,13 +38,15 @@
 mod encode;
 mod file;
 mod folder;
+mod loss;
 
 pub use encode::{Bodies, Encoding};
 pub use folder::{Claimed, SpoolFolder, Unusable};
+pub use loss::{LossCause, Lost, ReadAgain};
 
 use crate::options::OpenError;
 use encode::Request;
-use file::{Place, SealedFiles};
+use file::{Numbered, Place, SealedFiles};
 use serde::{Deserialize, Serialize};
 use std::{
     collections::VecDeque,
@@ -56,7 +60,7 @@ use taffrail_model::{
     clock::{Clock, SystemClock},
     files::{Files, is_no_space},
     limits::IDEMPOTENCY_KEPT_S,
-    time::Timestamp,
+    time::{Timestamp, parse_rfc3339},
 };
 use taffrail_storage::{
     container::Entropy,
@@ -72,6 +76,9 @@ pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of rejected records on disk; past it the oldest file goes.
 pub const REJECTED_BYTES_MAX: u64 = 64 << 20;
 
+/// Version of the files' content that is written and read.
+const VERSION: u32 = 1;
+
 /// How a spool is opened.
 #[derive(Clone)]
 pub struct SpoolOptions {
@@ -81,6 +88,8 @@ pub struct SpoolOptions {
     pub bytes_max: u64,
     /// Whether bodies are compressed.
     pub compression: bool,
+    /// Whether the producer reads a source, and goes on where [`Spool::checkpoint`] says.
+    pub has_source: bool,
     /// Random numbers.
     pub entropy: Entropy,
 }
@@ -121,8 +130,21 @@ pub enum SpoolError {
     /// The key file.
     #[error("cannot use the key file of the spool")]
     KeyFile(#[source] KeyFileError),
-    /// A batch between the last acknowledged one and the last one is missing.
-    #[error("batch {number} is missing from the spool: its records are lost")]
+    /// The state file is not what was written.
+    #[error(
+        "{} is damaged or missing: restore the directory from a backup, or move it away; without \
+         it everything that its sources still have is sent again",
+        path.display()
+    )]
+    State {
+        /// The file.
+        path: PathBuf,
+        /// What is wrong; `None`: it is missing.
+        #[source]
+        source: Option<ReadError>,
+    },
+    /// The file of a batch is missing.
+    #[error("batch {number} is missing from the spool")]
     Missing {
         /// Its number.
         number: u64,
@@ -148,7 +170,16 @@ impl SpoolError {
         match self {
             SpoolError::Damaged(error) => !matches!(error, ReadError::Io { .. }),
             SpoolError::Keys(error) => !matches!(error, KeyringError::Io { .. }),
-            SpoolError::Form { .. } | SpoolError::Missing { .. } => true,
+            SpoolError::Form { .. } | SpoolError::Missing { .. } | SpoolError::State { .. } => true,
+            _ => false,
+        }
+    }
+
+    /// Whether it says that a batch will never be read, and nothing of the others.
+    fn is_of_one_batch(&self) -> bool {
+        match self {
+            SpoolError::Damaged(error) => !matches!(error, ReadError::Io { .. }),
+            SpoolError::Missing { .. } => true,
             _ => false,
         }
     }
@@ -224,6 +255,8 @@ pub enum Next {
     Send(Arc<str>, Part),
     /// Nothing of this batch any more: it is acknowledged and gone.
     Delivered(Delivered),
+    /// To tell a person that these batches are lost. The next call notes that it was told.
+    Lost(Lost),
 }
 
 /// What became of a batch that is acknowledged.
@@ -251,6 +284,10 @@ pub struct SpoolReport {
     /// When the oldest pending batch was persisted, if its server may have forgotten its key: if
     /// the server stored it and the acknowledgement was lost, it is stored twice.
     pub forgotten: Option<Timestamp>,
+    /// The newest batches, if they cannot be read and are read from their source again.
+    pub read_again: Option<ReadAgain>,
+    /// Whether batches are lost, which [`Spool::proceed`] tells.
+    pub has_lost: bool,
 }
 
 /// The state file.
@@ -304,6 +341,8 @@ struct Batch {
 struct Head {
     number: u64,
     checkpoint: serde_json::Value,
+    /// RFC 3339.
+    persisted: String,
     /// Parts that are not settled, in their order, each with its stream.
     parts: VecDeque<(Arc<str>, Part)>,
     delivered: Delivered,
@@ -321,6 +360,13 @@ pub struct Spool {
     pending: VecDeque<(u64, u64)>,
     /// Checkpoint of the last pending batch.
     newest: Option<serde_json::Value>,
+    /// Number of the next batch.
+    next_number: u64,
+    /// Of the state when it was opened.
+    opened_acknowledged: u64,
+    /// The state when what was told as lost is settled.
+    told: Option<State>,
+    has_source: bool,
     /// Read when it is to be sent.
     head: Option<Head>,
     compression: bool,
@@ -342,8 +388,14 @@ impl Spool {
     ) -> Result<(Spool, SpoolReport), SpoolError> {
         let lock = DirectoryLock::acquire(directory).map_err(SpoolError::Lock)?;
         let (key, key_path, is_made) = folder::load_key(directory, key_file)?;
-        let key = Arc::new(key);
-        let (spool, report) = Spool::open_local(lock, directory, key, bytes_max, compression)?;
+        let options = SpoolOptions {
+            directory: directory.to_path_buf(),
+            bytes_max,
+            compression,
+            has_source: true,
+            entropy: system_entropy(),
+        };
+        let (spool, report) = Spool::open_local(lock, options, Arc::new(key))?;
         let report = SpoolReport {
             key_file_made: is_made.then_some(key_path),
             ..report
@@ -354,17 +406,9 @@ impl Spool {
     /// Opens the spool in a directory of this machine of which the caller holds the lock.
     fn open_local(
         lock: DirectoryLock,
-        directory: &Path,
+        options: SpoolOptions,
         key: Arc<KeyFile>,
-        bytes_max: u64,
-        compression: bool,
     ) -> Result<(Spool, SpoolReport), SpoolError> {
-        let options = SpoolOptions {
-            directory: directory.to_path_buf(),
-            bytes_max,
-            compression,
-            entropy: system_entropy(),
-        };
         let files = Arc::new(LocalFiles);
         let (spool, report) = Spool::open(options, files, key, Arc::new(SystemClock))?;
         let lock = Some(lock);
@@ -388,27 +432,16 @@ impl Spool {
         clock: Arc<dyn Clock>,
     ) -> Result<(Spool, SpoolReport), SpoolError> {
         let (sealed, repaired) = SealedFiles::open(&options, files, kek)?;
-        let state = match sealed.read(Place::State)? {
-            Some(bytes) => sealed.decode(Place::State, &bytes)?,
-            None => {
-                let mut random = [0; 16];
-                (options.entropy)(&mut random);
-                let state = State {
-                    version: 1,
-                    shipper: uuid::Builder::from_random_bytes(random).into_uuid(),
-                    acknowledged: 0,
-                    checkpoint: None,
-                };
-                sealed.replace(
-                    Place::State,
-                    &sealed.encode(Place::State, &state)?,
-                    clock.now(),
-                )?;
-                state
-            }
+        let state = match read_state(&sealed)? {
+            Some(state) => state,
+            None => make_state(&sealed, &options.entropy, clock.now())?,
         };
         let mut spool = Spool {
             newest: state.checkpoint.clone(),
+            next_number: state.acknowledged + 1,
+            opened_acknowledged: state.acknowledged,
+            told: None,
+            has_source: options.has_source,
             sealed,
             clock,
             bytes_max: options.bytes_max,
@@ -419,43 +452,24 @@ impl Spool {
             is_closed: false,
             _lock: None,
         };
-        spool.find_pending()?;
-        let mut report = SpoolReport {
+        let read_again = spool.find_pending()?;
+        spool.read_head()?;
+        let report = SpoolReport {
+            key_file_made: None,
             pending: spool.pending.len(),
             repaired,
-            ..SpoolReport::default()
+            read_again,
+            forgotten: spool.forgotten(),
+            has_lost: spool.has_lost(),
         };
-        if let Some((last, _)) = spool.pending.back().copied() {
-            spool.newest = Some(spool.read_batch(last)?.header.checkpoint);
-        }
-        if let Some((first, _)) = spool.pending.front().copied() {
-            let persisted = spool.read_batch(first)?.header.persisted;
-            let age_s = |time: &Timestamp| spool.clock.now().seconds() - time.seconds();
-            report.forgotten = taffrail_model::time::parse_rfc3339(&persisted)
-                .filter(|time| age_s(time) >= IDEMPOTENCY_KEPT_S);
-        }
         Ok((spool, report))
     }
 
-    fn find_pending(&mut self) -> Result<(), SpoolError> {
-        for (number, bytes) in self.sealed.batches()? {
-            if number <= self.state.acknowledged {
-                self.sealed.remove(Place::Batch(number))?;
-                continue;
-            }
-            let expected = self.last_number() + 1;
-            if number != expected {
-                return Err(SpoolError::Missing { number: expected });
-            }
-            self.pending.push_back((number, bytes));
-        }
-        Ok(())
-    }
-
-    fn last_number(&self) -> u64 {
-        self.pending
-            .back()
-            .map_or(self.state.acknowledged, |(number, _)| *number)
+    /// When the oldest batch was persisted, if its server may have forgotten it.
+    fn forgotten(&self) -> Option<Timestamp> {
+        let persisted = parse_rfc3339(&self.head.as_ref()?.persisted)?;
+        let age_s = self.clock.now().seconds() - persisted.seconds();
+        (age_s >= IDEMPOTENCY_KEPT_S).then_some(persisted)
     }
 
     /// The checkpoint of the source behind everything that was persisted; `None` before the
@@ -499,7 +513,7 @@ impl Spool {
         if self.is_closed {
             return Err(SpoolError::Closed);
         }
-        let number = self.last_number() + 1;
+        let number = self.next_number;
         let requests: Vec<Request<'_>> = bodies
             .parts()
             .iter()
@@ -507,7 +521,7 @@ impl Spool {
             .collect();
         let parts = (0..).zip(requests.iter().zip(bodies.parts()));
         let header = BatchHeader {
-            version: 1,
+            version: VERSION,
             stream: stream.to_string(),
             persisted: self.clock.now().to_rfc3339(),
             checkpoint,
@@ -532,6 +546,7 @@ impl Spool {
         self.is_closed = matches!(&written, Err(error) if error.is_after_rename);
         let bytes = written.map_err(|error| error.error)?;
         self.pending.push_back((number, bytes));
+        self.next_number += 1;
         self.newest = Some(header.checkpoint);
         Ok(())
     }
@@ -564,14 +579,14 @@ impl Spool {
         let end = plain.iter().position(|byte| *byte == b'\n');
         let (head, mut rest) = plain.split_at(end.unwrap_or(plain.len()));
         let header: BatchHeader = self.sealed.decode(place, head)?;
+        self.sealed.known(place, header.version)?;
         rest = rest.get(1..).unwrap_or_default();
         let batch_stream: Arc<str> = header.stream.as_str().into();
         let mut parts = Vec::new();
         for part in &header.parts {
             let Some((body, after)) = rest.split_at_checked(part.bytes) else {
-                use serde::de::Error;
-                let source = serde_json::Error::custom("a body is shorter than its header says");
-                return Err(self.sealed.form(place, source));
+                let detail = "a body is shorter than its header says";
+                return Err(self.sealed.wrong_form(place, detail));
             };
             rest = after;
             let stream = part.stream.as_ref().unwrap_or(&batch_stream);
@@ -591,21 +606,13 @@ impl Spool {
     /// # Errors
     /// [`SpoolError`]; the batch stays pending.
     pub fn proceed(&mut self) -> Result<Next, SpoolError> {
-        let head = match &mut self.head {
-            Some(head) => head,
-            None => {
-                let Some((number, _)) = self.pending.front().copied() else {
-                    return Ok(Next::Nothing);
-                };
-                let batch = self.read_batch(number)?;
-                self.head.insert(Head {
-                    number,
-                    checkpoint: batch.header.checkpoint,
-                    parts: batch.parts.into(),
-                    delivered: Delivered::default(),
-                    rejected_lines: Vec::new(),
-                })
-            }
+        self.settle_lost()?;
+        if self.head.is_none() {
+            self.read_head()?;
+        }
+        let Some(head) = &self.head else {
+            let lost = self.find_lost()?;
+            return Ok(lost.map_or(Next::Nothing, Next::Lost));
         };
         match head.parts.front() {
             Some((stream, part)) => Ok(Next::Send(stream.clone(), part.clone())),
@@ -645,7 +652,8 @@ impl Spool {
         if !head.rejected_lines.is_empty() {
             let place = Place::Rejected(number);
             self.sealed.replace(place, &head.rejected_lines, now)?;
-            delivered.rejected_files_dropped = self.sealed.trim_rejected(REJECTED_BYTES_MAX)?;
+            delivered.rejected_files_dropped =
+                self.sealed.trim(Numbered::Rejected, REJECTED_BYTES_MAX)?;
         }
         let state = State {
             acknowledged: number,
@@ -680,7 +688,61 @@ impl Spool {
     }
 }
 
+/// The state; `None` at the first start.
+fn read_state(sealed: &SealedFiles) -> Result<Option<State>, SpoolError> {
+    let path = || sealed.path(Place::State);
+    match sealed.read(Place::State) {
+        Ok(Some(bytes)) => {
+            let state: State = sealed.decode(Place::State, &bytes)?;
+            sealed.known(Place::State, state.version)?;
+            Ok(Some(state))
+        }
+        // It is written before the first batch.
+        Ok(None) if !sealed.batches()?.is_empty() => Err(SpoolError::State {
+            path: path(),
+            source: None,
+        }),
+        Ok(None) => Ok(None),
+        Err(SpoolError::Damaged(source)) if !matches!(source, ReadError::Io { .. }) => {
+            Err(SpoolError::State {
+                path: path(),
+                source: Some(source),
+            })
+        }
+        Err(error) => Err(error),
+    }
+}
+
+fn make_state(
+    sealed: &SealedFiles,
+    entropy: &Entropy,
+    now: Timestamp,
+) -> Result<State, SpoolError> {
+    let mut random = [0; 16];
+    entropy(&mut random);
+    let state = State {
+        version: VERSION,
+        shipper: uuid::Builder::from_random_bytes(random).into_uuid(),
+        acknowledged: 0,
+        checkpoint: None,
+    };
+    let bytes = sealed.encode(Place::State, &state)?;
+    sealed.replace(Place::State, &bytes, now)?;
+    Ok(state)
+}
+
 impl Head {
+    fn new(number: u64, batch: Batch) -> Head {
+        Head {
+            number,
+            checkpoint: batch.header.checkpoint,
+            persisted: batch.header.persisted,
+            parts: batch.parts.into(),
+            delivered: Delivered::default(),
+            rejected_lines: Vec::new(),
+        }
+    }
+
     fn note_rejected(&mut self, part: &Part, rejected: &[Reject]) {
         if rejected.is_empty() {
             return;

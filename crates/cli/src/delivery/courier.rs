@@ -79,7 +79,6 @@ impl Courier {
     }
 
     /// The thread ends by itself, after the request that is under way.
-    #[allow(dead_code, reason = "see Delivery::abandon")]
     pub(super) fn detach(&mut self) {
         self.thread = None;
     }

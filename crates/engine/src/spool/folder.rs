@@ -7,7 +7,7 @@
 //!   there are never more directories than there were producers at the same time, none is ever
 //!   removed, and batches of a killed producer are sent by whoever comes next.
 //! - The directories share one key file.
-use super::{Spool, SpoolError, SpoolReport};
+use super::{Spool, SpoolError, SpoolOptions, SpoolReport};
 use crate::options::default_key_file;
 use std::{
     io,
@@ -16,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use taffrail_storage::{
-    keys::KeyFile,
+    keys::{KeyFile, system_entropy},
     local_files::{DirectoryLock, LockError},
 };
 
@@ -113,7 +113,7 @@ impl SpoolFolder {
     /// # Errors
     /// [`SpoolError`].
     pub fn claim_leftover(&self) -> Result<(Option<Claimed>, Vec<Unusable>), SpoolError> {
-        self.first(has_batches, |report| report.pending > 0)
+        self.first(has_batches, |report| report.pending > 0 || report.has_lost)
     }
 
     /// Opens the first spool that nobody uses and that is wanted, judged by its directory and,
@@ -149,8 +149,14 @@ impl SpoolFolder {
 
     fn open_spool(&self, directory: &Path) -> Result<(Spool, SpoolReport), SpoolError> {
         let lock = DirectoryLock::acquire(directory).map_err(SpoolError::Lock)?;
-        let key = self.key.clone();
-        Spool::open_local(lock, directory, key, self.bytes_max, self.compression)
+        let options = SpoolOptions {
+            directory: directory.to_path_buf(),
+            bytes_max: self.bytes_max,
+            compression: self.compression,
+            has_source: false,
+            entropy: system_entropy(),
+        };
+        Spool::open_local(lock, options, self.key.clone())
     }
 }
 
@@ -183,11 +189,11 @@ fn wait_for_lock(folder: &Path) -> Result<DirectoryLock, SpoolError> {
     }
 }
 
-/// Whether there is a file of a batch; that of a live producer counts too.
+/// Whether there is a file of a batch, also one that was put aside or is a live producer's.
 fn has_batches(directory: &Path) -> Result<bool, SpoolError> {
     let pending = directory.join(super::file::BATCHES);
     match std::fs::read_dir(&pending) {
-        Ok(names) => Ok(names.flatten().any(|entry| entry.file_name().len() == 16)),
+        Ok(mut names) => Ok(names.next().is_some()),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
         Err(source) => Err(SpoolError::Io {
             path: pending,
@@ -242,6 +248,7 @@ mod tests {
             match spool.proceed().unwrap() {
                 Next::Nothing => return out,
                 Next::Delivered(_) => {}
+                Next::Lost(lost) => out.push(format!("lost {}", lost.first)),
                 Next::Send(_, part) => {
                     out.push(String::from_utf8(part.body.to_vec()).unwrap());
                     spool.settle(&counts_of(&part));
