@@ -86,7 +86,9 @@ pub struct SteadyClock {
 }
 
 impl SteadyClock {
-    fn set() -> SteadyClock {
+    /// Sets one, now.
+    #[must_use]
+    pub fn set() -> SteadyClock {
         SteadyClock {
             set_to: SystemClock.now(),
             set_at: Instant::now(),
