@@ -1,4 +1,4 @@
-# make run    builds Taffrail and starts the demonstration on the logs of this machine
+# make run    builds Taffrail with its web UI and starts the demonstration on the logs of this machine
 # make test   runs every check and every test
 # make check  the checks alone (format, lints, who imports whom, licences)
 #

@@ -3,6 +3,7 @@
 # says what it does. Does nothing, in well under a second, when everything is there.
 set -euo pipefail
 
+cd "$(dirname "$0")/.."
 purpose="${1:-run}"
 # The version whose answers the settings in deny.toml were written for.
 cargo_deny_version="0.20.2"
@@ -25,7 +26,33 @@ if ! command -v cc >/dev/null 2>&1; then
     fi
 fi
 
-[ "$purpose" = test ] || exit 0
+# The web UI is built by Node.js and embedded in the program. Without it the program works and says
+# at / that the UI is not in it.
+has_node() {
+    command -v npm >/dev/null 2>&1 && node -e '
+        const [major, minor] = process.versions.node.split(".").map(Number);
+        process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null
+}
+if [ "$purpose" = run ]; then
+    if has_node; then
+        node web/scripts/prepare.mjs build
+    else
+        say "no npm with Node.js 20.19 or newer: going on without the web UI"
+    fi
+    exit 0
+fi
+has_node || stop "no npm with Node.js 20.19 or newer: install it from https://nodejs.org and try again"
+
+# The tests of the UI look at it in a real browser.
+if ! command -v chromium >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        say "no Chromium: installing it with apt-get"
+        apt-get update --quiet
+        DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends chromium
+    else
+        stop "no Chromium: install the package chromium and try again"
+    fi
+fi
 
 for component in rustfmt clippy; do
     name="cargo-${component/rustfmt/fmt}"

@@ -6,7 +6,7 @@ import { readFileSync, writeFileSync } from "node:fs";
 const source = new URL("../../contracts/openapi.json", import.meta.url);
 const target = new URL("../src/api/schema.d.ts", import.meta.url);
 const head = "// Made from contracts/openapi.json by `npm run api`. Not edited by hand.\n";
-const text = head + astToString(await openapiTypescript(source, { alphabetize: true }));
+const text = head + astToString(await openapiTypescript(source, { alphabetize: true, defaultNonNullable: false }));
 
 if (process.argv.includes("--check")) {
   let before = "";

@@ -3,6 +3,7 @@
 mod check;
 mod steps;
 mod test;
+mod web;
 mod workspace;
 
 use anyhow::{Result, bail};
@@ -27,7 +28,9 @@ fn run(arguments: &[String]) -> Result<bool> {
     let steps = match arguments {
         [task] if task == "check" => check::steps(),
         [task] if task == "test" => {
-            let mut steps = check::steps();
+            // The UI first: the server is compiled with what it builds.
+            let mut steps = vec![web::step()];
+            steps.extend(check::steps());
             steps.push(test::step());
             steps
         }

@@ -81,7 +81,7 @@ impl Workspace {
             for entry in entries {
                 let entry = entry.with_context(|| format!("listing {}", folder.display()))?;
                 let name = entry.file_name();
-                let is_ours = !["target", "node_modules", ".git", ".taffrail"]
+                let is_ours = !["target", "node_modules", "dist", ".git", ".taffrail"]
                     .iter()
                     .any(|other| name == *other);
                 let kind = entry.file_type()?;

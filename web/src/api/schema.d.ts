@@ -610,6 +610,8 @@ export interface components {
         };
         /** @description Facets in the order of the request. */
         FacetsData: {
+            /** @description For other questions that are to count the same records. */
+            as_of: string;
             /** @description One for each field. */
             facets: components["schemas"]["FacetEntry"][];
             /** @description Whether something could not be read. */
@@ -622,6 +624,8 @@ export interface components {
         };
         /** @description Which facets. */
         FacetsQuestion: {
+            /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+            as_of?: string | null;
             /** @description Latest time, included. */
             end_time?: string | null;
             /** @description Fields, 1 to 20; `stream` is one too. */
@@ -631,7 +635,7 @@ export interface components {
              * @description Values of each, at most 1,000; default 10.
              * @default 10
              */
-            limit: number | null;
+            limit?: number | null;
             /** @description Query in the search language; empty: everything. */
             query?: string | null;
             /** @description Literal words beside the query. */
@@ -672,6 +676,8 @@ export interface components {
         };
         /** @description Fields by name. */
         FieldsData: {
+            /** @description For other questions that are to count the same records. */
+            as_of: string;
             /** @description One for each. */
             fields: components["schemas"]["FieldEntry"][];
             /** @description Whether something could not be read. */
@@ -684,6 +690,8 @@ export interface components {
         };
         /** @description Which records' fields. */
         FieldsQuestion: {
+            /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+            as_of?: string | null;
             /** @description Latest time, included. */
             end_time?: string | null;
             /** @description Query in the search language; empty: everything. */
@@ -704,6 +712,8 @@ export interface components {
         };
         /** @description Counts by time. */
         HistogramData: {
+            /** @description For other questions that are to count the same records. */
+            as_of: string;
             /** @description Width of a bucket, such as `1m`. */
             interval: string;
             /** @description Whether something could not be read. */
@@ -723,6 +733,8 @@ export interface components {
         };
         /** @description What to count by time. */
         HistogramQuestion: {
+            /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+            as_of?: string | null;
             /**
              * Format: int32
              * @description Number of buckets for a readable width, at most 5,000; default 60.
@@ -828,6 +840,8 @@ export interface components {
         };
         /** @description A page of records. */
         LogsPage: {
+            /** @description For other questions that are to count the same records. */
+            as_of: string;
             /** @description The filters as they were understood. */
             filters_applied: {
                 [key: string]: unknown;
@@ -957,6 +971,8 @@ export interface components {
         };
         /** @description A page of records. */
         SearchPage: {
+            /** @description For other questions that are to count the same records. */
+            as_of: string;
             /** @description For the next page; `null` if this is the last. */
             cursor?: string | null;
             /** @description Whether something could not be read. */
@@ -978,11 +994,13 @@ export interface components {
         };
         /** @description What to search. */
         SearchQuestion: {
+            /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+            as_of?: string | null;
             /**
              * @description Whether the exact total is wanted, which takes a scan of everything that is asked for.
              * @default true
              */
-            count: boolean | null;
+            count?: boolean | null;
             /** @description Cursor of the page before. */
             cursor?: string | null;
             /**
@@ -997,7 +1015,7 @@ export interface components {
              * @description Records of the page, at most 10,000; 0 only counts; default 100.
              * @default 100
              */
-            limit: number | null;
+            limit?: number | null;
             /**
              * Format: int32
              * @description Records to pass over, at most 1,000,000; a cursor is faster.
@@ -1007,7 +1025,7 @@ export interface components {
              * @description `desc` (latest first), `asc`, or `arrival`.
              * @default desc
              */
-            order: string | null;
+            order?: string | null;
             /**
              * @description Query in the search language; empty: everything.
              * @example level:error source:figma
@@ -1183,6 +1201,8 @@ export interface operations {
     facets_get: {
         parameters: {
             query: {
+                /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+                as_of?: string;
                 /** @description Latest time, included. */
                 end_time?: string;
                 /** @description Fields, 1 to 20; `stream` is one too. */
@@ -1316,6 +1336,8 @@ export interface operations {
     fields_get: {
         parameters: {
             query?: {
+                /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+                as_of?: string;
                 /** @description Latest time, included. */
                 end_time?: string;
                 /** @description Query in the search language; empty: everything. */
@@ -1445,6 +1467,8 @@ export interface operations {
     histogram_get: {
         parameters: {
             query?: {
+                /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+                as_of?: string;
                 /** @description Number of buckets for a readable width, at most 5,000; default 60. */
                 buckets?: number;
                 /** @description Field whose values split the counts. */
@@ -1926,6 +1950,8 @@ export interface operations {
     logs: {
         parameters: {
             query?: {
+                /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+                as_of?: string;
                 /** @description Cursor of the page before. */
                 cursor?: string;
                 /** @description Latest time, included. */
@@ -2059,6 +2085,8 @@ export interface operations {
     search_get: {
         parameters: {
             query?: {
+                /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+                as_of?: string;
                 /** @description Whether the exact total is wanted, which takes a scan of everything that is asked for. */
                 count?: boolean;
                 /** @description Cursor of the page before. */

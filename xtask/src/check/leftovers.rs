@@ -24,7 +24,8 @@ const MACHINE_PATHS: &[&str] = &[
 
 /// Kinds of files that people write.
 const WRITTEN: &[&str] = &[
-    "rs", "md", "toml", "sh", "yaml", "yml", "json", "ts", "tsx", "js", "py", "css", "html", "sql",
+    "rs", "md", "toml", "sh", "yaml", "yml", "json", "ts", "svelte", "mjs", "js", "py", "css",
+    "html", "sql",
 ];
 
 /// The step.

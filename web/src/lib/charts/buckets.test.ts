@@ -3,6 +3,7 @@ import { durationMs, stacked, toBars, type Histogram } from "./buckets";
 
 const at = (ms: number) => new Date(ms).toISOString();
 const histogram = (series: Histogram["series"], interval = "10s"): Histogram => ({
+  as_of: '',
   interval,
   series,
   partial: false,

@@ -1,0 +1,69 @@
+// Sizes of the built UI against the budgets of its design: bytes that a browser gets, gzip.
+//
+//   node scripts/budget.mjs
+import { existsSync, readdirSync, readFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
+
+const KB = 1_000;
+const dist = fileURLToPath(new URL("../dist/", import.meta.url));
+const manifest = JSON.parse(readFileSync(join(dist, "assets/manifest.json"), "utf8"));
+const LOGS = "src/routes/logs/Logs.svelte";
+
+const sizes = new Map();
+function size(file) {
+  if (!sizes.has(file)) {
+    const bytes = readFileSync(join(dist, file));
+    sizes.set(file, file.endsWith(".woff2") ? bytes.length : gzipSync(bytes, { level: 9 }).length);
+  }
+  return sizes.get(file);
+}
+
+/** Files of an entry and of all that it imports at once. */
+function filesOf(key, found = new Set()) {
+  const chunk = manifest[key];
+  if (!chunk || found.has(chunk.file)) return found;
+  found.add(chunk.file);
+  for (const style of chunk.css ?? []) found.add(style);
+  for (const other of chunk.imports ?? []) filesOf(other, found);
+  return found;
+}
+
+const sum = (files, end) => [...files].filter((file) => file.endsWith(end)).reduce((all, file) => all + size(file), 0);
+const first = new Set([...filesOf("index.html"), ...filesOf(LOGS)]);
+/** What an entry loads beside what the first screen has loaded. */
+const beside = (key) => new Set([...filesOf(key)].filter((file) => !first.has(file)));
+
+const assets = readdirSync(join(dist, "assets"))
+  .filter((name) => !/\.(gz|br)$/.test(name) && name !== "manifest.json")
+  .map((name) => `assets/${name}`);
+const rows = [
+  ["shell and Logs, JavaScript", sum(first, ".js"), 140],
+  ["shell and Logs, CSS", sum(first, ".css"), 15],
+  ["fonts", sum(assets, ".woff2"), 90],
+  ["everything", assets.reduce((all, file) => all + size(file), 0), 500],
+];
+for (const [key, chunk] of Object.entries(manifest)) {
+  if (!chunk.isDynamicEntry || key === LOGS) continue;
+  const isEditor = /editor/i.test(key);
+  const files = beside(key);
+  rows.push([key.replace("src/", ""), sum(files, ".js") + sum(files, ".css"), isEditor ? 115 : 30]);
+}
+
+let isOver = false;
+for (const [name, bytes, budget] of rows) {
+  const verdict = bytes > budget * KB ? "OVER" : "ok";
+  isOver ||= verdict === "OVER";
+  console.log(`${verdict.padEnd(4)}  ${(bytes / KB).toFixed(1).padStart(6)} of ${String(budget).padStart(3)} KB  ${name}`);
+}
+for (const file of assets) {
+  if (/\.(js|css)$/.test(file) && readFileSync(join(dist, file)).length >= 512 && !existsSync(join(dist, `${file}.br`))) {
+    console.log(`OVER  ${file} was not compressed by the build`);
+    isOver = true;
+  }
+}
+if (isOver) {
+  console.error("the UI is over its budget");
+  process.exit(1);
+}
