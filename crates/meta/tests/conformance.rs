@@ -49,6 +49,13 @@ conformance!(
     invalid_keys_are_refused,
     deleting_an_account_deletes_its_credentials,
     old_sessions_are_purged,
+    instances_are_made_and_listed,
+    instances_have_an_id_of_their_own_in_their_tenant,
+    instances_are_refused_whole_if_invalid,
+    instances_change,
+    instances_are_deleted_with_their_keys,
+    instances_are_forgotten_when_their_records_are_gone,
+    instances_have_keys_of_their_tenant_alone,
 );
 
 #[tokio::test]
@@ -101,6 +108,7 @@ async fn check_tampering(sql: &'static str, table: &str) {
     let session = meta.create_session(&account, None).await.unwrap();
     let key = meta.create_key(suite::full_key(account.id)).await.unwrap();
     meta.stream_number("machine").await.unwrap();
+    suite::make_instance(&meta, "one").await;
     let path = directory.path().join("meta/meta.db");
     let file = sqlx::sqlite::SqliteConnectOptions::new().filename(path);
     let other = sqlx::SqlitePool::connect_with(file).await.unwrap();
@@ -113,6 +121,7 @@ async fn check_tampering(sql: &'static str, table: &str) {
         meta.tenants().await.err(),
         meta.stream_number("machine").await.err(),
         meta.account_by_name("root").await.err(),
+        meta.instances().await.err(),
     ];
     let is_named = faults.iter().flatten().any(
         |fault| matches!(fault, MetaError::RowChecksum { table: named, .. } if *named == table),
@@ -162,6 +171,16 @@ async fn a_changed_row_is_named_and_gives_no_access() {
             "tenants",
         ),
         ("UPDATE stream_numbers SET number = 1007", "stream_numbers"),
+        ("UPDATE mcp_instances SET user_id = 'u9'", "mcp_instances"),
+        ("UPDATE mcp_instances SET id = 'two'", "mcp_instances"),
+        ("UPDATE mcp_instances SET tenant = 2", "mcp_instances"),
+        ("UPDATE mcp_instances SET service = 'x'", "mcp_instances"),
+        (
+            "UPDATE mcp_instances SET status = 'inactive'",
+            "mcp_instances",
+        ),
+        ("UPDATE mcp_instances SET deleted = 5", "mcp_instances"),
+        ("UPDATE mcp_instances SET number = 7", "mcp_instances"),
     ] {
         check_tampering(sql, table).await;
     }

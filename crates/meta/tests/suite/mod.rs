@@ -1,4 +1,8 @@
 //! The cases of the conformance suite, over the trait alone.
+mod instances;
+
+pub use instances::*;
+
 use std::{
     collections::BTreeSet,
     net::{IpAddr, Ipv4Addr},
