@@ -155,6 +155,15 @@ pub fn catalogue() -> Arc<StreamCatalogue> {
     Arc::new(StreamCatalogue::built_in())
 }
 
+/// Instances that nobody sees any more, (tenant, id).
+const GONE: [(u32, &str); 3] = [(1, "old"), (1, "77"), (2, "other")];
+
+fn gone() -> GoneInstances {
+    let gone = GONE.into_iter();
+    gone.map(|(tenant, id)| (TenantNumber(tenant), id.into()))
+        .collect()
+}
+
 /// Who reads: an admin of tenant 1 (and 2), or a user with these `user_id`s.
 #[derive(Clone, Debug)]
 pub enum Reader {
@@ -178,7 +187,7 @@ impl Reader {
                 ..admin
             },
         };
-        principal.read_policy(&catalogue(), &GoneInstances::default())
+        principal.read_policy(&catalogue(), &gone())
     }
 
     /// Whether a record may be seen: the oracle's own word.
@@ -188,12 +197,17 @@ impl Reader {
             "app.backend" => (90, true),
             "runtime" => (30, false),
             "system.application" => (90, false),
+            "instance.app" => (30, true),
             other => panic!("{other} is not generated"),
         };
         let is_debug = record
             .get("level")
             .is_some_and(|(_, text)| text == "debug" || text == "trace");
         let is_hidden = record.stream == "system.application" && is_debug && age > 30;
+        let is_gone = record.stream == "instance.app"
+            && record.get("instance_id").is_some_and(|(kind, text)| {
+                kind != Kind::Json && GONE.contains(&(record.tenant, text))
+            });
         let is_mine = match self {
             Reader::Admin => record.tenant == 1,
             Reader::AdminOfBoth => true,
@@ -205,7 +219,7 @@ impl Reader {
                         .is_some_and(|(kind, text)| kind != Kind::Json && own.contains(&text))
             }
         };
-        is_mine && age <= days && !is_hidden
+        is_mine && age <= days && !is_hidden && !is_gone
     }
 
     pub fn request(&self, output: Output) -> ScanRequest {

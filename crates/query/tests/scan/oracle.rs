@@ -91,6 +91,12 @@ fn value(name: &'static str) -> BoxedStrategy<(Kind, String)> {
             1 => Just((Kind::Integer, "42".to_owned())),
         ]
         .boxed(),
+        "instance_id" => prop_oneof![
+            4 => string(&["old", "live", "other"]),
+            1 => Just((Kind::Integer, "77".to_owned())),
+            1 => Just((Kind::Json, "[\"old\"]".to_owned())),
+        ]
+        .boxed(),
         "status" | "on" | "duration_ms" | "duration" => number().boxed(),
         "flag" => prop::bool::ANY
             .prop_map(|flag| (Kind::Bool, flag.to_string()))
@@ -125,6 +131,7 @@ fn record() -> impl Strategy<Value = Record> {
         "message",
         "source",
         "user_id",
+        "instance_id",
         "status",
         "flag",
         "tags",
@@ -141,6 +148,7 @@ fn record() -> impl Strategy<Value = Record> {
         prop::sample::select(vec![
             "app.backend",
             "app.backend",
+            "instance.app",
             "runtime",
             "system.application",
         ]),

@@ -70,6 +70,41 @@ fn a_count_of_everything_reads_no_block() {
 }
 
 #[test]
+fn hidden_instances_cost_a_look_only_where_instances_are() {
+    let of = |stream, instance: Option<&'static str>| -> (ScanOutput, u64) {
+        let all: Vec<Record> = (1..=300)
+            .map(|n| {
+                let named = instance.map(|id| ("instance_id", Kind::String, id));
+                let fields: Vec<_> = [("message", Kind::String, "hay")]
+                    .into_iter()
+                    .chain(named)
+                    .collect();
+                Record {
+                    stream,
+                    ..record(n, &fields)
+                }
+            })
+            .collect();
+        let layout = Layout {
+            rows: 100,
+            section_every: 2,
+        };
+        let snapshot = snapshot(&all, layout);
+        let result = execute(&Reader::Admin.request(Output::Count), &snapshot).expect("a read");
+        (result.output, result.work.blocks)
+    };
+    for (stream, instance, count, blocks) in [
+        ("app.backend", Some("old"), 300, 0),
+        ("instance.app", None, 300, 0),
+        ("instance.app", Some("live"), 300, 3),
+        ("instance.app", Some("old"), 0, 3),
+    ] {
+        let expected = (ScanOutput::Count(count), blocks);
+        assert_eq!(of(stream, instance), expected, "{stream} {instance:?}");
+    }
+}
+
+#[test]
 fn the_watermark_decides_which_blocks_are_read() {
     let counted = |query: &str, watermark: u64| {
         let as_of = AsOf {
