@@ -271,6 +271,12 @@ impl Fate {
                     self.stopped = None;
                 }
                 Event::Stopped { reason, .. } => self.stopped = Some(reason),
+                Event::Lost(lost) => {
+                    // How many there were is not always known; a batch has one at the least.
+                    self.lost += lost.records.unwrap_or(1 + lost.last - lost.first);
+                    let text = "a file of the buffer is damaged or missing";
+                    self.lost_reason.get_or_insert_with(|| text.to_string());
+                }
                 Event::Failing { .. } | Event::Recovered | Event::NoSpace => {}
             }
         }
