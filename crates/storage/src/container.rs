@@ -150,29 +150,80 @@ pub type Entropy = Arc<dyn Fn(&mut [u8]) + Send + Sync>;
 /// Seals `plain` and appends the container to `out`. The salt must never have been used with
 /// this key before.
 pub fn seal(key: &DataKey, salt: [u8; 32], binding: &Binding<'_>, plain: &[u8], out: &mut Vec<u8>) {
-    let mut header = [0; HEADER_BYTES];
-    header[..4].copy_from_slice(&MAGIC);
-    header[4] = 1;
-    header[5] = CHUNK_BYTES_LOG2;
-    header[8..16].copy_from_slice(&key.id.0.to_le_bytes());
-    header[16..].copy_from_slice(&salt);
-    let additional = binding.additional_data(&header);
-    let file_key = file_key(key, &salt);
     out.reserve(sealed_bytes(plain.len() as u64) as usize);
-    out.extend_from_slice(&header);
-    let chunks = plain.len().div_ceil(CHUNK_BYTES).max(1);
-    for number in 0..chunks {
-        let chunk_end = plain.len().min((number + 1) * CHUNK_BYTES);
-        let start = out.len();
-        out.extend_from_slice(&plain[number * CHUNK_BYTES..chunk_end]);
-        let tag = file_key
-            .seal_in_place_separate_tag(
-                nonce(number as u64, number + 1 == chunks),
-                Aad::from(additional),
-                &mut out[start..],
-            )
-            .unwrap_or_else(|_| unreachable!("a chunk is far below the limit of AES-GCM"));
-        out.extend_from_slice(tag.as_ref());
+    let mut sealer = Sealer::begin(key, salt, binding, out);
+    sealer.seal_through(plain, true, out);
+}
+
+/// Seals a container piece by piece, for plain bytes that need not be in memory together.
+pub(crate) struct Sealer {
+    file_key: LessSafeKey,
+    additional: [u8; 52],
+    chunks: u64,
+    /// Plain bytes that do not fill a chunk yet, or fill what may be the last one.
+    pending: Vec<u8>,
+}
+
+impl Sealer {
+    /// Appends the header to `out`. The salt must never have been used with this key before.
+    pub(crate) fn begin(
+        key: &DataKey,
+        salt: [u8; 32],
+        binding: &Binding<'_>,
+        out: &mut Vec<u8>,
+    ) -> Sealer {
+        let mut header = [0; HEADER_BYTES];
+        header[..4].copy_from_slice(&MAGIC);
+        header[4] = 1;
+        header[5] = CHUNK_BYTES_LOG2;
+        header[8..16].copy_from_slice(&key.id.0.to_le_bytes());
+        header[16..].copy_from_slice(&salt);
+        out.extend_from_slice(&header);
+        Sealer {
+            file_key: file_key(key, &salt),
+            additional: binding.additional_data(&header),
+            chunks: 0,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Takes plain bytes, and appends to `out` the chunks that are full.
+    pub(crate) fn push(&mut self, plain: &[u8], out: &mut Vec<u8>) {
+        self.pending.extend_from_slice(plain);
+        // One byte stays at least: only the end knows which chunk is the last.
+        let full = self.pending.len().saturating_sub(1) / CHUNK_BYTES * CHUNK_BYTES;
+        if full > 0 {
+            let pending = std::mem::take(&mut self.pending);
+            self.seal_through(&pending[..full], false, out);
+            self.pending = pending;
+            self.pending.drain(..full);
+        }
+    }
+
+    /// Appends what is left.
+    pub(crate) fn finish(mut self, out: &mut Vec<u8>) {
+        let pending = std::mem::take(&mut self.pending);
+        self.seal_through(&pending, true, out);
+    }
+
+    /// Seals whole chunks; the last of all may be shorter or empty.
+    fn seal_through(&mut self, plain: &[u8], is_end: bool, out: &mut Vec<u8>) {
+        let chunks = plain.len().div_ceil(CHUNK_BYTES).max(1);
+        for number in 0..chunks {
+            let chunk_end = plain.len().min((number + 1) * CHUNK_BYTES);
+            let start = out.len();
+            out.extend_from_slice(&plain[number * CHUNK_BYTES..chunk_end]);
+            let tag = self
+                .file_key
+                .seal_in_place_separate_tag(
+                    nonce(self.chunks, is_end && number + 1 == chunks),
+                    Aad::from(self.additional),
+                    &mut out[start..],
+                )
+                .unwrap_or_else(|_| unreachable!("a chunk is far below the limit of AES-GCM"));
+            out.extend_from_slice(tag.as_ref());
+            self.chunks += 1;
+        }
     }
 }
 
@@ -187,17 +238,37 @@ pub fn open(
     name: &str,
     offset: u64,
 ) -> Result<Vec<u8>, ReadError> {
+    let (header, body) = sealed.split_at(sealed.len().min(HEADER_BYTES));
+    open_body(keys, binding, header, body.to_vec(), name, offset)
+}
+
+/// The same in the memory of what is sealed, for containers that are large.
+pub(crate) fn open_in_place(
+    keys: &dyn KeySource,
+    binding: &Binding<'_>,
+    mut sealed: Vec<u8>,
+    name: &str,
+) -> Result<Vec<u8>, ReadError> {
+    let header: Vec<u8> = sealed.drain(..sealed.len().min(HEADER_BYTES)).collect();
+    open_body(keys, binding, &header, sealed, name, 0)
+}
+
+fn open_body(
+    keys: &dyn KeySource,
+    binding: &Binding<'_>,
+    header: &[u8],
+    mut body: Vec<u8>,
+    name: &str,
+    offset: u64,
+) -> Result<Vec<u8>, ReadError> {
     let damaged = |at: usize, detail: &str| damaged(name, offset + at as u64, detail);
-    let plain_bytes = plain_bytes(sealed.len() as u64)
+    let plain_bytes = plain_bytes((header.len() + body.len()) as u64)
         .ok_or_else(|| damaged(0, "no sealed container has this length"))?;
-    let (header, body) = sealed.split_at(HEADER_BYTES);
     let opener = Opener::new(keys, binding, header).map_err(|detail| damaged(0, detail))?;
-    let mut out = Vec::with_capacity(body.len());
-    out.extend_from_slice(body);
     opener
-        .open_chunks(0, plain_bytes, &mut out)
+        .open_chunks(0, plain_bytes, &mut body)
         .map_err(|at| damaged(HEADER_BYTES + at, DAMAGED_CHUNK))?;
-    Ok(out)
+    Ok(body)
 }
 
 /// Reads ranges of a container and decrypts only the chunks that they touch.

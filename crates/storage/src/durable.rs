@@ -11,7 +11,7 @@ use std::{
     io,
     path::{Path, PathBuf},
 };
-use taffrail_model::files::Files;
+use taffrail_model::files::{File, Files};
 
 /// Makes a directory and the ancestors that are missing, with durable names.
 ///
@@ -47,9 +47,22 @@ fn is_of_others(error: &io::Error) -> bool {
 /// # Errors
 /// Of the operating system. The file is the old or the new one.
 pub fn replace(files: &dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    replace_with(files, path, |file| file.append(bytes).map(|_| ()))
+}
+
+/// The same with bytes that `write` appends bit by bit.
+///
+/// # Errors
+/// Of the operating system. The file is the old or the new one.
+pub fn replace_with<T>(
+    files: &dyn Files,
+    path: &Path,
+    write: impl FnOnce(&dyn File) -> io::Result<T>,
+) -> io::Result<T> {
     let unfinished = unfinished(path);
-    write_unfinished(files, &unfinished, bytes)?;
-    name(files, &unfinished, path)
+    let written = write_unfinished_with(files, &unfinished, write)?;
+    name(files, &unfinished, path)?;
+    Ok(written)
 }
 
 /// The temporary file of a file: what a crash leaves under this name is not complete.
@@ -63,13 +76,22 @@ pub fn unfinished(path: &Path) -> PathBuf {
 /// # Errors
 /// Of the operating system.
 pub fn write_unfinished(files: &dyn Files, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_unfinished_with(files, path, |file| file.append(bytes).map(|_| ()))
+}
+
+fn write_unfinished_with<T>(
+    files: &dyn Files,
+    path: &Path,
+    write: impl FnOnce(&dyn File) -> io::Result<T>,
+) -> io::Result<T> {
     match files.remove(path) {
         Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
         _ => {}
     }
     let file = files.create(path)?;
-    file.append(bytes)?;
-    file.sync()
+    let written = write(&*file)?;
+    file.sync()?;
+    Ok(written)
 }
 
 /// Gives a written file its name, durably.

@@ -34,6 +34,13 @@ pub(crate) fn put_bytes(out: &mut Vec<u8>, bytes: &[u8]) {
     out.extend_from_slice(bytes);
 }
 
+/// Unpacks what is left: the length of the plain bytes (4) and one lz4 block.
+pub(crate) fn unpack_lz4(input: &mut Input<'_>) -> Result<Vec<u8>, Malformed> {
+    let plain_bytes = input.lz4_length()?;
+    let fault = input.malformed("an lz4 block");
+    lz4_flex::block::decompress(input.rest(), plain_bytes).map_err(|_| fault)
+}
+
 /// Bytes that are read from the front.
 pub(crate) struct Input<'a> {
     bytes: &'a [u8],
@@ -137,6 +144,16 @@ impl<'a> Input<'a> {
     pub(crate) fn text(&mut self) -> Result<&'a str, Malformed> {
         let fault = self.malformed("UTF-8");
         std::str::from_utf8(self.bytes()?).map_err(|_| fault)
+    }
+
+    /// The plain length of the lz4 block that is all the rest.
+    pub(crate) fn lz4_length(&mut self) -> Result<usize, Malformed> {
+        let plain_bytes = self.u32()?;
+        // An lz4 block grows at most 255-fold.
+        if u64::from(plain_bytes) > 255 * (self.rest().len() as u64 + 1) {
+            return Err(self.malformed("as many bytes as lz4 can give"));
+        }
+        Ok(plain_bytes as usize)
     }
 
     pub(crate) fn end(&self) -> Result<(), Malformed> {

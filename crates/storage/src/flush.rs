@@ -14,6 +14,7 @@
 use crate::{
     bundle::{FAN_OUT, SEGMENTS_DIRECTORY, bundle_name, fan_out_directory, section_object},
     container::{self, Binding, ObjectId, STORE_TENANT},
+    durable,
     manifest::{
         BundleMeta, Edit, MANIFEST_DIRECTORY, ManifestSnapshot, SectionMeta, snapshot_name,
     },
@@ -497,13 +498,15 @@ impl StoreCore {
             .map_err(MaintenanceError::Keyring)?;
         let mut salt = [0; 32];
         (self.options.entropy)(&mut salt);
-        let sealed = snapshot.seal(generation, &key, salt);
         let directory = self.options.directory.join(MANIFEST_DIRECTORY);
         let path = directory.join(snapshot_name(generation));
-        crate::durable::replace(&*self.files, &path, &sealed)
-            .map_err(failed("write a manifest snapshot"))?;
+        let bytes = durable::replace_with(&*self.files, &path, |file| {
+            let append = &mut |bytes: &[u8]| file.append(bytes).map(|_| ());
+            snapshot.write(generation, &key, salt, append)
+        })
+        .map_err(failed("write a manifest snapshot"))?;
         count(&self.counters.manifest_snapshots, 1);
-        maintenance.snapshot_bytes = sealed.len() as u64;
+        maintenance.snapshot_bytes = bytes;
         maintenance
             .generations
             .push((generation, snapshot.covered_sequence));
@@ -545,7 +548,7 @@ impl StoreCore {
             covered_sequence: log.wal.durable_sequence(),
             next_position: log.wal.next_position(),
             wal_number: log.wal.current_number(),
-            idempotency: self.idempotency.records(),
+            idempotency: self.idempotency.cut(),
             previous_generation: 0,
         })
     }

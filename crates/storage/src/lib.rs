@@ -29,5 +29,5 @@ pub mod store_core;
 pub mod tail;
 mod wal;
 
-pub use idempotency::{IDEMPOTENCY_BYTES_MAX, Recall, Waiter};
+pub use idempotency::{LONG_ANSWERS_BYTES_MAX, ORDINARY_ANSWERS_BYTES_MAX, Recall, Waiter};
 pub use wal::WalError;

@@ -10,13 +10,13 @@
 //!
 //! Format: docs/formats/manifest.md.
 use crate::{
-    container::{self, Binding, DataKey, KeySource, ObjectId, STORE_TENANT},
-    encoding::{Input, Malformed, put_bytes, put_varint},
+    container::{self, Binding, DataKey, KeySource, ObjectId, STORE_TENANT, Sealer},
+    encoding::{Input, Malformed, put_bytes, put_signed, put_varint, unpack_lz4},
+    idempotency::{PackedAnswer, Records, RequestKey},
     read::{Extent, ReadError},
     snapshot::Fault,
-    wal::IdempotencyRecord,
 };
-use std::sync::Arc;
+use std::{collections::HashMap, io, sync::Arc};
 use taffrail_model::{
     position::{PartitionKey, Position},
     stream::StreamNumber,
@@ -29,6 +29,15 @@ pub(crate) const MANIFEST_DIRECTORY: &str = "manifest";
 /// Losses that are listed one by one; a machine that loses more needs no longer list.
 const LOSSES_MAX: usize = 1_000;
 const KIND: [u8; 8] = *b"manifest";
+/// Version of a snapshot: what its plain bytes begin with.
+const VERSION: u32 = 2;
+/// Bytes that are encoded, sealed and written at once: memory that a snapshot takes beside what it
+/// shares with the store.
+const PIECE_BYTES: usize = 1 << 20;
+/// Idempotency keys that are counted together, so that their number need not be known before.
+const KEYS_OF_A_RUN: usize = 4_096;
+/// The fewest bytes that a key has: two hashes, an answer, a time.
+const KEY_BYTES_MIN: usize = 34;
 
 /// A section of a bundle.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -169,7 +178,8 @@ impl Edit {
 }
 
 /// The manifest at a moment, with what the log needs to know.
-#[derive(Clone, Debug, Default, PartialEq)]
+#[derive(Clone, Debug, Default)]
+#[cfg_attr(test, derive(PartialEq))]
 pub(crate) struct ManifestSnapshot {
     pub(crate) manifest: Manifest,
     /// Every edit and idempotency record of the log up to this frame is in here.
@@ -179,7 +189,7 @@ pub(crate) struct ManifestSnapshot {
     pub(crate) wal_number: u64,
     /// The snapshot before it, which is kept with it; 0: there was none.
     pub(crate) previous_generation: u64,
-    pub(crate) idempotency: Vec<Arc<IdempotencyRecord>>,
+    pub(crate) idempotency: Records,
 }
 
 /// Name of a snapshot's file.
@@ -200,9 +210,40 @@ fn binding(generation: u64) -> Binding<'static> {
     }
 }
 
+/// Why a snapshot cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SnapshotError {
+    /// It is damaged.
+    #[error(transparent)]
+    Read(#[from] ReadError),
+    /// It is whole, and of another version.
+    #[error("version {0} of a manifest snapshot is not known")]
+    Version(u32),
+}
+
 impl ManifestSnapshot {
-    /// The bytes of the file of this generation.
-    pub(crate) fn seal(&self, generation: u64, key: &DataKey, salt: [u8; 32]) -> Vec<u8> {
+    /// Writes the file of this generation with `append`, piece by piece; returns its bytes.
+    pub(crate) fn write(
+        &self,
+        generation: u64,
+        key: &DataKey,
+        salt: [u8; 32],
+        append: &mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> io::Result<u64> {
+        let mut writer = PieceWriter::begin(key, salt, &binding(generation), append);
+        let head = lz4_flex::block::compress_prepend_size(&self.encode_head());
+        writer.plain.extend_from_slice(&VERSION.to_le_bytes());
+        writer
+            .plain
+            .extend_from_slice(&(head.len() as u32).to_le_bytes());
+        writer.plain.extend_from_slice(&head);
+        drop(head);
+        write_keys(&self.idempotency, &mut writer)?;
+        writer.finish()
+    }
+
+    /// Everything but the idempotency keys.
+    fn encode_head(&self) -> Vec<u8> {
         let mut out = Vec::new();
         put_varint(&mut out, self.covered_sequence);
         put_varint(&mut out, self.next_position.0);
@@ -220,37 +261,39 @@ impl ManifestSnapshot {
             put_key(&mut out, key);
             put_varint(&mut out, through.0);
         }
-        put_varint(&mut out, self.idempotency.len() as u64);
-        for record in &self.idempotency {
-            record.encode(&mut out);
-        }
-        let compressed = lz4_flex::block::compress_prepend_size(&out);
-        drop(out);
-        let mut sealed = Vec::new();
-        container::seal(key, salt, &binding(generation), &compressed, &mut sealed);
-        sealed
+        out
     }
 
-    /// Opens the file of this generation.
+    /// Opens the file of this generation; with its idempotency keys, if they are wanted.
     pub(crate) fn open(
         generation: u64,
-        sealed: &[u8],
+        sealed: Vec<u8>,
         keys: &dyn KeySource,
         name: &str,
-    ) -> Result<ManifestSnapshot, ReadError> {
-        let plain = container::open(keys, &binding(generation), sealed, name, 0)?;
-        let malformed = |detail: String| ReadError::Damaged {
+        are_keys_wanted: bool,
+    ) -> Result<ManifestSnapshot, SnapshotError> {
+        let malformed = |fault: Malformed| ReadError::Damaged {
             file: name.into(),
             offset: 0,
-            detail,
+            detail: fault.to_string(),
         };
-        let plain = lz4_flex::block::decompress_size_prepended(&plain)
-            .map_err(|fault| malformed(fault.to_string()))?;
-        ManifestSnapshot::decode(&plain).map_err(|fault| malformed(fault.to_string()))
+        let plain = container::open_in_place(keys, &binding(generation), sealed, name)?;
+        let mut input = Input::new(&plain);
+        let version = input.u32().map_err(malformed)?;
+        if version != VERSION {
+            return Err(SnapshotError::Version(version));
+        }
+        let mut snapshot = ManifestSnapshot::decode_head(&mut input).map_err(malformed)?;
+        if are_keys_wanted {
+            snapshot.idempotency = read_keys(&mut input).map_err(malformed)?;
+        }
+        Ok(snapshot)
     }
 
-    fn decode(bytes: &[u8]) -> Result<ManifestSnapshot, Malformed> {
-        let mut input = Input::new(bytes);
+    fn decode_head(input: &mut Input<'_>) -> Result<ManifestSnapshot, Malformed> {
+        let packed_bytes = input.u32()? as usize;
+        let head = unpack_lz4(&mut Input::new(input.take(packed_bytes)?))?;
+        let mut input = Input::new(&head);
         let mut out = ManifestSnapshot {
             covered_sequence: input.varint()?,
             next_position: Position(input.varint()?),
@@ -271,13 +314,119 @@ impl ManifestSnapshot {
             let through = Position(input.varint()?);
             manifest.flushed_through.insert(key, through);
         }
-        for _ in 0..input.count(36)? {
-            let record = IdempotencyRecord::decode(&mut input)?;
-            out.idempotency.push(Arc::new(record));
-        }
         input.end()?;
         Ok(out)
     }
+}
+
+/// Seals and writes plain bytes whenever a piece of them is there.
+struct PieceWriter<'a> {
+    plain: Vec<u8>,
+    sealer: Sealer,
+    sealed: Vec<u8>,
+    bytes: u64,
+    append: &'a mut dyn FnMut(&[u8]) -> io::Result<()>,
+}
+
+impl<'a> PieceWriter<'a> {
+    fn begin(
+        key: &DataKey,
+        salt: [u8; 32],
+        binding: &Binding<'_>,
+        append: &'a mut dyn FnMut(&[u8]) -> io::Result<()>,
+    ) -> PieceWriter<'a> {
+        let mut sealed = Vec::new();
+        PieceWriter {
+            plain: Vec::new(),
+            sealer: Sealer::begin(key, salt, binding, &mut sealed),
+            sealed,
+            bytes: 0,
+            append,
+        }
+    }
+
+    fn write_full(&mut self) -> io::Result<()> {
+        if self.plain.len() < PIECE_BYTES {
+            return Ok(());
+        }
+        self.sealer.push(&self.plain, &mut self.sealed);
+        self.plain.clear();
+        (self.append)(&self.sealed)?;
+        self.bytes += self.sealed.len() as u64;
+        self.sealed.clear();
+        Ok(())
+    }
+
+    /// Takes a run of keys with their count.
+    fn put_run(&mut self, keys: &mut usize, run: &mut Vec<u8>) -> io::Result<()> {
+        put_varint(&mut self.plain, std::mem::take(keys) as u64);
+        self.plain.append(run);
+        self.write_full()
+    }
+
+    fn finish(mut self) -> io::Result<u64> {
+        self.sealer.push(&self.plain, &mut self.sealed);
+        self.sealer.finish(&mut self.sealed);
+        (self.append)(&self.sealed)?;
+        Ok(self.bytes + self.sealed.len() as u64)
+    }
+}
+
+fn write_keys(records: &Records, writer: &mut PieceWriter<'_>) -> io::Result<()> {
+    let answers = records.answers();
+    put_varint(&mut writer.plain, answers.len() as u64);
+    let mut places = HashMap::with_capacity(answers.len());
+    for (place, (number, answer)) in (0_u64..).zip(answers) {
+        answer.encode(&mut writer.plain);
+        places.insert(number, place);
+        writer.write_full()?;
+    }
+    let mut run = Vec::new();
+    let mut keys_of_run = 0;
+    let mut time_before = 0;
+    for (key, body, time, answer) in records.keys() {
+        run.extend_from_slice(&key.0);
+        run.extend_from_slice(&body);
+        put_varint(&mut run, places.get(&answer).copied().unwrap_or_default());
+        put_signed(&mut run, time.0.wrapping_sub(time_before));
+        time_before = time.0;
+        keys_of_run += 1;
+        if keys_of_run == KEYS_OF_A_RUN {
+            writer.put_run(&mut keys_of_run, &mut run)?;
+        }
+    }
+    if keys_of_run > 0 {
+        writer.put_run(&mut keys_of_run, &mut run)?;
+    }
+    put_varint(&mut writer.plain, 0);
+    Ok(())
+}
+
+fn read_keys(input: &mut Input<'_>) -> Result<Records, Malformed> {
+    let mut records = Records::default();
+    let answers = u32::try_from(input.count(2)?).unwrap_or(u32::MAX);
+    for number in 0..answers {
+        records.add_answer(number, PackedAnswer::decode(input)?);
+    }
+    let mut time = 0_i64;
+    loop {
+        let keys_of_run = input.count(KEY_BYTES_MIN)?;
+        if keys_of_run == 0 {
+            break;
+        }
+        for _ in 0..keys_of_run {
+            let key = RequestKey(input.fixed()?);
+            let body = input.fixed()?;
+            let answer = input.varint_u32()?;
+            if answer >= answers {
+                return Err(input.malformed("the number of an answer"));
+            }
+            time = time.wrapping_add(input.signed()?);
+            records.push(key, body, Timestamp(time), answer);
+        }
+    }
+    input.end()?;
+    Ok(records)
 }
 
 fn put_key(out: &mut Vec<u8>, key: &PartitionKey) {
@@ -470,18 +619,12 @@ mod tests {
             next_position: Position(12),
             wal_number: 5,
             previous_generation: 4,
-            idempotency: vec![Arc::new(IdempotencyRecord {
-                scope: "s".into(),
-                key: "k".into(),
-                body_hash: [9; 32],
-                answer: b"{}"[..].into(),
-                time: Timestamp(5),
-            })],
+            idempotency: records(3),
         };
         let key = DataKey::new(KeyId(1), [1; 32]);
-        let mut sealed = snapshot.seal(6, &key, [2; 32]);
+        let mut sealed = write(&snapshot, &key);
         let open = |generation, sealed: &[u8]| {
-            ManifestSnapshot::open(generation, sealed, &key, "manifest/6")
+            ManifestSnapshot::open(generation, sealed.to_vec(), &key, "manifest/6", true)
         };
         assert_eq!(open(6, &sealed).unwrap(), snapshot);
         assert!(open(7, &sealed).is_err(), "swapped");
@@ -492,5 +635,55 @@ mod tests {
         }
         assert_eq!(snapshot_generation(&snapshot_name(6)), Some(6));
         assert_eq!(snapshot_generation("x.new"), None);
+    }
+
+    fn records(keys: u32) -> Records {
+        let mut records = Records::default();
+        for number in 0..keys {
+            let answer = PackedAnswer::new(number.to_string().repeat(200).as_bytes());
+            records.add_answer(number, answer);
+            let key = RequestKey::new("s", &number.to_string());
+            let time = if number % 2 == 0 { i64::MIN } else { i64::MAX };
+            records.push(key, [number as u8; 16], Timestamp(time), number / 2);
+        }
+        records
+    }
+
+    fn write(snapshot: &ManifestSnapshot, key: &DataKey) -> Vec<u8> {
+        let mut sealed = Vec::new();
+        let append = &mut |bytes: &[u8]| {
+            // A piece, and what it was before it was full.
+            assert!(bytes.len() <= PIECE_BYTES + PIECE_BYTES / 2);
+            sealed.extend_from_slice(bytes);
+            Ok(())
+        };
+        let bytes = snapshot.write(6, key, [2; 32], append).unwrap();
+        assert_eq!(bytes, sealed.len() as u64);
+        sealed
+    }
+
+    #[test]
+    fn keys_of_many_pieces_round_trip() {
+        let key = DataKey::new(KeyId(1), [1; 32]);
+        for keys in [0, 1, 4_095, 4_096, 4_097, 50_000] {
+            let snapshot = ManifestSnapshot {
+                idempotency: records(keys),
+                ..ManifestSnapshot::default()
+            };
+            let sealed = write(&snapshot, &key);
+            let open = |wanted| ManifestSnapshot::open(6, sealed.clone(), &key, "m", wanted);
+            assert!(open(true).unwrap() == snapshot, "{keys}");
+            assert!(open(false).unwrap() == ManifestSnapshot::default());
+        }
+    }
+
+    #[test]
+    fn another_version_is_named() {
+        let key = DataKey::new(KeyId(1), [1; 32]);
+        let mut sealed = Vec::new();
+        let plain = 7_u32.to_le_bytes();
+        container::seal(&key, [2; 32], &binding(6), &plain, &mut sealed);
+        let opened = ManifestSnapshot::open(6, sealed, &key, "m", true);
+        assert!(matches!(opened, Err(SnapshotError::Version(7))));
     }
 }

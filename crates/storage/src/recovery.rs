@@ -16,14 +16,18 @@ use crate::{
     bundle::{BundleFiles, SEGMENTS_DIRECTORY, bundle_name, bundle_number},
     durable::{self, replace},
     flush::wal_file_bytes_max,
+    idempotency::{IdempotencyRecord, Records},
     keys::{Kek, Keyring, KeyringError, KeyringOptions, read_whole},
-    manifest::{Edit, MANIFEST_DIRECTORY, ManifestSnapshot, snapshot_generation, snapshot_name},
+    manifest::{
+        Edit, MANIFEST_DIRECTORY, ManifestSnapshot, SnapshotError, snapshot_generation,
+        snapshot_name,
+    },
     partition::Partition,
     snapshot::Fault,
     store_core::{CoreParts, Log, Maintenance, MaintenanceError, State, StoreCore, StoreOptions},
     wal::{
-        FrameKind, IdempotencyRecord, LogFault, Payload, RecoveredLog, ScanBase, ScannedFrame,
-        Torn, WAL_DIRECTORY, Wal, WalError, WalOptions, WalStart, file_name, recover,
+        FrameKind, LogFault, PREFIX_BYTES, Payload, RecoveredLog, ScanBase, ScannedFrame, Torn,
+        WAL_DIRECTORY, Wal, WalError, WalOptions, WalStart, file_name, other_version, recover,
     },
 };
 use std::{
@@ -68,6 +72,14 @@ pub enum OpenError {
         /// What is wrong with each.
         detail: String,
     },
+    /// The directory was written by another version of the program. Nothing in it was changed.
+    #[error("{file} has version {version} of its format, which this program cannot read")]
+    Version {
+        /// File name within the data directory.
+        file: String,
+        /// The version that it names.
+        version: u32,
+    },
     /// A new log file could not be begun.
     #[error("cannot begin the log")]
     Log(#[source] WalError),
@@ -108,6 +120,7 @@ impl StoreCore {
         let root = options.directory.clone();
         make_directories(&*files, &root)?;
         let found = Found::list(&*files, &root)?;
+        check_log_versions(&*files, &root, &found)?;
         let keys = open_keyring(&options, &files, kek, &found, &mut report)?;
         let mut base = read_manifest(&*files, &root, &keys, &found, &mut report)?;
         let wal_options = WalOptions {
@@ -156,10 +169,10 @@ impl StoreCore {
             report.notes.push((WAL_DIRECTORY.into(), detail.into()));
             core.refuse(refusal);
         }
-        for record in replay.records {
-            let now = core.clock.now();
-            core.idempotency
-                .settle(IdempotencyRecord::clone(&record), now);
+        let now = core.clock.now();
+        core.idempotency.restore(replay.known_keys, now);
+        for record in replay.logged_keys {
+            core.idempotency.settle(record, now);
         }
         core.finish_recovery(replay.losses, &log.void, &found, is_unsure, &mut report)?;
         report.faults = core.snapshot().faults().to_vec();
@@ -328,6 +341,24 @@ impl Found {
     }
 }
 
+/// Refuses log files of another version. Every start begins one, so each directory has some.
+fn check_log_versions(files: &dyn Files, root: &Path, found: &Found) -> Result<(), OpenError> {
+    for name in &found.wal_files {
+        let path = root.join(WAL_DIRECTORY).join(name);
+        let file = files.open(&path).map_err(io_error(&path))?;
+        let mut prefix = [0; PREFIX_BYTES];
+        if file.read_at(0, &mut prefix).is_err() {
+            // Cut: recovery names it.
+            continue;
+        }
+        if let Some(version) = other_version(&prefix) {
+            let file = format!("{WAL_DIRECTORY}/{name}");
+            return Err(OpenError::Version { file, version });
+        }
+    }
+    Ok(())
+}
+
 fn open_keyring(
     options: &StoreOptions,
     files: &Arc<dyn Files>,
@@ -374,20 +405,31 @@ fn read_manifest(
         is_damaged: false,
         damage: String::new(),
     };
-    for generation in &found.generations {
+    // Newest first: only its idempotency keys, which may be many, are kept.
+    for generation in found.generations.iter().rev() {
         let name = format!("{MANIFEST_DIRECTORY}/{}", snapshot_name(*generation));
         let path = root.join(&name);
         let sealed = read_whole(files, &path).map_err(io_error(&path))?;
-        match ManifestSnapshot::open(*generation, &sealed, keys, &name) {
+        match ManifestSnapshot::open(*generation, sealed, keys, &name, base.is_absent) {
             Ok(snapshot) => {
                 let covered = snapshot.covered_sequence;
-                base.generations.push((*generation, covered));
-                base.snapshot = snapshot;
-                base.is_absent = false;
+                base.generations.insert(0, (*generation, covered));
+                if base.is_absent {
+                    base.snapshot = snapshot;
+                    base.is_absent = false;
+                }
             }
-            Err(error) => {
+            Err(SnapshotError::Version(version)) => {
+                return Err(OpenError::Version {
+                    file: name,
+                    version,
+                });
+            }
+            Err(SnapshotError::Read(error)) => {
                 base.is_damaged = true;
-                base.damage = error.to_string();
+                if base.damage.is_empty() {
+                    base.damage = error.to_string();
+                }
                 let to = format!("{QUARANTINE_DIRECTORY}/{}", snapshot_name(*generation));
                 report.quarantined.push(to);
                 let detail = format!("{error}; the other generation and the log replace it");
@@ -452,7 +494,10 @@ impl Base {
 /// Replays a log upon a manifest snapshot.
 struct Replay {
     state: State,
-    records: Vec<Arc<IdempotencyRecord>>,
+    /// Idempotency keys of the manifest snapshot.
+    known_keys: Records,
+    /// Those of the log after it.
+    logged_keys: Vec<IdempotencyRecord>,
     losses: Vec<Fault>,
 }
 
@@ -470,7 +515,8 @@ impl Replay {
                 faults: Vec::new(),
                 all_faults: Arc::default(),
             },
-            records: snapshot.idempotency,
+            known_keys: snapshot.idempotency,
+            logged_keys: Vec::new(),
             losses: Vec::new(),
         }
     }
@@ -546,7 +592,7 @@ impl Replay {
                 Err(error) => self.lose_frame(frame, &error),
             },
             FrameKind::Rows => match Payload::decode(&frame.plain) {
-                Ok(payload) => self.records.extend(payload.idempotency.map(Arc::new)),
+                Ok(payload) => self.logged_keys.extend(payload.idempotency),
                 Err(error) => self.lose_frame(frame, &error),
             },
             FrameKind::Watermark => {}

@@ -13,15 +13,15 @@
 use crate::{
     bundle::{Bundle, BundleFiles, section_name, section_source},
     container::Entropy,
-    idempotency::{Idempotency, Recall},
+    idempotency::{Idempotency, IdempotencyRecord, PackedAnswer, Recall, RequestKey, short_hash},
     keys::{Keyring, system_entropy},
     manifest::{BundleMeta, Edit, Manifest},
     partition::{Partition, Section},
     segment::{BLOCK_CACHE_BYTES, BlockCache, SectionReader},
     snapshot::{Fault, PartitionView, Snapshot},
     wal::{
-        FILES_OF_REQUESTS_MAX, FrameKind, IdempotencyRecord, NewFrame, PAYLOAD_BYTES_MAX, Payload,
-        Wal, WalError, WalFigures,
+        FILES_OF_REQUESTS_MAX, FrameKind, NewFrame, PAYLOAD_BYTES_MAX, Payload, Wal, WalError,
+        WalFigures,
     },
 };
 use arc_swap::ArcSwap;
@@ -210,6 +210,9 @@ pub struct StoreStatus {
     pub segments_bytes: u64,
     /// Idempotency keys that are remembered.
     pub idempotency_keys: usize,
+    /// Idempotency keys that were forgotten before their 24 hours, since the start: there were too
+    /// many, or too many bytes of answers.
+    pub idempotency_evicted_total: u64,
     /// Why nothing is acknowledged at the moment.
     pub refusing: Option<String>,
     /// Why the last round of flush, retention and manifest snapshots failed, if it did.
@@ -325,14 +328,14 @@ pub(crate) enum StoreThread {
 /// Frees the key of a request that does not get as far as the group.
 struct Reservation<'a> {
     idempotency: &'a Idempotency,
-    /// Scope and key; `None`: the request is prepared.
-    key: Option<(Arc<str>, Arc<str>)>,
+    /// `None`: the request is prepared.
+    key: Option<RequestKey>,
 }
 
 impl Drop for Reservation<'_> {
     fn drop(&mut self) {
-        if let Some((scope, key)) = &self.key {
-            self.idempotency.forget(scope, key);
+        if let Some(key) = self.key {
+            self.idempotency.forget(key);
         }
     }
 }
@@ -436,7 +439,7 @@ impl StoreCore {
     fn reservation(&self, key: Option<&IdempotencyKey>) -> Reservation<'_> {
         Reservation {
             idempotency: &self.idempotency,
-            key: key.map(|key| (key.scope.clone(), key.key.as_str().into())),
+            key: key.map(|key| RequestKey::new(&key.scope, &key.key)),
         }
     }
 
@@ -448,10 +451,9 @@ impl StoreCore {
     ) -> Result<Prepared, CommitError> {
         let mut reservation = self.reservation(idempotency.as_ref());
         let idempotency = idempotency.map(|key| IdempotencyRecord {
-            scope: key.scope,
-            key: key.key.into(),
-            body_hash: key.body_hash,
-            answer: key.answer.into(),
+            key: RequestKey::new(&key.scope, &key.key),
+            body: short_hash(&key.body_hash),
+            answer: PackedAnswer::new(&key.answer),
             time: self.clock.now(),
         });
         let mut prepared = Prepared {
@@ -639,7 +641,7 @@ impl StoreCore {
 
     fn forget_record(&self, record: Option<&IdempotencyRecord>) {
         if let Some(record) = record {
-            self.idempotency.forget(&record.scope, &record.key);
+            self.idempotency.forget(record.key);
         }
     }
 
@@ -825,14 +827,14 @@ impl StoreCore {
     /// What is known of an idempotency key; a new one is reserved.
     #[must_use]
     pub fn recall(&self, scope: &str, key: &str, body_hash: &[u8; 32]) -> Recall {
-        self.idempotency
-            .recall(scope, key, body_hash, self.clock.now())
+        let key = RequestKey::new(scope, key);
+        self.idempotency.recall(key, body_hash, self.clock.now())
     }
 
     /// Frees a key that [`Recall::New`] reserved, where its request is not committed. A commit
     /// that fails does so itself.
     pub fn forget(&self, scope: &str, key: &str) {
-        self.idempotency.forget(scope, key);
+        self.idempotency.forget(RequestKey::new(scope, key));
     }
 
     /// Replaces the streams.
@@ -918,9 +920,11 @@ impl StoreCore {
     #[must_use]
     pub fn status(&self) -> StoreStatus {
         let read = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
+        let (idempotency_keys, idempotency_evicted_total) = self.idempotency.figures();
         let mut status = StoreStatus {
             tails_bytes: self.tails_bytes.load(Ordering::Acquire),
-            idempotency_keys: self.idempotency.len(),
+            idempotency_keys,
+            idempotency_evicted_total,
             refusing: self.death().or_else(|| self.refusing.lock().clone()),
             wal_files: self.wal_figures.files.load(Ordering::Relaxed),
             wal_bytes: self.wal_figures.bytes.load(Ordering::Relaxed),

@@ -18,7 +18,8 @@ const FRAME_OF_ROWS: u8 = 1;
 /// Everything of a data directory, by what it is.
 #[derive(Default)]
 pub struct Contents {
-    /// Plain bytes of the write-ahead log: payloads, and their rows decompressed.
+    /// Plain bytes of the write-ahead log: payloads, and their rows decompressed; answers of
+    /// idempotency keys, those of the manifest too.
     pub log: Vec<u8>,
     /// Plain bytes of the segments: sections, and every compressed frame in them decompressed.
     pub segments: Vec<u8>,
@@ -42,7 +43,8 @@ impl Contents {
             read_log(path, &mut contents.log);
         }
         let (_, newest) = of(".snapshot").next_back().unwrap();
-        read_segments(&read_manifest(newest), data, &mut contents.segments);
+        let sections = read_manifest(newest, &mut contents.log);
+        read_segments(&sections, data, &mut contents.segments);
         contents
     }
 }
@@ -172,12 +174,11 @@ fn read_log(path: &Path, out: &mut Vec<u8>) {
 fn read_rows(payload: &[u8], out: &mut Vec<u8>) {
     let mut input = Input(payload);
     if input.bytes(1)[0] != 0 {
-        let (_scope, _key) = (input.counted(), input.counted());
-        let (_hash, _answer) = (input.bytes(32), input.counted());
+        let _hashes_of_key_and_body = (input.bytes(16), input.bytes(16));
+        out.extend(unpack_answer(input.counted()));
         let _time = input.varint();
     }
-    let plain_bytes = input.u32() as usize;
-    out.extend(lz4_flex::block::decompress(input.0, plain_bytes).unwrap());
+    out.extend(unpack_block(input));
 }
 
 /// A section of a bundle.
@@ -189,13 +190,49 @@ struct Section {
     bytes: usize,
 }
 
-fn read_manifest(path: &Path) -> Vec<Section> {
+/// A plain length and one lz4 block.
+fn unpack_block(mut input: Input<'_>) -> Vec<u8> {
+    let plain_bytes = input.u32() as usize;
+    lz4_flex::block::decompress(input.0, plain_bytes).unwrap()
+}
+
+fn unpack_answer(packed: &[u8]) -> Vec<u8> {
+    match packed.split_first() {
+        Some((0, answer)) => answer.to_vec(),
+        Some((1, block)) => unpack_block(Input(block)),
+        _ => panic!("an answer of no known form"),
+    }
+}
+
+/// The answers of idempotency keys.
+fn read_keys(mut input: Input<'_>, out: &mut Vec<u8>) {
+    let answers = input.varint();
+    for _ in 0..answers {
+        out.extend(unpack_answer(input.counted()));
+    }
+    loop {
+        let keys_of_run = input.varint();
+        for _ in 0..keys_of_run {
+            let _hashes_of_key_and_body = (input.bytes(16), input.bytes(16));
+            assert!(input.varint() < answers);
+            let _time = input.varint();
+        }
+        if keys_of_run == 0 {
+            break;
+        }
+    }
+    assert!(input.0.is_empty(), "the keys are the end of a snapshot");
+}
+
+fn read_manifest(path: &Path, answers: &mut Vec<u8>) -> Vec<Section> {
     let sealed = std::fs::read(path).unwrap();
-    let packed = open(&sealed, object(b"manifest", number(path)), 0, b"");
-    let mut packed = Input(&packed);
-    let plain_bytes = packed.u32() as usize;
-    let plain = lz4_flex::block::decompress(packed.0, plain_bytes).unwrap();
-    let mut input = Input(&plain);
+    let plain = open(&sealed, object(b"manifest", number(path)), 0, b"");
+    let mut plain = Input(&plain);
+    assert_eq!(plain.u32(), 2, "version of the snapshot");
+    let packed_bytes = plain.u32() as usize;
+    let head = unpack_block(Input(plain.bytes(packed_bytes)));
+    read_keys(plain, answers);
+    let mut input = Input(&head);
     for _ in [
         "frame",
         "position",

@@ -243,6 +243,16 @@ fn render(app: &App) -> String {
             store.sync_failures_total,
         ),
         (
+            "mark_failures",
+            "Marks of the log that could not be written",
+            store.mark_failures_total,
+        ),
+        (
+            "idempotency_evicted",
+            "Idempotency keys that were forgotten before their 24 hours",
+            store.idempotency_evicted_total,
+        ),
+        (
             "refused",
             "Requests that were not stored",
             store.refused_total,

@@ -31,6 +31,9 @@ async fn measures() {
     for line in [
         "taffrail_ingest_records_accepted_total 2",
         "taffrail_store_refusing 0",
+        "taffrail_store_idempotency_keys 0",
+        "taffrail_store_idempotency_evicted_total 0",
+        "taffrail_store_mark_failures_total 0",
         "taffrail_http_request_duration_seconds_count{method=\"POST\",route=\"/api/v1/ingest/{stream}\",status=\"200\"} 1",
         "taffrail_http_request_duration_seconds_count{method=\"GET\",route=\"/api/v1/context/{id}\",status=\"404\"} 1",
     ] {

@@ -16,7 +16,9 @@ const PAGE_BYTES: usize = 4_096;
 pub(crate) const CHAIN_MAX: usize = 1_200;
 /// Pages that the longest chain needs, of the largest numbers.
 const PAGES_MAX: usize = 15;
-const PREFIX_BYTES: usize = 16;
+pub(crate) const PREFIX_BYTES: usize = 16;
+/// Version of everything in a log file.
+const VERSION: u32 = 2;
 const MAGIC: [u8; 4] = *b"TFWL";
 const KIND: [u8; 8] = *b"wal file";
 
@@ -110,11 +112,22 @@ impl FileHeader {
 fn prefix(pages: usize) -> [u8; PREFIX_BYTES] {
     let mut out = [0; PREFIX_BYTES];
     out[..4].copy_from_slice(&MAGIC);
-    out[8] = 1;
+    out[8..12].copy_from_slice(&VERSION.to_le_bytes());
     out[12..].copy_from_slice(&(pages as u32).to_le_bytes());
     let checksum = crc32c::crc32c(&out[8..]);
     out[4..8].copy_from_slice(&checksum.to_le_bytes());
     out
+}
+
+/// The version that the first bytes of a log file name, if they are whole and it is another one
+/// than ours.
+pub(crate) fn other_version(start: &[u8; PREFIX_BYTES]) -> Option<u32> {
+    let mut input = Input::new(start);
+    let magic: [u8; 4] = input.fixed().ok()?;
+    let checksum = input.u32().ok()?;
+    let is_whole = magic == MAGIC && checksum == crc32c::crc32c(input.rest());
+    let version = input.u32().ok()?;
+    (is_whole && version != VERSION).then_some(version)
 }
 
 fn binding(number: u64, context: &[u8]) -> Binding<'_> {

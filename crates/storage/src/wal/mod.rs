@@ -21,9 +21,10 @@ mod mark;
 mod payload;
 mod scan;
 
+pub(crate) use file_header::{PREFIX_BYTES, other_version};
 pub(crate) use frame::{FileIdentity, FrameKind};
 pub(crate) use mark::{MARK_NAME, Mark};
-pub(crate) use payload::{IdempotencyRecord, Payload};
+pub(crate) use payload::Payload;
 pub(crate) use scan::{LogFault, RecoveredLog, ScanBase, ScannedFrame, Torn, recover};
 
 use crate::{

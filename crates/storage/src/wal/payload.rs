@@ -1,43 +1,15 @@
 //! What a frame with rows holds: the idempotency record of its request and the compressed rows.
 use super::columns;
-use crate::encoding::{Input, Malformed, put_bytes, put_signed};
-use std::sync::Arc;
-use taffrail_model::{column::ColumnSet, time::Timestamp};
-
-/// A key that a request came with, and what it was answered.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct IdempotencyRecord {
-    pub(crate) scope: Arc<str>,
-    pub(crate) key: Arc<str>,
-    pub(crate) body_hash: [u8; 32],
-    pub(crate) answer: Arc<[u8]>,
-    pub(crate) time: Timestamp,
-}
-
-impl IdempotencyRecord {
-    pub(crate) fn encode(&self, out: &mut Vec<u8>) {
-        put_bytes(out, self.scope.as_bytes());
-        put_bytes(out, self.key.as_bytes());
-        out.extend_from_slice(&self.body_hash);
-        put_bytes(out, &self.answer);
-        put_signed(out, self.time.0);
-    }
-
-    pub(crate) fn decode(input: &mut Input<'_>) -> Result<IdempotencyRecord, Malformed> {
-        Ok(IdempotencyRecord {
-            scope: input.text()?.into(),
-            key: input.text()?.into(),
-            body_hash: input.fixed()?,
-            answer: input.bytes()?.into(),
-            time: Timestamp(input.signed()?),
-        })
-    }
-}
+use crate::{
+    encoding::{Input, Malformed},
+    idempotency::IdempotencyRecord,
+};
+use taffrail_model::column::ColumnSet;
 
 /// A payload whose rows are still compressed.
 pub(crate) struct Payload<'a> {
     pub(crate) idempotency: Option<IdempotencyRecord>,
-    rows_bytes: u32,
+    rows_bytes: usize,
     compressed: &'a [u8],
 }
 
@@ -73,11 +45,7 @@ impl<'a> Payload<'a> {
             0 => None,
             _ => Some(IdempotencyRecord::decode(&mut input)?),
         };
-        let rows_bytes = input.u32()?;
-        // An lz4 block grows at most 255-fold.
-        if u64::from(rows_bytes) > 255 * (input.rest().len() as u64 + 1) {
-            return Err(input.malformed("as many bytes as lz4 can give"));
-        }
+        let rows_bytes = input.lz4_length()?;
         Ok(Payload {
             idempotency,
             rows_bytes,
@@ -87,7 +55,7 @@ impl<'a> Payload<'a> {
 
     /// The rows.
     pub(crate) fn rows(&self) -> Result<(Vec<i64>, ColumnSet), Malformed> {
-        let raw = lz4_flex::block::decompress(self.compressed, self.rows_bytes as usize);
+        let raw = lz4_flex::block::decompress(self.compressed, self.rows_bytes);
         let raw = raw.map_err(|_| Malformed {
             at: 0,
             expected: "an lz4 block",
@@ -99,7 +67,9 @@ impl<'a> Payload<'a> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::idempotency::{PackedAnswer, RequestKey};
     use proptest::prelude::*;
+    use taffrail_model::time::Timestamp;
 
     proptest! {
         #[test]
@@ -109,10 +79,9 @@ mod tests {
             answer: Vec<u8>,
         ) {
             let record = with_key.then(|| IdempotencyRecord {
-                scope: "key 7".into(),
-                key: "a-b".into(),
-                body_hash: [3; 32],
-                answer: answer.into(),
+                key: RequestKey::new("key 7", "a-b"),
+                body: [3; 16],
+                answer: PackedAnswer::new(&answer),
                 time: Timestamp(-5),
             });
             let plain = Payload::encode(record.as_ref(), Some((&timestamps, &columns)));

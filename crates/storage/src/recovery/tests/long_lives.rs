@@ -191,3 +191,68 @@ fn forged_frame_headers_use_up_no_numbers() {
     assert_eq!((rows(&core).len(), report.faults), (2, vec![]));
     assert!(send_one(&core, "b", key(1, 0), 1).first < Position(100));
 }
+
+#[test]
+fn a_directory_of_another_version_is_refused_and_left_as_it_is() {
+    let world = World::new();
+    let (core, _) = world.open();
+    send_one(&core, "a", key(1, 0), 1);
+    core.close().unwrap();
+    drop(core);
+    let path = world.newest(WAL_DIRECTORY);
+    let name_version_1 = |start: &mut Vec<u8>| start[8] = 1;
+    // A version that does not fit the checksum is damage, which the second copy mends.
+    let damaged = world.on(world.disk.fork());
+    damaged.disk.damage(&path, name_version_1);
+    assert_eq!(rows(&damaged.open().0).len(), 1);
+    world.disk.damage(&path, |start| {
+        name_version_1(start);
+        let checksum = crc32c::crc32c(&start[8..PREFIX_BYTES]);
+        start[4..8].copy_from_slice(&checksum.to_le_bytes());
+    });
+    let before = world.disk.all_files();
+    let Err(error) = world.try_open() else {
+        panic!("opened");
+    };
+    let OpenError::Version { file, version } = error else {
+        panic!("{error}");
+    };
+    assert_eq!((Path::new(DIRECTORY).join(file), version), (path, 1));
+    assert_eq!(world.disk.all_files(), before);
+}
+
+#[test]
+fn keys_of_a_snapshot_are_those_that_are_held() {
+    let world = World::new();
+    let (core, _) = world.open();
+    let store = |core: &StoreCore, name: String, answer_bytes: usize| {
+        let idempotency = IdempotencyKey {
+            scope: "s".into(),
+            key: name,
+            body_hash: [1; 32],
+            answer: vec![b'x'; answer_bytes],
+        };
+        let prepared = core.prepare_parts(TenantNumber(1), vec![], Some(idempotency));
+        core.commit_prepared(vec![prepared.unwrap()])[0]
+            .clone()
+            .unwrap();
+    };
+    for number in 0..5_000 {
+        store(&core, number.to_string(), number % 700);
+    }
+    core.snapshot_manifest().unwrap();
+    store(&core, "after".into(), 5);
+    let answer = |core: &StoreCore, name: &str| match core.recall("s", name, &[1; 32]) {
+        crate::Recall::Answer(answer) => answer.len(),
+        other => panic!("{name}: {other:?}"),
+    };
+    let (again, report) = world.crash().open();
+    assert_eq!(report.notes, vec![]);
+    let status = again.status();
+    assert_eq!(status.idempotency_keys, 5_001);
+    assert_eq!(status.idempotency_evicted_total, 0);
+    for number in 0..5_000 {
+        assert_eq!(answer(&again, &number.to_string()), number % 700);
+    }
+    assert_eq!(answer(&again, "after"), 5);
+}
