@@ -70,6 +70,10 @@ export interface TailQuestion {
   streams?: string[];
   /** Latest records to begin with. */
   backlog: number;
+  /** Fields of each record; all without it. */
+  fields?: string[];
+  /** Texts are cut to so many bytes. */
+  previewBytes?: number;
 }
 
 export class Tail {
@@ -158,6 +162,8 @@ export class Tail {
     if (this.#question.streams !== undefined && this.#question.streams.length > 0) {
       parameters.set("streams", this.#question.streams.join(","));
     }
+    if (this.#question.fields !== undefined) parameters.set("fields", this.#question.fields.join(","));
+    if (this.#question.previewBytes !== undefined) parameters.set("preview_bytes", String(this.#question.previewBytes));
     if (this.#cursor === null) parameters.set("backlog", String(this.#question.backlog));
     else parameters.set("cursor", this.#cursor);
     return `${this.#base}?${parameters}`;

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "vitest";
 import { completing } from "./completion";
+import { tokens } from "./tokens";
 import { droppable, equals, filterEnd, including, mention, only, terms, without } from "./terms";
 
 describe("terms", () => {
@@ -99,5 +100,21 @@ describe("completion", () => {
     ["my\\ field:x|", { kind: "value", field: "my field", prefix: "x", quoted: false, from: 10, to: 11 }],
   ])("at %s", (marked, wanted) => {
     expect(at(marked)).toEqual(wanted);
+  });
+});
+
+describe("tokens", () => {
+  it.each([
+    ["level:error -x", "field:level operator:: word:error not:- word:x"],
+    ['a:="b c" OR /d e/i', 'field:a operator::= phrase:"b c" operator:OR regex:/d e/i'],
+    ["status:[500 TO 599}", "field:status operator:: operator:[ number:500 operator:TO number:599 operator:}"],
+    ["duration_ms:>1000", "field:duration_ms operator::> number:1000"],
+    ["NOT (a)", "not:NOT operator:( word:a operator:)"],
+    ["well-known a/b 'x", "word:well-known word:a/b word:'x"],
+    ['"open', 'phrase:"open'],
+    ["\\", ""],
+  ])("of %s", (query, wanted) => {
+    const found = tokens(query).map(({ kind, from, to }) => `${kind}:${query.slice(from, to)}`);
+    expect(found.join(" ")).toBe(wanted);
   });
 });
