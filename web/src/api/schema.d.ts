@@ -209,6 +209,108 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/mcps": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Instances
+         * @description Own ones, for admins all of their tenants. `after` is the number of the last one of the page
+         *     before.
+         */
+        get: operations["instances"];
+        put?: never;
+        /**
+         * Make an instance
+         * @description Its records are those of `user_id`, for ever.
+         */
+        post: operations["create_instance"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcps/{instanceId}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * One instance
+         * @description A deleted one as long as its records can be read.
+         */
+        get: operations["instance"];
+        put?: never;
+        post?: never;
+        /**
+         * Delete an instance
+         * @description It takes no records from now on and its keys are revoked. Its records can be read for seven days
+         *     more; its id is free again when they are gone.
+         */
+        delete: operations["delete_instance"];
+        options?: never;
+        head?: never;
+        /**
+         * Change an instance
+         * @description What is not given stays. One that is not active takes no records: its sender gets 403.
+         */
+        patch: operations["change_instance"];
+        trace?: never;
+    };
+    "/api/v1/mcps/{instanceId}/keys": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Keys of an instance
+         * @description Never the secret.
+         */
+        get: operations["instance_keys"];
+        put?: never;
+        /**
+         * Make a key of an instance
+         * @description For whoever runs it: the key writes the records of this instance and its supervisor's, and
+         *     nothing else; it reads nothing. It ends with the instance.
+         */
+        post: operations["create_instance_key"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/mcps/{instanceId}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Records of an instance
+         * @description The latest first. `level` is one of the four that are printed: `error` finds critical records
+         *     too, `debug` those of trace. With `format=csv` or `txt` the total is in `X-Total-Count`, the
+         *     cursor of the next page in `X-Next-Cursor`, and `X-Partial: true` says that something could not
+         *     be read.
+         */
+        get: operations["instance_logs"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/openapi.json": {
         parameters: {
             query?: never;
@@ -525,10 +627,39 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/ws/mcps/{instanceId}/logs": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Live tail of an instance (WebSocket)
+         * @description The latest `backlog` records, then every new one, as text frames:
+         *     `{"type":"log_entry","data":{"timestamp","level","message","metadata":{…}},"cursor":"…"}`, and
+         *     between them `dropped`, `cursor` and `error` as on `/ws/logs`.
+         */
+        get: operations["instance_socket"];
+        put?: never;
+        post?: never;
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
 }
 export type webhooks = Record<string, never>;
 export interface components {
     schemas: {
+        /** @description What of an instance is to change. */
+        ChangeMcp: {
+            /** @description New service; empty: none. */
+            service?: string | null;
+            /** @description New status. */
+            status?: string | null;
+        };
         /** @description What of an account is to change. */
         ChangeUser: {
             /** @description Whether it is disabled; ends every session. */
@@ -575,6 +706,32 @@ export interface components {
             /** @description 1 to 100 characters. */
             name: string;
             scope?: components["schemas"]["ScopeEntry"] | null;
+        };
+        /** @description A new instance. */
+        CreateMcp: {
+            /** @description A UUID or a name of 1 to 128 characters of a-z, A-Z, 0-9 and `._-`; default a new UUID. */
+            id?: string | null;
+            /** @description What it serves, such as `figma`. */
+            service?: string | null;
+            /** @description `active`, `inactive` or `expired`; default `active`. */
+            status?: string | null;
+            /**
+             * @description Its owner, for ever; default the account's own user id, if it has exactly one. Admins give
+             *     any.
+             */
+            user_id?: string | null;
+        };
+        /** @description A new key of an instance. */
+        CreateMcpKey: {
+            /**
+             * Format: int64
+             * @description Account that it acts for, which must own the instance; default the own one.
+             */
+            account?: number | null;
+            /** @description When it ends; default never. */
+            expires_at?: string | null;
+            /** @description 1 to 100 characters. */
+            name: string;
         };
         /** @description A new account. */
         CreateUser: {
@@ -853,6 +1010,80 @@ export interface components {
             /** @description Whether something could not be read. */
             partial: boolean;
         };
+        /** @description An MCP instance: a program that works for one user. */
+        Mcp: {
+            /** @description When it was last changed. */
+            changed_at: string;
+            /** @description When it was made. */
+            created_at: string;
+            /** @description When it was deleted. */
+            deleted_at?: string | null;
+            /** @description Its id: the `instance_id` of its records. */
+            id: string;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            number: number;
+            /** @description Until when the records of a deleted one can be read. */
+            records_until?: string | null;
+            /** @description What it serves: the `source` of records that name none. */
+            service?: string | null;
+            /** @description `active`, `inactive` or `expired`; records of an active one are taken. */
+            status: string;
+            /** @description Its tenant. */
+            tenant: string;
+            /** @description Its owner: the `user_id` of its records. */
+            user_id: string;
+        };
+        /** @description A record of an instance. */
+        McpEntry: {
+            /** @description `debug`, `info`, `warn` or `error`. */
+            level: string;
+            /** @description What happened. */
+            message: string;
+            /** @description Everything else. */
+            metadata: components["schemas"]["McpMetadata"];
+            /** @description Time of the record. */
+            timestamp: string;
+        };
+        /** @description Answer with records of an instance. */
+        McpLogsAnswer: {
+            /** @description The page. */
+            data: components["schemas"]["McpLogsPage"];
+        };
+        /** @description A page of an instance's records. */
+        McpLogsPage: {
+            /** @description What was counted, for another answer about the same. */
+            as_of: string;
+            /** @description The filters as they were understood. */
+            filters_applied: {
+                [key: string]: unknown;
+            };
+            /** @description The latest first. */
+            logs: components["schemas"]["McpEntry"][];
+            /** @description Where the page stands. */
+            pagination: components["schemas"]["Pagination"];
+            /** @description Whether something could not be read. */
+            partial: boolean;
+        };
+        /** @description What else a record of an instance says. */
+        McpMetadata: {
+            /** @description Public id of the record. */
+            id: string;
+            /** @description The instance. */
+            instanceId: string;
+            /** @description What it serves. */
+            service?: string | null;
+            /** @description `instance.app`, `instance.access` or `instance.error`. */
+            stream: string;
+            /** @description `stdout`, `stderr`, `system` or `http`. */
+            type?: string | null;
+            /** @description Its owner. */
+            userId: string;
+        } & {
+            [key: string]: unknown;
+        };
         /** @description A change of the own password. */
         OwnPassword: {
             /** @description The new one. */
@@ -963,6 +1194,11 @@ export interface components {
             scope: "read";
             /** @description Stream patterns. */
             streams: string[];
+        } | {
+            /** @description Id of the instance. */
+            instance: string;
+            /** @enum {string} */
+            scope: "instance";
         };
         /** @description Answer of a search. */
         SearchAnswer: {
@@ -1026,6 +1262,11 @@ export interface components {
              * @default desc
              */
             order?: string | null;
+            /**
+             * Format: int32
+             * @description Texts are cut to so many bytes, 16 to 65,536, and `_cut` of a record gives the whole lengths of those that were; default whole.
+             */
+            preview_bytes?: number | null;
             /**
              * @description Query in the search language; empty: everything.
              * @example level:error source:figma
@@ -1148,6 +1389,10 @@ export interface operations {
                 after?: number;
                 /** @description Records before it, at most 1,000 (10) */
                 before?: number;
+                /** @description Fields of the neighbours, in this order; default all */
+                fields?: string[];
+                /** @description Texts of the neighbours are cut to so many bytes, 16 to 65,536; default whole */
+                preview_bytes?: number;
                 /** @description Only records of the same source (false) */
                 same_source?: boolean;
             };
@@ -2064,6 +2309,615 @@ export interface operations {
             };
         };
     };
+    instances: {
+        parameters: {
+            query?: {
+                /** @description Instances with greater numbers (0) */
+                after?: number;
+                /** @description Deleted ones too, as long as their records can be read (false) */
+                deleted?: boolean;
+                /** @description At most 1,000 (100) */
+                limit?: number;
+                /** @description Only of this service */
+                service?: string;
+                /** @description active, inactive or expired */
+                status?: string;
+                /** @description Only of this owner */
+                user_id?: string;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Instances by number */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Instances. */
+                        data: {
+                            /** @description By number. */
+                            instances: components["schemas"]["Mcp"][];
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A key that reads no instances */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Values that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateMcp"];
+            };
+        };
+        responses: {
+            /** @description The instance */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description An MCP instance: a program that works for one user. */
+                        data: {
+                            /** @description When it was last changed. */
+                            changed_at: string;
+                            /** @description When it was made. */
+                            created_at: string;
+                            /** @description When it was deleted. */
+                            deleted_at?: string | null;
+                            /** @description Its id: the `instance_id` of its records. */
+                            id: string;
+                            /**
+                             * Format: int64
+                             * @description Its number.
+                             */
+                            number: number;
+                            /** @description Until when the records of a deleted one can be read. */
+                            records_until?: string | null;
+                            /** @description What it serves: the `source` of records that name none. */
+                            service?: string | null;
+                            /** @description `active`, `inactive` or `expired`; records of an active one are taken. */
+                            status: string;
+                            /** @description Its tenant. */
+                            tenant: string;
+                            /** @description Its owner: the `user_id` of its records. */
+                            user_id: string;
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A key of a limited scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The id is taken, perhaps by a deleted instance whose records are still there */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Values that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                instanceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The instance */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description An MCP instance: a program that works for one user. */
+                        data: {
+                            /** @description When it was last changed. */
+                            changed_at: string;
+                            /** @description When it was made. */
+                            created_at: string;
+                            /** @description When it was deleted. */
+                            deleted_at?: string | null;
+                            /** @description Its id: the `instance_id` of its records. */
+                            id: string;
+                            /**
+                             * Format: int64
+                             * @description Its number.
+                             */
+                            number: number;
+                            /** @description Until when the records of a deleted one can be read. */
+                            records_until?: string | null;
+                            /** @description What it serves: the `source` of records that name none. */
+                            service?: string | null;
+                            /** @description `active`, `inactive` or `expired`; records of an active one are taken. */
+                            status: string;
+                            /** @description Its tenant. */
+                            tenant: string;
+                            /** @description Its owner: the `user_id` of its records. */
+                            user_id: string;
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A key that reads no instances */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    delete_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                instanceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deleted, perhaps before */
+            204: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A key of a limited scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    change_instance: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                instanceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["ChangeMcp"];
+            };
+        };
+        responses: {
+            /** @description The instance as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description An MCP instance: a program that works for one user. */
+                        data: {
+                            /** @description When it was last changed. */
+                            changed_at: string;
+                            /** @description When it was made. */
+                            created_at: string;
+                            /** @description When it was deleted. */
+                            deleted_at?: string | null;
+                            /** @description Its id: the `instance_id` of its records. */
+                            id: string;
+                            /**
+                             * Format: int64
+                             * @description Its number.
+                             */
+                            number: number;
+                            /** @description Until when the records of a deleted one can be read. */
+                            records_until?: string | null;
+                            /** @description What it serves: the `source` of records that name none. */
+                            service?: string | null;
+                            /** @description `active`, `inactive` or `expired`; records of an active one are taken. */
+                            status: string;
+                            /** @description Its tenant. */
+                            tenant: string;
+                            /** @description Its owner: the `user_id` of its records. */
+                            user_id: string;
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A key of a limited scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description It is deleted */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Values that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    instance_keys: {
+        parameters: {
+            query?: {
+                /** @description Keys with greater numbers (0) */
+                after?: number;
+                /** @description At most 1,000 (100) */
+                limit?: number;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                instanceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Keys by number */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Keys of an instance. */
+                        data: {
+                            /** @description By number. */
+                            keys: components["schemas"]["Key"][];
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A key of a limited scope */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_instance_key: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                instanceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateMcpKey"];
+            };
+        };
+        responses: {
+            /** @description The key with its secret */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description A key just made. */
+                        data: components["schemas"]["Key"] & {
+                            /** @description Its secret, shown this once: `Authorization: Bearer <secret>`. */
+                            secret: string;
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A key of a limited scope, for another account, or no account */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such instance or account */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The instance is deleted */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Values that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    instance_logs: {
+        parameters: {
+            query?: {
+                /** @description `as_of` of another answer: count what it counted, with the same `now`. */
+                as_of?: string;
+                /** @description Cursor of the page before. */
+                cursor?: string;
+                /** @description Latest time, included. */
+                end_time?: string;
+                /** @description `json` (default), `csv` or `txt`. */
+                format?: string;
+                /** @description `debug`, `info`, `warn` or `error`; several separated by commas. */
+                level?: string;
+                /** @description Records of the page, at most 1,000; default 100. */
+                limit?: number;
+                /** @description Records to pass over. */
+                offset?: number;
+                /** @description Query in the search language. */
+                q?: string;
+                /** @description Literal words, all of them in any order; never a syntax error. */
+                search?: string;
+                /** @description Earliest time. */
+                start_time?: string;
+                /** @description Zone of times without one. */
+                timezone?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                instanceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description A page of records */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["McpLogsAnswer"];
+                    "text/csv": string;
+                    "text/plain": string;
+                };
+            };
+            /** @description Query or cursor cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A key that reads no instances */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such instance */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Values that are not valid, all of them */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
     openapi_json: {
         parameters: {
             query?: never;
@@ -2101,6 +2955,8 @@ export interface operations {
                 offset?: number;
                 /** @description `desc` (latest first), `asc`, or `arrival`. */
                 order?: string;
+                /** @description Texts are cut to so many bytes, 16 to 65,536, and `_cut` of a record gives the whole lengths of those that were; default whole. */
+                preview_bytes?: number;
                 /** @description Query in the search language; empty: everything. */
                 query?: string;
                 /** @description Literal words beside the query, all of them in any order. */
@@ -3184,6 +4040,92 @@ export interface operations {
                 };
             };
             /** @description No such stream */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Values that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many tails */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    instance_socket: {
+        parameters: {
+            query?: {
+                /** @description Latest records to begin with, at most 10,000; default 0. */
+                backlog?: number;
+                /** @description Cursor of the connection before: go on after it, without backlog. */
+                cursor?: string;
+                /** @description `debug`, `info`, `warn` or `error`; several separated by commas. */
+                level?: string;
+                /** @description Query in the search language. */
+                q?: string;
+                /** @description Literal words, all of them in any order. */
+                search?: string;
+            };
+            header?: never;
+            path: {
+                /** @description Id of the instance */
+                instanceId: string;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Upgraded */
+            101: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content?: never;
+            };
+            /** @description No WebSocket handshake, or the query cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description A page of another website, or a key that reads no instances */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such instance */
             404: {
                 headers: {
                     [name: string]: unknown;
