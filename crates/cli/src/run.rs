@@ -11,6 +11,7 @@
 mod buffer;
 mod lifecycle;
 mod lines;
+mod proxy;
 mod recorder;
 mod restart;
 mod supervise;
@@ -19,6 +20,7 @@ use crate::{delivery::HttpSender, failure::Failure, shown::shown};
 use anyhow::{Context, Result};
 use buffer::BufferOptions;
 use clap::{Args, ValueEnum};
+use proxy::ProxyArguments;
 use recorder::RecorderOptions;
 use std::{
     ffi::OsString,
@@ -35,6 +37,7 @@ Examples:
   taffrail run --instance 7f3a -- npx -y @modelcontextprotocol/server-everything
   taffrail run --instance 7f3a --service figma --restart on-failure -- ./server --stdio
   taffrail run --instance 7f3a --memory-limit-mib 512 -- python -m server
+  taffrail run --instance 7f3a --http 127.0.0.1:8080 --to https://mcp.example.com/mcp
 ";
 
 /// Bytes of an instance's id: it is a name of a directory too.
@@ -100,10 +103,12 @@ pub struct RunArguments {
     /// Never say anything, not even that records were lost
     #[arg(long)]
     quiet: bool,
+    #[command(flatten)]
+    proxy: ProxyArguments,
     /// The program and its arguments
     #[arg(
         value_name = "COMMAND",
-        required = true,
+        required_unless_present = "http",
         trailing_var_arg = true,
         allow_hyphen_values = true
     )]
@@ -131,6 +136,14 @@ pub fn stage() -> Option<ExitCode> {
 pub fn run(arguments: RunArguments) -> Result<()> {
     let is_quiet = arguments.quiet;
     let options = options(&arguments)?;
+    if let Some(listen) = arguments.proxy.http {
+        let options = proxy::Options {
+            recorder: options.recorder,
+            is_quiet,
+            has_summary: arguments.summary,
+        };
+        return proxy::run(&arguments.proxy, listen, &options);
+    }
     let command = arguments.command.clone();
     let error = match supervise::run(options) {
         Ok(never) => match never {},
@@ -157,7 +170,8 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
     // Said now rather than at the end: it cannot work ever.
     HttpSender::new(&arguments.server, None)?;
     let program = arguments.command.first().cloned().unwrap_or_default();
-    let service = arguments.service.clone().or_else(|| {
+    let service = arguments.service.clone().or_else(|| arguments.proxy.host());
+    let service = service.or_else(|| {
         let name = Path::new(&program).file_name()?;
         Some(name.to_string_lossy().into_owned())
     });

@@ -533,7 +533,7 @@ fn session(options: &RecorderOptions) -> Session {
 }
 
 /// Gathers records, makes batches of them, gives these to the buffer.
-struct Writer {
+pub(super) struct Writer {
     pipeline: Pipeline,
     catalogue: StreamCatalogue,
     /// Fields of every record.
@@ -544,11 +544,11 @@ struct Writer {
     open_since: Option<Instant>,
     /// Records that the buffer did not take since it last took some.
     lost: u64,
-    buffer: Buffer,
+    pub(super) buffer: Buffer,
 }
 
 impl Writer {
-    fn new(options: &RecorderOptions) -> Result<Writer> {
+    pub(super) fn new(options: &RecorderOptions) -> Result<Writer> {
         let pipeline = Pipeline::new(PipelineConfig {
             side: Side::Shipper,
             hostname: hostname(),
@@ -580,11 +580,11 @@ impl Writer {
         })
     }
 
-    fn is_open(&self) -> bool {
+    pub(super) fn is_open(&self) -> bool {
         self.open_since.is_some()
     }
 
-    fn record(&mut self, stream: &str, record: Record) {
+    pub(super) fn record(&mut self, stream: &str, record: Record) {
         let Some(stream) = self.catalogue.by_name(stream).cloned() else {
             return;
         };
@@ -683,7 +683,7 @@ impl Writer {
     }
 
     /// Closes the batch if it is due, and sends.
-    fn tend(&mut self, now: Instant, at: Timestamp) {
+    pub(super) fn tend(&mut self, now: Instant, at: Timestamp) {
         let has_waited = |since: Instant| now.saturating_duration_since(since) >= BATCH_AFTER;
         if self.open_since.is_some_and(has_waited) || self.bodies.bytes() >= BATCH_BYTES {
             self.close(now, at);
@@ -692,7 +692,7 @@ impl Writer {
     }
 
     /// Gives everything to the buffer.
-    fn close(&mut self, now: Instant, at: Timestamp) {
+    pub(super) fn close(&mut self, now: Instant, at: Timestamp) {
         self.flush(at);
         if !self.keep(now) || self.lost == 0 {
             return;

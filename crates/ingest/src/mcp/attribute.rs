@@ -97,5 +97,7 @@ pub const VIOLATION_COUNT: &str = "mcp.violation.count";
 pub const EXCERPT: &str = "mcp.excerpt";
 /// Bytes that were not recorded.
 pub const LOST_BYTES: &str = "mcp.recording.lost_bytes";
+/// HTTP exchanges that were not recorded.
+pub const LOST_EXCHANGES: &str = "mcp.recording.lost_exchanges";
 /// The recording has gaps, so an answer may have passed unseen.
 pub const INCOMPLETE: &str = "mcp.recording.incomplete";
