@@ -40,6 +40,7 @@ for (const [theme, values] of Object.entries(themes)) {
       for (const front of texts) for (const back of backgrounds) check(front, back, 4.5);
       for (const back of ["accent", "accent-strong"]) check("on-accent", back, 4.5);
       check("on-mark", "mark", 4.5);
+      check("on-tip", "tip", 4.5);
       for (const kind of ["warn", "error"]) {
         for (const front of ["text", "muted", `level-${kind}`]) check(front, `${kind}-surface`, 4.5);
       }
