@@ -43,7 +43,7 @@ export function common(question: Question) {
 }
 
 export class Snapshot {
-  /** The question that `records` answer, or will; `null` until its `as_of` is known. */
+  /** The question that `records` answer, or will; `null` while there is none that can be asked. */
   question = $state.raw<Question | null>(null);
   records = $state.raw<LogRecord[]>([]);
   /** `first`: a new question is under way and old records are still shown. */
@@ -77,8 +77,8 @@ export class Snapshot {
       end_time: printTime(moments.end),
     };
     await this.#run(request, async (signal) => {
-      // The latest record alone, whatever the query: quick, and it says where "now" is.
-      const probe = { streams: fixed.streams, limit: 1, count: false, fields: ["id"] };
+      // No record and no count: it says where "now" is, and whether the query can be read at all.
+      const probe = { query: fixed.query, streams: fixed.streams, limit: 0, count: false };
       const { as_of } = await ask(client.POST("/api/v1/search", { body: probe, signal }));
       if (signal.aborted) return;
       this.question = { ...fixed, as_of };
@@ -141,7 +141,10 @@ export class Snapshot {
     try {
       await work(request.signal);
     } catch (fault) {
-      if (this.#request === request) this.error = asApiError(fault);
+      if (this.#request !== request) return;
+      this.error = asApiError(fault);
+      // A query that cannot be read has no answer, and nothing else is to be asked with it.
+      if (this.error?.fault) this.question = null;
     } finally {
       if (this.#request === request) {
         this.#request = null;
