@@ -30,7 +30,10 @@ use std::{
     time::Duration,
 };
 use taffrail_engine::spool::SPOOL_BYTES_MAX;
-use taffrail_ingest::listen::process::stage;
+use taffrail_ingest::listen::process::{
+    stage,
+    stdio::{Kind, Standard},
+};
 
 const EXAMPLES: &str = "\
 Examples:
@@ -166,6 +169,11 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
         && !instance.contains(['/', '\0']);
     if !is_name {
         return Err(Failure::Usage(format!("{instance:?} is no id of an instance")).into());
+    }
+    let is_restarted = arguments.restart != RestartArgument::Never;
+    if is_restarted && Standard::Input.kind() == Kind::Terminal {
+        let text = "--restart needs a stdin that is no terminal: a terminal goes with its program";
+        return Err(Failure::Usage(text.to_string()).into());
     }
     // Said now rather than at the end: it cannot work ever.
     HttpSender::new(&arguments.server, None)?;

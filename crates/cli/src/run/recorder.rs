@@ -60,8 +60,11 @@ const BATCH_BYTES: usize = 256 << 10;
 /// How long copies gather after the first: the pumps wake this thread a hundred times a second at
 /// most, however many messages pass.
 const GATHER: Duration = Duration::from_millis(10);
-/// At the end, how much of the time is for making durable what was recorded.
-const KEEP_TIME: Duration = Duration::from_millis(250);
+/// Bytes that are recorded at the end even if time is over: a few milliseconds of work.
+const LATE_BYTES: usize = 64 << 10;
+/// How long the end waits until what was recorded is durable: a disk that has much else to do
+/// syncs a dozen files in it.
+const KEEP_PATIENCE: Duration = Duration::from_secs(2);
 /// The longest wait while something is due by time.
 const TICK: Duration = Duration::from_millis(50);
 /// The longest wait while nothing is.
@@ -242,11 +245,12 @@ impl Recorder {
         self.tap.nudge();
     }
 
-    /// Ends it; `None` if it takes longer than that.
+    /// Ends it; what is not sent so soon waits for the next run. `None` if not even the disk takes
+    /// it in a time that a client would wait.
     pub fn finish(&self, patience: Duration) -> Option<Summary> {
         let until = Instant::now() + patience;
         self.tell(Told::Finish { until });
-        self.done.recv_timeout(patience + TICK).ok()
+        self.done.recv_timeout(KEEP_PATIENCE).ok()
     }
 }
 
@@ -322,18 +326,24 @@ impl Worker {
         }
     }
 
-    /// Takes what was left so far; at the end only as long as there is time to keep it.
+    /// Takes what was left so far; at the end as much as there is time for.
     fn drain(&mut self, until: Option<Instant>) {
+        let mut taken = 0;
         for _ in 0..self.tapped.waiting() {
             let Ok(chunk) = self.tapped.next(Duration::ZERO) else {
                 return;
             };
-            let is_late = |until| Instant::now() + KEEP_TIME >= until;
-            match (chunk.content, until.is_some_and(is_late)) {
+            let is_late = taken >= LATE_BYTES && until.is_some_and(|until| Instant::now() >= until);
+            match (chunk.content, is_late) {
                 (Content::Bytes(bytes), true) => {
                     self.unread[chunk.direction as usize] += bytes.len() as u64;
                 }
-                (content, _) => self.take(Chunk { content, ..chunk }),
+                (content, _) => {
+                    if let Content::Bytes(bytes) = &content {
+                        taken += bytes.len();
+                    }
+                    self.take(Chunk { content, ..chunk });
+                }
             }
         }
     }
@@ -433,7 +443,7 @@ impl Worker {
                 self.process = Some(process);
                 self.writer.process = Some(process);
                 self.sampler = Sampler::default();
-                self.sample_at = Instant::now();
+                self.sample_at = Instant::now() + self.options.sample_every.unwrap_or_default();
                 self.lifecycle.started(at, process, restart);
             }
             Told::Ended {

@@ -19,8 +19,8 @@ use taffrail_ingest::listen::process::{
     tap::{TAP_BYTES_MAX, Tap, tap},
 };
 
-/// How long the end waits until everything is in the spool and, if the server is there, sent: a
-/// sync or two, and a request. A client that restarts a server does not notice it.
+/// How long the end waits until everything is sent, if the server is there: a sync or two, and a
+/// request. A client that restarts a server does not notice it.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 
 /// What is run and how.

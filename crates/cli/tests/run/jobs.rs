@@ -1,0 +1,47 @@
+//! Starting again.
+use super::programs::{Running, Scene, ended, wait_until};
+use std::io::Write;
+
+#[test]
+fn a_program_that_fails_is_started_again_and_reads_on() {
+    let scene = Scene::new();
+    let mut command = scene.run(&["--restart", "on-failure"]);
+    // The first fails, the second reads what the first has not read.
+    let script = "if [ -e \"$0\" ]; then head -c 4; exit 0; else : > \"$0\"; exit 1; fi";
+    command.args(["sh", "-c", script]).arg(scene.path("second"));
+    let mut running = Running::start(command);
+    let mut stdin = running.child.stdin.take().unwrap();
+    stdin.write_all(b"abc\n").unwrap();
+    running.expect("abc");
+    assert_eq!(ended(running.end()), (Some(0), None));
+}
+
+#[test]
+fn a_client_that_has_left_ends_it() {
+    let scene = Scene::new();
+    let mut command = scene.run(&["--restart", "always"]);
+    command.args(["sh", "-c", "cat; exit 9"]);
+    let mut running = Running::start(command);
+    let mut stdin = running.child.stdin.take().unwrap();
+    stdin.write_all(b"x\n").unwrap();
+    running.expect("x");
+    drop(stdin);
+    assert_eq!(ended(running.end()), (Some(9), None));
+}
+
+#[test]
+fn a_signal_ends_it_while_it_waits_for_the_next_start() {
+    let scene = Scene::new();
+    let mut command = scene.run(&["--restart", "always"]);
+    command.args(["sh", "-c", "echo ended; exit 1"]);
+    let mut running = Running::start(command);
+    running.expect("ended");
+    // Only the witness of signals is left.
+    let children = format!("/proc/{0}/task/{0}/children", running.child.id());
+    wait_until("the program is waited for", || {
+        let text = std::fs::read_to_string(&children).unwrap();
+        (text.split_ascii_whitespace().count() == 1).then_some(())
+    });
+    running.signal(rustix::process::Signal::TERM);
+    assert_eq!(ended(running.end()), (None, Some(15)));
+}

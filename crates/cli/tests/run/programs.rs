@@ -1,0 +1,164 @@
+//! Programs, bare and wrapped.
+use crate::harness::{program, server::PATIENCE};
+use std::{
+    io::Read,
+    os::unix::process::ExitStatusExt,
+    path::PathBuf,
+    process::{Child, Command, ExitStatus, Stdio},
+    time::{Duration, Instant},
+};
+
+/// Nobody listens there.
+pub const NO_SERVER: &str = "http://127.0.0.1:1";
+
+/// A folder for the state of wrappers.
+pub struct Scene {
+    pub folder: tempfile::TempDir,
+    pub server: String,
+}
+
+/// How a program is run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum How {
+    Bare,
+    Wrapped,
+}
+
+impl How {
+    pub const BOTH: [How; 2] = [How::Bare, How::Wrapped];
+}
+
+impl Scene {
+    pub fn new() -> Scene {
+        Scene::with_server(NO_SERVER)
+    }
+
+    pub fn with_server(server: &str) -> Scene {
+        Scene {
+            folder: tempfile::tempdir().unwrap(),
+            server: server.to_string(),
+        }
+    }
+
+    pub fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    /// `taffrail run` with these options, up to the program.
+    pub fn run(&self, options: &[&str]) -> Command {
+        let mut command = program();
+        command
+            .env("HOME", self.folder.path())
+            .args(["run", "--instance", "i1", "--server", &self.server])
+            .arg("--state")
+            .arg(self.path("state"))
+            .arg("--key-file")
+            .arg(self.path("run.key"))
+            .args(options)
+            .arg("--");
+        command
+    }
+
+    pub fn command(&self, how: How, words: &[&str]) -> Command {
+        match how {
+            How::Bare => {
+                let mut command = Command::new(words[0]);
+                command.args(&words[1..]);
+                command
+            }
+            How::Wrapped => {
+                let mut command = self.run(&[]);
+                command.args(words);
+                command
+            }
+        }
+    }
+
+    /// A shell script with pipes on all three.
+    pub fn shell(&self, how: How, script: &str) -> Running {
+        Running::start(self.command(how, &["sh", "-c", script]))
+    }
+}
+
+/// A running program.
+pub struct Running {
+    pub child: Child,
+}
+
+impl Running {
+    pub fn start(mut command: Command) -> Running {
+        command
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        Running {
+            child: command.spawn().unwrap(),
+        }
+    }
+
+    pub fn pid(&self) -> rustix::process::Pid {
+        rustix::process::Pid::from_child(&self.child)
+    }
+
+    pub fn signal(&self, signal: rustix::process::Signal) {
+        rustix::process::kill_process(self.pid(), signal).unwrap();
+    }
+
+    /// Reads stdout up to this line, which must come.
+    #[track_caller]
+    pub fn expect(&mut self, line: &str) -> String {
+        let out = self.child.stdout.as_mut().unwrap();
+        let (mut text, mut byte) = (Vec::new(), [0]);
+        while !text.ends_with(format!("{line}\n").as_bytes()) {
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "no {line:?} in {text:?}");
+            text.push(byte[0]);
+        }
+        String::from_utf8(text).unwrap()
+    }
+
+    /// Waits for its end.
+    #[track_caller]
+    pub fn end(&mut self) -> ExitStatus {
+        wait_until("the program ends", || self.child.try_wait().unwrap())
+    }
+}
+
+impl Drop for Running {
+    fn drop(&mut self) {
+        // It may have ended already.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// Waits for a condition.
+#[track_caller]
+pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+    let begun = Instant::now();
+    loop {
+        if let Some(found) = look() {
+            return found;
+        }
+        assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
+        std::thread::sleep(Duration::from_millis(2));
+    }
+}
+
+/// Code or signal.
+pub fn ended(status: ExitStatus) -> (Option<i32>, Option<i32>) {
+    (status.code(), status.signal())
+}
+
+/// A line of `/proc/PID/status`.
+pub fn status_of(pid: u32, name: &str) -> Option<String> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status")).ok()?;
+    let line = text
+        .lines()
+        .find_map(|line| line.strip_prefix(name)?.strip_prefix(':'));
+    line.map(|value| value.trim().to_string())
+}
+
+/// Whether a process runs, and is not only waited for.
+pub fn is_alive(pid: u32) -> bool {
+    status_of(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
+}

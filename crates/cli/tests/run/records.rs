@@ -1,0 +1,403 @@
+//! What is recorded, and what of it arrives: at a real server, each record once.
+use super::programs::{How, NO_SERVER, Running, Scene, ended, wait_until};
+use crate::harness::server::{KEY, Server, Start};
+use serde_json::Value;
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+    path::Path,
+    process::{Command, Stdio},
+};
+
+fn server() -> (tempfile::TempDir, Start, Server) {
+    let folder = tempfile::tempdir().unwrap();
+    let start = Start::in_folder(folder.path());
+    let server = Server::start(&start);
+    (folder, start, server)
+}
+
+/// `taffrail run` with the server's key and these options, and a script.
+fn script(scene: &Scene, options: &[&str], script: &str) -> Command {
+    let mut command = scene.run(options);
+    command
+        .args(["sh", "-c", script])
+        .env("TAFFRAIL_TOKEN", KEY);
+    command
+}
+
+/// Runs it to its end; what it said on stderr.
+#[track_caller]
+fn run(mut command: Command, code: i32) -> String {
+    let out = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(ended(out.status), (Some(code), None), "{out:?}");
+    String::from_utf8_lossy(&out.stderr).into_owned()
+}
+
+fn messages(server: &Server, stream: &str) -> Vec<String> {
+    let records = server.all(stream, &["message"]);
+    let text = |record: &Value| record["message"].as_str().unwrap_or_default().to_string();
+    records.iter().map(text).collect()
+}
+
+fn waiting_files(scene: &Scene) -> usize {
+    let spools = std::fs::read_dir(scene.path("state")).unwrap();
+    let pending = spools.flatten().map(|entry| entry.path().join("pending"));
+    pending
+        .filter_map(|path| std::fs::read_dir(path).ok())
+        .flatten()
+        .count()
+}
+
+#[test]
+fn lines_and_the_life_of_a_program_are_records() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let text =
+        "echo hello; echo plain words >&2; echo 'Error: broken password=hunter2' >&2; exit 3";
+    let options = ["--user", "u1", "--service", "figma", "--summary"];
+    let said = run(script(&scene, &options, text), 3);
+    // At a loaded machine the end may not wait for the server; then the next run sends it.
+    if !said.contains("sent") || waiting_files(&scene) > 0 {
+        run(script(&scene, &["--service", "next"], "sleep 2"), 0);
+    }
+    wait_until("all is stored", || {
+        let exits = server.count("system.pm2", "\"ended with code 3\"");
+        (exits == 1).then_some(())
+    });
+    let fields = [
+        "message",
+        "level",
+        "source",
+        "instance_id",
+        "user_id",
+        "metadata.type",
+        "metadata.hostname",
+        "metadata.process_id",
+        "labels.run_id",
+    ];
+    let out = server.all("instance.app", &fields);
+    let hello = out
+        .iter()
+        .find(|record| record["message"] == "hello")
+        .unwrap();
+    for (name, value) in [
+        ("source", "figma"),
+        ("instance_id", "i1"),
+        ("user_id", "u1"),
+        ("metadata.type", "stdout"),
+        ("level", "info"),
+    ] {
+        assert_eq!(hello[name], value, "{hello}");
+    }
+    for name in ["metadata.hostname", "metadata.process_id", "labels.run_id"] {
+        assert!(!hello[name].is_null(), "{name} {hello}");
+    }
+    let errors = server.all("instance.error", &["message", "level"]);
+    let texts: Vec<_> = errors
+        .iter()
+        .map(|it| it["message"].as_str().unwrap())
+        .collect();
+    // What begins a line as `Error: ` is the kind of the error.
+    assert_eq!(
+        texts,
+        ["plain words", "broken password=[REDACTED:password]"]
+    );
+    assert_eq!(errors[0]["level"], "info");
+    assert_eq!(errors[1]["level"], "error");
+    let events = server.all(
+        "system.pm2",
+        &[
+            "process.event",
+            "process.exit.code",
+            "process.stderr_tail",
+            "level",
+        ],
+    );
+    let exit = events
+        .iter()
+        .find(|record| record["process.exit.code"] == 3)
+        .unwrap();
+    assert_eq!(exit["level"], "error");
+    let tail = exit["process.stderr_tail"].as_str().unwrap();
+    assert_eq!(
+        tail,
+        "plain words\nError: broken password=[REDACTED:password]"
+    );
+    let names: Vec<_> = events
+        .iter()
+        .map(|it| it["process.event"].as_str().unwrap())
+        .collect();
+    assert_eq!(names[0], "spawn");
+    assert!(names.contains(&"ready"), "{names:?}");
+}
+
+/// A server of the protocol, in a shell.
+const MCP: &str = r#"while read -r line; do case "$line" in
+*initialize\"*) echo '{"jsonrpc":"2.0","id":1,"result":{"protocolVersion":"2025-06-18","capabilities":{},"serverInfo":{"name":"s","version":"1"}}}';;
+*tools/call*) echo '{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"hi"}]}}'; echo no protocol; echo done >&2;;
+esac; done"#;
+const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
+const CALL: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greet","arguments":{"who":"me"}}}"#;
+
+#[test]
+fn calls_are_there_while_the_session_goes_on() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let mut running = Running::start(script(&scene, &["--service", "s"], MCP));
+    let mut stdin = running.child.stdin.take().unwrap();
+    writeln!(stdin, "{INITIALIZE}").unwrap();
+    writeln!(stdin, "{CALL}").unwrap();
+    wait_until("the call is found", || {
+        (server.count("instance.access", "gen_ai.tool.name:greet") == 1).then_some(())
+    });
+    assert!(running.child.try_wait().unwrap().is_none());
+    let calls = server.all(
+        "instance.access",
+        &["mcp.method.name", "mcp.outcome", "duration_ms"],
+    );
+    assert_eq!(calls.len(), 2, "{calls:?}");
+    assert!(
+        calls.iter().all(|call| call["mcp.outcome"] == "ok"),
+        "{calls:?}"
+    );
+    wait_until("the breach is found", || {
+        (server.count("instance.error", "_exists_:mcp.violation") == 1).then_some(())
+    });
+    let ready = server.count("system.pm2", "\"initialize was answered\"");
+    assert_eq!(ready, 1);
+    drop(stdin);
+    assert_eq!(ended(running.end()), (Some(0), None));
+}
+
+#[test]
+fn without_a_server_records_wait_and_the_next_run_sends_them_once() {
+    let (_folder, _, server) = server();
+    let mut scene = Scene::with_server(NO_SERVER);
+    for number in 0..3 {
+        let text = format!("echo number {number}");
+        assert_eq!(run(script(&scene, &[], &text), 0), "");
+    }
+    assert!(waiting_files(&scene) > 0);
+    scene.server = server.url();
+    let mut last = Running::start(script(&scene, &[], "echo number 3; cat"));
+    wait_until("all is stored", || {
+        let count = server.count("instance.app", "number");
+        (count >= 4 && waiting_files(&scene) == 0).then_some(())
+    });
+    drop(last.child.stdin.take());
+    last.end();
+    let mut texts = messages(&server, "instance.app");
+    texts.sort();
+    let expected: Vec<String> = (0..4).map(|number| format!("number {number}")).collect();
+    assert_eq!(texts, expected);
+}
+
+/// How often each `serial-N` is stored.
+fn serials(server: &Server) -> BTreeMap<u64, u64> {
+    let mut counts = BTreeMap::new();
+    for text in messages(server, "instance.app") {
+        if let Some(number) = text.strip_prefix("serial-") {
+            *counts.entry(number.parse().unwrap()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+const COUNTING: &str =
+    "i=0; while :; do echo serial-$i; i=$((i+1)); [ $((i % 20)) = 0 ] && sleep 0.02; done";
+
+#[test]
+fn what_was_written_before_a_kill_arrives_once() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let mut running = Running::start(script(&scene, &[], COUNTING));
+        let mut stdout = running.child.stdout.take().unwrap();
+        let before: u64 = serials(&server).values().sum();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            // The pipe may end within a line.
+            let _ = stdout.read_to_string(&mut text);
+            text.lines().count() as u64
+        });
+        wait_until("some are stored", || {
+            let now: u64 = serials(&server).values().sum();
+            (now > before + 100).then_some(())
+        });
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        seen.push(reader.join().unwrap());
+    }
+    let last = Running::start(script(&scene, &[], "cat"));
+    wait_until("nothing waits", || {
+        (waiting_files(&scene) == 0).then_some(())
+    });
+    drop(last);
+    let counts = serials(&server);
+    // Each run counts from nought: a record that came twice would be one too many.
+    let runs = |number: u64| seen.iter().filter(|lines| number <= **lines).count() as u64;
+    let wrong: Vec<_> = counts
+        .iter()
+        .filter(|(number, count)| **count > runs(**number))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?} of {seen:?}");
+    // Of each run a beginning without holes: what was in memory at the kill is at its end.
+    let total: Vec<u64> = counts.values().copied().collect();
+    assert!(
+        total.is_sorted_by(|one, next| one >= next),
+        "a hole in {counts:?}"
+    );
+    assert_eq!(
+        counts.keys().copied().collect::<Vec<_>>(),
+        (0..counts.len() as u64).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_server_that_is_killed_and_comes_back_has_everything_once() {
+    let (_folder, start, first) = server();
+    let address = first.address().to_string();
+    let scene = Scene::with_server(&first.url());
+    let text = "i=0; while read go; do echo serial-$i; i=$((i+1)); done";
+    let mut running = Running::start(script(&scene, &[], text));
+    let mut stdin = running.child.stdin.take().unwrap();
+    let mut ask = |count: u64, running: &mut Running, from: u64| {
+        for number in from..from + count {
+            writeln!(stdin, "go").unwrap();
+            running.expect(&format!("serial-{number}"));
+        }
+    };
+    ask(50, &mut running, 0);
+    wait_until("some are stored", || {
+        (first.count("instance.app", "*serial*") > 0).then_some(())
+    });
+    first.kill();
+    // The program does not notice.
+    ask(50, &mut running, 50);
+    let again = Start {
+        listen: address,
+        ..start
+    };
+    let second = Server::start(&again);
+    ask(50, &mut running, 100);
+    wait_until("all are stored", || {
+        (serials(&second).len() == 150).then_some(())
+    });
+    drop(running);
+    let counts = serials(&second);
+    assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+}
+
+/// What is said of a buffer that cannot be used, and that the program is as without.
+#[track_caller]
+fn check_without_buffer(options: &[&str], prepare: impl Fn(&Scene), words: &str) {
+    let scene = Scene::with_server(NO_SERVER);
+    prepare(&scene);
+    let mut command = scene.run(options);
+    command.args(["sh", "-c", "cat; echo out; exit 5"]);
+    let mut running = Running::start(command);
+    running
+        .child
+        .stdin
+        .take()
+        .unwrap()
+        .write_all(b"in\n")
+        .unwrap();
+    assert_eq!(running.expect("out"), "in\nout\n");
+    assert_eq!(ended(running.end()), (Some(5), None));
+    let mut said = String::new();
+    running
+        .child
+        .stderr
+        .take()
+        .unwrap()
+        .read_to_string(&mut said)
+        .unwrap();
+    let is_said_once = said.matches(words).count() == 1 && said.lines().count() == 1;
+    assert!(
+        is_said_once || (words.is_empty() && said.is_empty()),
+        "{said:?}"
+    );
+}
+
+#[test]
+fn a_buffer_that_is_full_or_missing_costs_records_and_not_the_program() {
+    let nothing = |_: &Scene| {};
+    check_without_buffer(
+        &["--spool-mib", "0"],
+        nothing,
+        "records were lost: the buffer is full",
+    );
+    check_without_buffer(&["--spool-mib", "0", "--quiet"], nothing, "");
+    let is_a_file = |scene: &Scene| std::fs::write(scene.path("state"), b"").unwrap();
+    check_without_buffer(&[], is_a_file, "records were lost: ");
+}
+
+/// Records of half a megabyte that cannot be compressed to less than a third of a full disk.
+const FILLING: &str = "for i in 1 2 3 4 5 6 7 8; do head -c 400000 /dev/urandom | base64 -w 0; \
+                       echo; sleep 0.2; done; exit 5";
+
+/// Shown on a small file system where mounting is permitted.
+#[test]
+fn a_full_disk_costs_records_and_not_the_program() {
+    let scene = Scene::with_server(NO_SERVER);
+    let disk = scene.path("state");
+    std::fs::create_dir(&disk).unwrap();
+    let text = "mount -t tmpfs -o size=2m tmpfs \"$0\" && shift 0 && exec \"$@\"";
+    let mut command = Command::new("unshare");
+    let tested = scene.command(How::Wrapped, &["sh", "-c", FILLING]);
+    command.args(["--mount", "sh", "-c", text]).arg(&disk);
+    command.arg(tested.get_program()).args(tested.get_args());
+    command.env("HOME", scene.folder.path());
+    if !can_mount(scene.folder.path()) {
+        return;
+    }
+    let out = command.stdin(Stdio::null()).output().unwrap();
+    assert_eq!(ended(out.status), (Some(5), None));
+    assert!(out.stdout.len() > 4_200_000);
+    let said = String::from_utf8_lossy(&out.stderr).into_owned();
+    assert!(said.contains("records were lost: no space left"), "{said}");
+}
+
+fn can_mount(folder: &Path) -> bool {
+    let tried = Command::new("unshare")
+        .args(["--mount", "mount", "-t", "tmpfs", "tmpfs"])
+        .arg(folder)
+        .stderr(Stdio::null())
+        .status();
+    tried.is_ok_and(|status| status.success())
+}
+
+#[test]
+fn what_was_too_fast_is_counted_and_said() {
+    let scene = Scene::with_server(NO_SERVER);
+    let said = run(
+        script(
+            &scene,
+            &["--summary"],
+            "head -c 300000000 /dev/zero | tr '\\0' x",
+        ),
+        0,
+    );
+    assert!(
+        said.contains("bytes of stdout were too fast to be recorded"),
+        "{said}"
+    );
+}
+
+#[test]
+fn several_wrappers_of_an_instance_work_at_once() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let running: Vec<Running> = (0..4)
+        .map(|number| {
+            let text = format!("echo wrapper {number}; cat");
+            Running::start(script(&scene, &[], &text))
+        })
+        .collect();
+    wait_until("all four have recorded", || {
+        (server.count("instance.app", "wrapper") == 4).then_some(())
+    });
+    drop(running);
+}

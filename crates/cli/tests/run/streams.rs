@@ -1,0 +1,329 @@
+//! Bytes, ends of streams, kinds of descriptors.
+use super::programs::{How, Running, Scene, ended, is_alive, wait_until};
+use rustix::{
+    event::{PollFd, PollFlags, Timespec, poll},
+    fs::{OFlags, fcntl_getfl, fcntl_setfl},
+};
+use std::{
+    io::{ErrorKind, Read, Write},
+    os::unix::net::UnixStream,
+    process::Stdio,
+    time::{Duration, Instant},
+};
+use taffrail_testkit::Random;
+
+const MIB: usize = 1 << 20;
+
+fn garbage(bytes: usize) -> Vec<u8> {
+    let mut random = Random::new(7);
+    (0..bytes).map(|_| random.below(256) as u8).collect()
+}
+
+#[test]
+fn fifty_megabytes_of_garbage_pass_both_ways_unchanged() {
+    let scene = Scene::new();
+    let block = garbage(MIB);
+    let mut running = Running::start(scene.command(How::Wrapped, &["cat"]));
+    let mut stdin = running.child.stdin.take().unwrap();
+    let sent = block.clone();
+    let writer = std::thread::spawn(move || {
+        // Pieces of all sizes.
+        for index in 0..50 {
+            let (one, two) = sent.split_at(1 + index * 9_973);
+            stdin.write_all(one).unwrap();
+            stdin.write_all(two).unwrap();
+        }
+    });
+    let mut stdout = running.child.stdout.take().unwrap();
+    let mut got = vec![0; MIB];
+    for index in 0..50 {
+        stdout.read_exact(&mut got).unwrap();
+        assert!(got == block, "block {index} differs");
+    }
+    assert_eq!(stdout.read(&mut got).unwrap(), 0);
+    writer.join().unwrap();
+    assert_eq!(ended(running.end()), (Some(0), None));
+}
+
+#[test]
+fn a_flood_on_stderr_passes_whole_and_apart() {
+    let scene = Scene::new();
+    let script = "head -c 30000000 /dev/zero >&2; echo out";
+    let mut running = scene.shell(How::Wrapped, script);
+    let mut stderr = running.child.stderr.take().unwrap();
+    let reader = std::thread::spawn(move || {
+        let mut bytes = Vec::new();
+        stderr.read_to_end(&mut bytes).unwrap();
+        bytes
+    });
+    assert_eq!(running.expect("out"), "out\n");
+    assert_eq!(ended(running.end()), (Some(0), None));
+    let bytes = reader.join().unwrap();
+    // What the wrapper says of what it could not record comes at the end.
+    assert!(bytes[..30_000_000].iter().all(|byte| *byte == 0));
+    let words = String::from_utf8_lossy(&bytes[30_000_000..]).into_owned();
+    assert!(
+        words.is_empty() || words.starts_with("taffrail: "),
+        "{words}"
+    );
+}
+
+#[test]
+fn the_end_of_stdin_reaches_the_program() {
+    for how in How::BOTH {
+        let scene = Scene::new();
+        let mut running = scene.shell(how, "cat; echo after");
+        let mut stdin = running.child.stdin.take().unwrap();
+        stdin.write_all(b"before\n").unwrap();
+        drop(stdin);
+        assert_eq!(running.expect("after"), "before\nafter\n", "{how:?}");
+        assert_eq!(ended(running.end()), (Some(0), None));
+    }
+}
+
+#[test]
+fn a_program_that_closes_stdout_is_seen_at_once() {
+    for how in How::BOTH {
+        let scene = Scene::new();
+        let mut running = scene.shell(how, "echo last; exec >&-; cat >/dev/null; exit 5");
+        assert_eq!(running.expect("last"), "last\n");
+        let mut stdout = running.child.stdout.take().unwrap();
+        assert_eq!(stdout.read(&mut [0]).unwrap(), 0, "{how:?}");
+        // It still runs: it waits for the end of stdin.
+        assert!(running.child.try_wait().unwrap().is_none());
+        drop(running.child.stdin.take());
+        assert_eq!(ended(running.end()), (Some(5), None));
+    }
+}
+
+#[test]
+fn a_program_that_closes_stdin_breaks_the_pipe_of_who_writes() {
+    for how in How::BOTH {
+        let scene = Scene::new();
+        let mut running = scene.shell(how, "exec <&-; echo closed; sleep 60");
+        running.expect("closed");
+        let mut stdin = running.child.stdin.take().unwrap();
+        // Wrapped, the end has to come through.
+        let error = wait_until("the pipe breaks", || stdin.write(b"x").err());
+        assert_eq!(error.kind(), ErrorKind::BrokenPipe, "{how:?}");
+        assert!(running.child.try_wait().unwrap().is_none());
+    }
+}
+
+#[test]
+fn a_reader_that_goes_breaks_the_pipe_of_the_program() {
+    for how in How::BOTH {
+        let scene = Scene::new();
+        let mut running = Running::start(scene.command(how, &["yes"]));
+        running.expect("y");
+        drop(running.child.stdout.take());
+        assert_eq!(ended(running.end()), (None, Some(13)), "{how:?}");
+    }
+}
+
+/// Bytes that can be written before it blocks.
+fn writable(running: &Running) -> usize {
+    let stdin = running.child.stdin.as_ref().unwrap();
+    let flags = fcntl_getfl(stdin).unwrap();
+    fcntl_setfl(stdin, flags | OFlags::NONBLOCK).unwrap();
+    let mut bytes = 0;
+    loop {
+        match rustix::io::write(stdin, &[0; 4096]) {
+            Ok(count) => bytes += count,
+            Err(rustix::io::Errno::AGAIN) => {
+                // The wrapper may be about to take some more.
+                let timeout = Timespec {
+                    tv_sec: 0,
+                    tv_nsec: 300_000_000,
+                };
+                let mut fds = [PollFd::new(stdin, PollFlags::OUT)];
+                if poll(&mut fds, Some(&timeout)).unwrap() == 0 {
+                    return bytes;
+                }
+            }
+            Err(error) => panic!("{error}"),
+        }
+    }
+}
+
+#[test]
+fn a_program_that_never_reads_blocks_who_writes() {
+    let found = How::BOTH.map(|how| {
+        let scene = Scene::new();
+        let running = scene.shell(how, "echo ready; sleep 60");
+        writable(&running)
+    });
+    let [bare, wrapped] = found;
+    // Two pipes and what the pump holds instead of one pipe.
+    assert!(
+        bare > 0 && wrapped >= bare && wrapped <= 4 * bare,
+        "{found:?}"
+    );
+}
+
+#[test]
+fn what_others_hold_open_goes_on_after_the_end() {
+    for how in How::BOTH {
+        let scene = Scene::new();
+        let script = "(read go <\"$0\"; echo late) & echo early; exit 4";
+        let fifo = scene.path("fifo");
+        let made = std::process::Command::new("mkfifo").arg(&fifo).status();
+        assert!(made.unwrap().success());
+        let mut command = scene.command(how, &["sh", "-c", script]);
+        command.arg(&fifo);
+        let mut running = Running::start(command);
+        running.expect("early");
+        // The program has ended, and we see that while its child holds the output.
+        assert_eq!(ended(running.end()), (Some(4), None), "{how:?}");
+        std::fs::write(&fifo, "go\n").unwrap();
+        let mut rest = String::new();
+        running
+            .child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_string(&mut rest)
+            .unwrap();
+        assert_eq!(rest, "late\n", "{how:?}");
+    }
+}
+
+#[test]
+fn one_pipe_for_both_outputs_keeps_their_order() {
+    let script = "i=0; while [ $i -lt 500 ]; do echo o$i; echo e$i >&2; i=$((i+1)); done";
+    let texts = How::BOTH.map(|how| {
+        let scene = Scene::new();
+        let (mut ours, theirs) = std::io::pipe().unwrap();
+        let mut command = scene.command(how, &["sh", "-c", script]);
+        command.stdout(theirs.try_clone().unwrap()).stderr(theirs);
+        let mut child = command.stdin(Stdio::null()).spawn().unwrap();
+        drop(command);
+        let mut text = String::new();
+        ours.read_to_string(&mut text).unwrap();
+        child.wait().unwrap();
+        text
+    });
+    assert_eq!(texts[0].lines().count(), 1_000);
+    assert_eq!(texts[0], texts[1]);
+}
+
+/// What the program finds at its three descriptors.
+const KINDS: &str = "kind() { readlink /proc/$$/fd/$1 | sed 's/:.*//'; }; \
+                     kinds=\"$(kind 0) $(kind 1) $(kind 2)\"; echo \"$kinds\" > \"$0\"";
+
+#[track_caller]
+fn check_kinds(prepare: impl Fn(&mut std::process::Command), expected: &str) {
+    for how in How::BOTH {
+        let scene = Scene::new();
+        let out = scene.path("kinds");
+        let mut command = scene.command(how, &["sh", "-c", KINDS]);
+        command.arg(&out);
+        prepare(&mut command);
+        let status = command.spawn().unwrap().wait().unwrap();
+        assert_eq!(ended(status), (Some(0), None));
+        let kinds = std::fs::read_to_string(&out).unwrap();
+        assert_eq!(kinds.trim(), expected, "{how:?}");
+    }
+}
+
+#[test]
+fn descriptors_are_of_the_same_kind() {
+    check_kinds(
+        |command| {
+            command
+                .stdin(Stdio::piped())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+        },
+        "pipe pipe pipe",
+    );
+    // As Node starts programs.
+    check_kinds(
+        |command| {
+            let socket = || std::os::fd::OwnedFd::from(UnixStream::pair().unwrap().0);
+            command.stdin(socket()).stdout(socket()).stderr(socket());
+        },
+        "socket socket socket",
+    );
+    check_kinds(
+        |command| {
+            command
+                .stdin(Stdio::null())
+                .stdout(Stdio::piped())
+                .stderr(Stdio::piped());
+        },
+        "/dev/null pipe pipe",
+    );
+}
+
+#[test]
+fn further_descriptors_and_the_surroundings_are_inherited() {
+    let script = "echo $KEPT; pwd; cat <&7; umask; ulimit -n";
+    let texts = How::BOTH.map(|how| {
+        let scene = Scene::new();
+        let file = scene.path("seven");
+        std::fs::write(&file, "seven\n").unwrap();
+        // The shell opens descriptor 7 and becomes what is tested.
+        let outer = format!("umask 027; ulimit -n 77; exec \"$@\" 7<{}", file.display());
+        let mut command = std::process::Command::new("sh");
+        let tested = scene.command(how, &["sh", "-c", script]);
+        command
+            .args(["-c", &outer, "x"])
+            .arg(tested.get_program())
+            .args(tested.get_args());
+        command
+            .env("KEPT", "kept")
+            .env("HOME", scene.folder.path())
+            .current_dir("/usr");
+        let out = command.stdin(Stdio::null()).output().unwrap();
+        String::from_utf8(out.stdout).unwrap()
+    });
+    assert_eq!(texts[0], "kept\n/usr\nseven\n0027\n77\n");
+    assert_eq!(texts[0], texts[1]);
+}
+
+#[test]
+fn a_message_is_not_held_back() {
+    let scene = Scene::new();
+    let mut running = Running::start(scene.command(How::Wrapped, &["cat"]));
+    let mut stdin = running.child.stdin.take().unwrap();
+    let begun = Instant::now();
+    for number in 0..200 {
+        let line = format!("message {number}");
+        writeln!(stdin, "{line}").unwrap();
+        assert_eq!(running.expect(&line), format!("{line}\n"));
+    }
+    // Not a measurement: anything that waits for a timer would take ten times as long.
+    assert!(
+        begun.elapsed() < Duration::from_secs(20),
+        "{:?}",
+        begun.elapsed()
+    );
+}
+
+#[test]
+fn a_killed_wrapper_takes_the_program_with_it() {
+    for how in How::BOTH {
+        let scene = Scene::new();
+        let mut running = scene.shell(how, "echo $$; exec sleep 60");
+        let mut line = Vec::new();
+        let stdout = running.child.stdout.as_mut().unwrap();
+        let mut byte = [0];
+        while stdout.read(&mut byte).unwrap() == 1 && byte != *b"\n" {
+            line.push(byte[0]);
+        }
+        let pid: u32 = String::from_utf8(line).unwrap().parse().unwrap();
+        assert!(is_alive(pid));
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        wait_until("the program is gone", || (!is_alive(pid)).then_some(()));
+        let mut rest = Vec::new();
+        running
+            .child
+            .stdout
+            .take()
+            .unwrap()
+            .read_to_end(&mut rest)
+            .unwrap();
+    }
+}

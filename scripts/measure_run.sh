@@ -1,0 +1,60 @@
+#!/bin/sh
+# Measures what `taffrail run` costs the program that it records: throughput of stdout and latency
+# of a message, bare and wrapped, interleaved. Needs a release build and nothing else that runs.
+#
+#   cargo build --release -p taffrail-cli && scripts/measure_run.sh [target/release/taffrail]
+#
+# With TAFFRAIL_URL and a key set, records are sent; else they wait in a directory that is removed.
+set -eu
+program=$(readlink -f "${1:-target/release/taffrail}")
+rounds=${ROUNDS:-5}
+folder=$(mktemp -d)
+trap 'rm -rf "$folder"' EXIT
+wrapped() {
+    "$program" run --instance measured --quiet --state "$folder/state" --key-file "$folder/key" -- "$@"
+}
+bare() { "$@"; }
+now_us() { echo $(($(date +%s%N) / 1000)); }
+
+# Lines of a log, 50 MB each second for ten seconds: what a program of that speed writes.
+producer="$folder/producer"
+cat >"$producer" <<'P'
+line='2026-01-04 15:30:45,123 INFO worker.pool request 0123456789 served in 12 ms for client 42'
+block=$(i=0; while [ $i -lt 600 ]; do echo "$line"; i=$((i + 1)); done)
+begun=$(date +%s%N); sent=0; n=0
+while [ $n -lt "$1" ]; do
+    # 20 blocks of about 52 kB are about 1 MB.
+    for i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do printf '%s\n' "$block"; done
+    n=$((n + 1))
+    due=$((begun + n * 20000000)); at=$(date +%s%N)
+    [ "$at" -lt "$due" ] && sleep "$(printf '0.%09d' $((due - at)))"
+done
+P
+
+echo "throughput: about 500 MB at 50 MB/s (ms for all of it), and as fast as it goes (head -c 2 GB)"
+round=0
+while [ $round -lt "$rounds" ]; do
+    for how in bare wrapped; do
+        begun=$(now_us)
+        $how sh "$producer" 480 </dev/null >"$folder/fifo.$how" 2>/dev/null || true
+        paced=$((($(now_us) - begun) / 1000))
+        rm -f "$folder/fifo.$how"
+        begun=$(now_us)
+        $how head -c 2000000000 /dev/zero </dev/null | cat >/dev/null
+        fast=$((($(now_us) - begun) / 1000))
+        echo "  round $round $how: paced $paced ms, unpaced $fast ms"
+    done
+    round=$((round + 1))
+done
+
+echo "latency: run 'cargo run --release -p taffrail-ingest --example message_latency -- COMMAND…'"
+for how in bare wrapped; do
+    case $how in
+    bare) set -- cat ;;
+    wrapped)
+        set -- "$program" run --instance measured --quiet --state "$folder/state" \
+            --key-file "$folder/key" -- cat
+        ;;
+    esac
+    "${LATENCY:-target/release/examples/message_latency}" "$@" | sed "s/^/  $how: /"
+done
