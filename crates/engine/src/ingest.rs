@@ -1,4 +1,9 @@
 //! The way in: a decoded batch goes through the pipeline and is committed.
+//!
+//! A large body may come in pieces, each prepared on a thread of its own, so that its sender waits
+//! for less. It stays one request: one commit, one key, one answer, positions in the order of the
+//! body, indexes of rejects counted over all of it. Where a piece alone cannot tell what the whole
+//! body would give, the body is prepared as a whole.
 use crate::{
     Engine,
     admission::{Permit, Refused},
@@ -6,10 +11,14 @@ use crate::{
 use std::{collections::BTreeMap, sync::Arc};
 use taffrail_model::{
     access::{InstanceRefusal, Principal},
-    batch::{RawBatch, Reject},
-    limits::IDEMPOTENCY_KEY_BYTES_MAX,
+    batch::{RawBatch, Reject, RejectKind},
+    limits::{
+        IDEMPOTENCY_KEY_BYTES_MAX, PARTITIONS_PER_BATCH_MAX, RECORDS_PER_BATCH_MAX,
+        REJECTS_PER_BATCH_MAX,
+    },
     position::Position,
     stream::StreamDefinition,
+    time::Timestamp,
 };
 use taffrail_pipeline::{Arrival, Writer, clean::CleanBatch};
 use taffrail_storage::{
@@ -42,6 +51,41 @@ pub struct IdempotencyKey {
 #[derive(Debug)]
 pub struct Prepared {
     batch: CleanBatch,
+}
+
+impl Prepared {
+    /// Whether the body had no record that could be stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.batch.rows() == 0
+    }
+}
+
+/// A piece of a body, and those before it.
+struct Piece {
+    batch: CleanBatch,
+    /// Records that could be decoded.
+    taken: usize,
+    /// Records that could not.
+    rejected: usize,
+}
+
+impl Piece {
+    fn append(&mut self, following: Piece) {
+        // Past what 32 bits hold it is past the limits, too.
+        let records = u32::try_from(self.taken + self.rejected).unwrap_or(u32::MAX);
+        self.batch.append(following.batch, records);
+        self.taken += following.taken;
+        self.rejected += following.rejected;
+    }
+
+    fn is_within_limits(&self) -> bool {
+        let is_cut = |reject: &Reject| reject.kind == RejectKind::TooManyDays;
+        self.taken <= RECORDS_PER_BATCH_MAX
+            && self.rejected <= REJECTS_PER_BATCH_MAX
+            && self.batch.parts().len() <= PARTITIONS_PER_BATCH_MAX
+            && !self.batch.rejects().iter().any(is_cut)
+    }
 }
 
 /// Why a batch was not committed.
@@ -144,6 +188,81 @@ impl Engine {
         stream: &str,
         raw: RawBatch,
     ) -> Result<Prepared, IngestError> {
+        self.prepare_received(principal, stream, raw, self.now())
+    }
+
+    /// As [`Engine::prepare`], for the pieces of one body, in order, each decoded and prepared on a
+    /// thread of its own. The indexes of a piece begin at 0. `None` if the body has to be looked at
+    /// as a whole, which is so past any limit of a batch: a piece cannot tell what the others have.
+    ///
+    /// # Errors
+    /// As [`Engine::writable_stream`].
+    pub fn prepare_pieces<D>(
+        &self,
+        principal: &Principal,
+        stream: &str,
+        pieces: Vec<D>,
+    ) -> Result<Option<Prepared>, IngestError>
+    where
+        D: FnOnce() -> Option<RawBatch> + Send,
+    {
+        // Records without a time get the time of receipt, and keep their order by it.
+        let received = self.now();
+        let prepare = |decode: D| -> Result<Option<Piece>, IngestError> {
+            let Some(raw) = decode() else {
+                return Ok(None);
+            };
+            let (taken, rejected) = (raw.indexes.len(), raw.rejects.len());
+            let prepared = self.prepare_received(principal, stream, raw, received)?;
+            Ok(Some(Piece {
+                batch: prepared.batch,
+                taken,
+                rejected,
+            }))
+        };
+        let prepare = &prepare;
+        let done: Vec<_> = std::thread::scope(|scope| {
+            let mut pieces = pieces.into_iter();
+            let first = pieces.next();
+            let threads: Vec<_> = pieces
+                .map(|piece| {
+                    std::thread::Builder::new()
+                        .name("decode".into())
+                        .spawn_scoped(scope, move || prepare(piece))
+                })
+                .collect();
+            let first = first.map(prepare);
+            let others = threads.into_iter().map(|thread| match thread {
+                Ok(thread) => thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                // The system has no thread to spare: the body is done as a whole.
+                Err(_) => Ok(None),
+            });
+            first.into_iter().chain(others).collect()
+        });
+        let mut whole: Option<Piece> = None;
+        for piece in done {
+            let Some(piece) = piece? else {
+                return Ok(None);
+            };
+            match &mut whole {
+                None => whole = Some(piece),
+                Some(whole) => whole.append(piece),
+            }
+        }
+        Ok(whole
+            .filter(Piece::is_within_limits)
+            .map(|whole| Prepared { batch: whole.batch }))
+    }
+
+    fn prepare_received(
+        &self,
+        principal: &Principal,
+        stream: &str,
+        raw: RawBatch,
+        received: Timestamp,
+    ) -> Result<Prepared, IngestError> {
         let definition = self.writable_stream(principal, stream)?;
         let tenant = principal
             .write_tenant()
@@ -152,7 +271,7 @@ impl Engine {
         let arrival = Arrival {
             tenant,
             stream: &definition,
-            received: self.now(),
+            received,
             catalogue: &catalogue,
             may_write: &|stream| principal.may_write(stream),
         };

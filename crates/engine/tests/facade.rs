@@ -12,11 +12,13 @@ use taffrail_engine::{
 };
 use taffrail_model::{
     access::{Principal, Role, Scope},
-    batch::RawBatch,
+    batch::{RawBatch, Reject, RejectKind},
     column::{ColumnSet, Kind},
     level::Level,
+    limits::{PARTITIONS_PER_BATCH_MAX, REJECTS_PER_BATCH_MAX},
     stream::AccessClass,
     tenant::{DEFAULT_TENANT, TenantNumber},
+    time::{NS_PER_DAY, Timestamp},
 };
 
 fn options(directory: &tempfile::TempDir) -> EngineOptions {
@@ -135,6 +137,115 @@ async fn what_is_acknowledged_is_found_at_once_and_after_a_restart() {
         Engine::open(options(&directory)).await,
         Err(OpenError::Lock(_))
     ));
+}
+
+/// Decoders of pieces.
+fn pieces(batches: &[RawBatch]) -> Vec<impl FnOnce() -> Option<RawBatch> + Send + use<>> {
+    let batches = batches.to_vec();
+    batches.into_iter().map(|raw| move || Some(raw)).collect()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_of_a_body_are_one_request() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    let undecodable = Reject {
+        index: 1,
+        kind: RejectKind::InvalidJson,
+        detail: "undecodable".into(),
+    };
+    // Index 1 of the second piece is not in its rows.
+    let second = RawBatch {
+        indexes: vec![0, 2, 3],
+        rejects: vec![undecodable],
+        ..batch(&[
+            &[("message", "c")],
+            &[("message", "-"), ("timestamp", "never")],
+            &[("message", "d")],
+        ])
+    };
+    let body = [
+        batch(&[&[("message", "a")], &[("message", "b")]]),
+        second,
+        batch(&[
+            &[("message", "e"), ("timestamp", "never")],
+            &[("message", "f")],
+        ]),
+    ];
+    let send = async || {
+        let prepared = engine
+            .prepare_pieces(&admin(), "machine", pieces(&body))
+            .unwrap()
+            .unwrap();
+        let key = IdempotencyKey {
+            key: "k".into(),
+            body_hash: [7; 32],
+        };
+        engine.commit(&admin(), prepared, Some(key)).await.unwrap()
+    };
+    let answer = send().await;
+    assert_eq!(answer.accepted, 5);
+    let indexes: Vec<_> = answer.rejected.iter().map(|reject| reject.index).collect();
+    assert_eq!(indexes, [3, 4, 6]);
+    // One request, one key.
+    assert_eq!(send().await, answer);
+    assert_eq!(engine.status().store.requests_total, 1);
+    let all = ["a", "b", "c", "d", "f"];
+    assert_eq!(messages(&engine, &admin(), &Question::default()), all);
+    // Received at one time, whichever thread was first.
+    let extent = engine.time_extent(&admin(), &Question::default());
+    let extent = extent.unwrap().value.unwrap();
+    assert_eq!(extent.start, extent.end);
+    engine.close().await.unwrap();
+    drop(engine);
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    assert_eq!(messages(&engine, &admin(), &Question::default()), all);
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn pieces_past_a_limit_of_the_whole_are_left_to_it() {
+    let directory = tempfile::tempdir().unwrap();
+    let engine = Engine::open(options(&directory)).await.unwrap();
+    let days = |count: i64, first: i64| {
+        let now = engine.now().0;
+        let records: Vec<_> = (first..first + count)
+            .map(|day| Timestamp(now - day * NS_PER_DAY).to_rfc3339())
+            .collect();
+        let records: Vec<_> = records
+            .iter()
+            .map(|time| [("message", "m"), ("timestamp", time.as_str())])
+            .collect();
+        let records: Vec<&[(&str, &str)]> = records.iter().map(|record| &record[..]).collect();
+        batch(&records)
+    };
+    let max = PARTITIONS_PER_BATCH_MAX as i64;
+    let rejects = |count: usize| RawBatch {
+        rejects: vec![
+            Reject {
+                index: 0,
+                kind: RejectKind::Empty,
+                detail: String::new(),
+            };
+            count
+        ],
+        ..RawBatch::default()
+    };
+    for (body, is_taken) in [
+        ([days(max / 2, 0), days(max / 2, max / 2)], true),
+        ([days(max / 2, 0), days(max / 2 + 1, max / 2)], false),
+        ([days(1, 0), days(max + 1, 0)], false),
+        ([rejects(REJECTS_PER_BATCH_MAX - 1), rejects(1)], true),
+        ([rejects(REJECTS_PER_BATCH_MAX), rejects(1)], false),
+    ] {
+        let prepared = engine
+            .prepare_pieces(&admin(), "machine", pieces(&body))
+            .unwrap();
+        assert_eq!(prepared.is_some(), is_taken);
+    }
+    // Nor is anything left of a body of which a piece cannot be decoded.
+    let decoders: Vec<fn() -> Option<RawBatch>> = vec![|| Some(RawBatch::default()), || None];
+    let prepared = engine.prepare_pieces(&admin(), "machine", decoders);
+    assert!(prepared.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -11,7 +11,7 @@ use std::{
     },
     time::Duration,
 };
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
 /// How long a read waits for its turn.
 const TURN_WAIT: Duration = Duration::from_secs(10);
@@ -21,6 +21,7 @@ const WAITING_MAX: usize = 256;
 /// Turns for work that takes a thread.
 pub(crate) struct Reads {
     turns: Arc<Semaphore>,
+    turns_max: usize,
     waiting: AtomicUsize,
 }
 
@@ -36,6 +37,7 @@ impl Reads {
     fn with_turns(turns: usize) -> Reads {
         Reads {
             turns: Arc::new(Semaphore::new(turns)),
+            turns_max: turns,
             waiting: AtomicUsize::new(0),
         }
     }
@@ -73,6 +75,16 @@ impl Reads {
             Ok(outcome) => outcome.map_err(Into::into),
             Err(fault) => Err(Problem::internal(&fault)),
         }
+    }
+
+    /// Turns for threads that help one that has its turn, at most `max`: as many as there are cores
+    /// that no turn uses. It never waits.
+    pub(crate) fn helpers(&self, max: usize) -> Option<OwnedSemaphorePermit> {
+        let cores = self.turns_max - 1;
+        let in_use = self.turns_max - self.turns.available_permits();
+        let idle = cores.saturating_sub(in_use).min(max);
+        let idle = u32::try_from(idle).ok().filter(|idle| *idle > 0)?;
+        self.turns.clone().try_acquire_many_owned(idle).ok()
     }
 
     /// Turns that are free.
@@ -149,6 +161,26 @@ mod tests {
         assert_eq!(outcome.unwrap_err().kind(), Kind::Overloaded);
         drop(turn);
         assert_eq!(reads.free(), 1);
+    }
+
+    #[tokio::test]
+    async fn helpers_are_as_many_as_cores_are_idle() {
+        // Four cores.
+        let reads = Arc::new(Reads::with_turns(5));
+        let inside = reads.clone();
+        let helped = reads.run(move |_| {
+            assert!(inside.helpers(0).is_none());
+            let two = inside.helpers(2).unwrap();
+            assert_eq!(two.num_permits(), 2);
+            let one = inside.helpers(9).unwrap();
+            assert_eq!(one.num_permits(), 1);
+            assert!(inside.helpers(9).is_none());
+            // Whoever comes still has a turn at once.
+            assert_eq!(inside.free(), 1);
+            Ok::<_, Problem>(())
+        });
+        helped.await.unwrap();
+        assert_eq!(reads.free(), 5);
     }
 
     #[test]

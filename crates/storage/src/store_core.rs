@@ -340,6 +340,11 @@ impl Drop for Reservation<'_> {
     }
 }
 
+/// Bytes of rows of a part that gets a thread of its own for its encoding.
+const LARGE_PART_BYTES: usize = 1 << 20;
+/// Parts of a request that are encoded at once.
+const PARTS_AT_ONCE_MAX: usize = 8;
+
 type Subscriber = Arc<dyn Fn(Position) + Send + Sync>;
 
 /// A request whose rows are encoded: what is left to do needs its position.
@@ -377,6 +382,53 @@ pub(crate) struct Part {
     pub(crate) key: PartitionKey,
     pub(crate) timestamps: Vec<i64>,
     pub(crate) columns: ColumnSet,
+}
+
+impl Part {
+    /// Bytes that the rows take in a tail.
+    fn memory_bytes(&self) -> usize {
+        self.columns.memory_bytes() + self.timestamps.len() * 16
+    }
+}
+
+/// The payloads of the parts of a request; the first has its idempotency record. Large parts that
+/// follow one another are encoded at once, each on a thread of its own: a sender gets large parts of
+/// one request where cores were idle when it was decoded.
+fn payloads(parts: &[Part], idempotency: Option<&IdempotencyRecord>) -> Vec<Vec<u8>> {
+    let encode = |index: usize, part: &Part| {
+        let record = idempotency.filter(|_| index == 0);
+        Payload::encode(record, Some((&part.timestamps, &part.columns)))
+    };
+    let encode = &encode;
+    let is_large = |part: &Part| part.memory_bytes() >= LARGE_PART_BYTES;
+    let mut payloads = Vec::with_capacity(parts.len());
+    let mut index = 0;
+    while index < parts.len() {
+        let following = parts[index + 1..].iter().take(PARTS_AT_ONCE_MAX - 1);
+        let helped = following.take_while(|part| is_large(part)).count();
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (index + 1..=index + helped)
+                .map(|index| {
+                    std::thread::Builder::new()
+                        .name("encode".into())
+                        .spawn_scoped(scope, move || encode(index, &parts[index]))
+                        // Without a thread to spare it is done here.
+                        .map_err(|_| index)
+                })
+                .collect();
+            payloads.push(encode(index, &parts[index]));
+            payloads.extend(others.into_iter().map(|thread| {
+                match thread {
+                    Ok(thread) => thread
+                        .join()
+                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
+                    Err(index) => encode(index, &parts[index]),
+                }
+            }));
+        });
+        index += helped + 1;
+    }
+    payloads
 }
 
 impl StoreCore {
@@ -463,14 +515,17 @@ impl StoreCore {
             rows: 0,
             memory_bytes: 0,
         };
-        for part in parts.into_iter().filter(|part| !part.timestamps.is_empty()) {
-            let memory_bytes = part.columns.memory_bytes() + part.timestamps.len() * 16;
-            if memory_bytes > PAYLOAD_BYTES_MAX {
-                return Err(CommitError::TooLarge);
-            }
-            let is_first = prepared.parts.is_empty();
-            let record = prepared.idempotency.as_ref().filter(|_| is_first);
-            let payload = Payload::encode(record, Some((&part.timestamps, &part.columns)));
+        let parts = parts.into_iter().filter(|part| !part.timestamps.is_empty());
+        let parts: Vec<Part> = parts.collect();
+        if parts
+            .iter()
+            .any(|part| part.memory_bytes() > PAYLOAD_BYTES_MAX)
+        {
+            return Err(CommitError::TooLarge);
+        }
+        let payloads = payloads(&parts, prepared.idempotency.as_ref());
+        for (part, payload) in parts.into_iter().zip(payloads) {
+            let memory_bytes = part.memory_bytes();
             prepared.rows += part.timestamps.len() as u64;
             prepared.memory_bytes += memory_bytes;
             prepared.parts.push(PreparedPart {
@@ -1059,5 +1114,47 @@ fn put_frames(
         frame.request = request;
         frame.partition.tenant = prepared.tenant;
         frames.push(frame);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use taffrail_model::{column::Kind, stream::StreamNumber, time::Day};
+
+    fn part(rows: u32, text: &str) -> Part {
+        let mut columns = ColumnSet::default();
+        for row in 0..rows {
+            let text = format!("{text} {row}");
+            columns
+                .get_or_create("message")
+                .push(row, Kind::String, &text);
+        }
+        columns.set_rows(rows);
+        Part {
+            key: PartitionKey {
+                tenant: TenantNumber(1),
+                stream: StreamNumber(1),
+                day: Day(1),
+            },
+            timestamps: (0..i64::from(rows)).collect(),
+            columns,
+        }
+    }
+
+    #[test]
+    fn parts_that_are_encoded_at_once_are_those_that_came_in_order() {
+        let long = "x".repeat(2_000);
+        let large = |name: &str| part(700, &format!("{long} {name}"));
+        assert!(large("a").memory_bytes() >= LARGE_PART_BYTES);
+        let mut parts = vec![part(1, "a"), large("b"), large("c"), part(2, "d")];
+        parts.extend((0..PARTS_AT_ONCE_MAX).map(|n| large(&n.to_string())));
+        let payloads = payloads(&parts, None);
+        assert_eq!(payloads.len(), parts.len());
+        for (payload, part) in payloads.iter().zip(&parts) {
+            let (timestamps, columns) = Payload::decode(payload).unwrap().rows().unwrap();
+            assert_eq!(timestamps, part.timestamps);
+            assert_eq!(columns, part.columns);
+        }
     }
 }

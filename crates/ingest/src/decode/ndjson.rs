@@ -69,27 +69,56 @@ pub fn decode(body: &[u8]) -> Result<RawBatch, DecodeError> {
     if body.len() > BATCH_BYTES_MAX {
         return Err(DecodeError::TooLarge { bytes: body.len() });
     }
-    let start = body.strip_prefix(b"\xef\xbb\xbf").map_or(0, |_| 3);
-    let range = trimmed(body, start..body.len());
-    let mut decoder = Decoder {
-        body,
-        text: std::str::from_utf8(body).ok(),
-        fields: Fields::new(),
-        indexes: Vec::new(),
-        rejects: Vec::new(),
-        index: 0,
-    };
+    let range = content(body);
+    let mut decoder = Decoder::new(body);
     match body.get(range.start) {
         Some(b'[') => decoder.array(range)?,
         Some(b'{') if is_one_value_over_lines(&body[range.clone()]) => decoder.whole(range)?,
         _ => decoder.lines(range)?,
     }
-    Ok(RawBatch {
-        columns: decoder.fields.into_columns(),
-        indexes: decoder.indexes,
-        rejects: decoder.rejects,
-        is_lines: false,
-    })
+    Ok(decoder.into_batch())
+}
+
+/// Cuts a body that is NDJSON at ends of lines into at most `count` pieces of about the same length,
+/// for [`decode_lines`]; one piece if it is, or might be, of another form.
+#[must_use]
+pub fn cut_lines(body: &[u8], count: usize) -> Vec<&[u8]> {
+    let body = &body[content(body)];
+    let first_line = memchr::memchr(b'\n', body).map(|end| &body[..end]);
+    let are_lines = body.first() == Some(&b'{') && first_line.is_some_and(is_one_value);
+    if !are_lines || body.len() > BATCH_BYTES_MAX {
+        return vec![body];
+    }
+    let mut pieces = Vec::with_capacity(count);
+    let mut rest = body;
+    for left in (2..=count).rev() {
+        let from = rest.len() / left;
+        let Some(end) = memchr::memchr(b'\n', &rest[from..]) else {
+            break;
+        };
+        let (piece, after) = rest.split_at(from + end + 1);
+        pieces.push(piece);
+        rest = after;
+    }
+    pieces.push(rest);
+    pieces
+}
+
+/// Decodes a piece of [`cut_lines`]: a record on each line, whatever the first one looks like.
+/// Indexes begin at 0.
+///
+/// # Errors
+/// [`DecodeError`] if the piece alone is past a limit.
+pub fn decode_lines(piece: &[u8]) -> Result<RawBatch, DecodeError> {
+    let mut decoder = Decoder::new(piece);
+    decoder.lines(0..piece.len())?;
+    Ok(decoder.into_batch())
+}
+
+/// What is between a byte order mark and blanks.
+fn content(body: &[u8]) -> Range<usize> {
+    let start = body.strip_prefix(b"\xef\xbb\xbf").map_or(0, |_| 3);
+    trimmed(body, start..body.len())
 }
 
 /// The range without the blanks of JSON at both ends.
@@ -105,16 +134,17 @@ fn trimmed(bytes: &[u8], range: Range<usize>) -> Range<usize> {
 
 /// Whether the first line is no value of its own, but all lines together are.
 fn is_one_value_over_lines(body: &[u8]) -> bool {
-    let is_one_value = |bytes: &[u8]| {
-        let mut cursor = Cursor::new(bytes);
-        let outcome = cursor.value(usize::MAX, Surrogates::Any, &mut |_| {});
-        cursor.skip_blanks();
-        outcome.is_ok() && cursor.at == bytes.len()
-    };
     match memchr::memchr(b'\n', body) {
         Some(end) => !is_one_value(&body[..end]) && is_one_value(body),
         None => false,
     }
+}
+
+fn is_one_value(bytes: &[u8]) -> bool {
+    let mut cursor = Cursor::new(bytes);
+    let outcome = cursor.value(usize::MAX, Surrogates::Any, &mut |_| {});
+    cursor.skip_blanks();
+    outcome.is_ok() && cursor.at == bytes.len()
 }
 
 struct Decoder<'a> {
@@ -129,6 +159,26 @@ struct Decoder<'a> {
 }
 
 impl<'a> Decoder<'a> {
+    fn new(body: &'a [u8]) -> Decoder<'a> {
+        Decoder {
+            body,
+            text: std::str::from_utf8(body).ok(),
+            fields: Fields::new(),
+            indexes: Vec::new(),
+            rejects: Vec::new(),
+            index: 0,
+        }
+    }
+
+    fn into_batch(self) -> RawBatch {
+        RawBatch {
+            columns: self.fields.into_columns(),
+            indexes: self.indexes,
+            rejects: self.rejects,
+            is_lines: false,
+        }
+    }
+
     fn lines(&mut self, range: Range<usize>) -> Result<(), DecodeError> {
         let mut start = range.start;
         while start < range.end {

@@ -18,7 +18,6 @@ use axum::{
 };
 use serde_json::json;
 use taffrail_engine::{
-    Engine,
     admission::Permit,
     ingest::{IdempotencyKey, IngestAnswer, IngestError, Prepared},
 };
@@ -33,6 +32,12 @@ use taffrail_model::{
 
 /// Rejects that a problem lists: the first ones tell what is wrong with all.
 const REJECTS_SHOWN_MAX: usize = 100;
+
+/// Bytes of a piece of a body that gets a thread of its own, at least: some milliseconds of work, a
+/// hundred times what a thread costs.
+const PIECE_BYTES_MIN: usize = 1 << 20;
+/// Pieces of a body: more gain less each, and each is a frame of the log.
+const PIECES_MAX: usize = 8;
 
 /// Ingest records
 ///
@@ -81,7 +86,7 @@ pub(crate) async fn ingest(
     })
     .await?;
     let batch = Batch {
-        engine: app.engine.clone(),
+        app: app.clone(),
         principal: principal.clone(),
         stream,
         encoding,
@@ -117,7 +122,7 @@ fn answer_body(app: &App, principal: &Principal, answer: &IngestAnswer) -> Json 
 
 /// A request on its way to a blocking thread.
 struct Batch {
-    engine: Engine,
+    app: App,
     principal: Principal,
     stream: String,
     encoding: Encoding,
@@ -133,16 +138,47 @@ impl Batch {
         if self.encoding != Encoding::Identity {
             self.permit.grow(plain.len())?;
         }
-        let raw = ndjson::decode(&plain).map_err(|fault| decode_problem(&fault))?;
-        // A body without a record that can be read leaves its key to the corrected one.
-        let key = self.key.take().filter(|_| !raw.indexes.is_empty());
+        let prepared = match self.prepare_pieces(&plain)? {
+            Some(prepared) => prepared,
+            None => {
+                let raw = ndjson::decode(&plain).map_err(|fault| decode_problem(&fault))?;
+                self.app
+                    .engine
+                    .prepare(&self.principal, &self.stream, raw)?
+            }
+        };
+        // A body without a record that can be stored leaves its key to the corrected one.
+        let key = self.key.take().filter(|_| !prepared.is_empty());
         // The bytes that were meant are hashed: a repeat may be compressed otherwise.
         let key = key.map(|key| IdempotencyKey {
             key,
             body_hash: hash(&self.stream, &plain),
         });
-        let prepared = self.engine.prepare(&self.principal, &self.stream, raw)?;
         Ok((prepared, key, self.permit))
+    }
+
+    /// Decodes and prepares a large body in pieces, on the cores that are idle. `None` if it is not
+    /// large, no core is idle, or it has to be looked at as a whole.
+    fn prepare_pieces(&self, plain: &[u8]) -> Result<Option<Prepared>, Problem> {
+        let pieces_max = (plain.len() / PIECE_BYTES_MIN).min(PIECES_MAX);
+        let helpers_max = pieces_max.saturating_sub(1);
+        let Some(helpers) = self.app.decodes.helpers(helpers_max) else {
+            return Ok(None);
+        };
+        let pieces = ndjson::cut_lines(plain, helpers.num_permits() + 1);
+        if pieces.len() < 2 {
+            return Ok(None);
+        }
+        let decoders = pieces
+            .into_iter()
+            .map(|piece| move || ndjson::decode_lines(piece).ok())
+            .collect();
+        let prepared = self
+            .app
+            .engine
+            .prepare_pieces(&self.principal, &self.stream, decoders)?;
+        drop(helpers);
+        Ok(prepared)
     }
 }
 

@@ -218,10 +218,22 @@ pub fn messages(records: &Value) -> Vec<String> {
 
 /// A time within the last hours, the later the greater `second`.
 pub fn recent(second: usize) -> String {
+    let start_s = now_s() - 7_200;
+    time_text(start_s / 60 * 60 + i64::try_from(second).unwrap())
+}
+
+/// The same time of yesterday.
+pub fn yesterday() -> String {
+    time_text(now_s() - 86_400)
+}
+
+fn now_s() -> i64 {
     let now = std::time::SystemTime::now()
         .duration_since(std::time::UNIX_EPOCH)
         .unwrap();
-    let start_s = i64::try_from(now.as_secs()).unwrap() - 7_200;
-    let time_s = start_s / 60 * 60 + i64::try_from(second).unwrap();
+    i64::try_from(now.as_secs()).unwrap()
+}
+
+fn time_text(time_s: i64) -> String {
     taffrail_model::time::Timestamp(time_s * 1_000_000_000).to_rfc3339()
 }

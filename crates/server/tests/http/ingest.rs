@@ -1,5 +1,5 @@
 //! Ingest: forms, encodings, limits, faults, idempotency.
-use crate::harness::{Answer, Harness, send};
+use crate::harness::{Answer, Harness, send, yesterday};
 use reqwest::Method;
 use serde_json::json;
 use std::io::Write;
@@ -71,6 +71,67 @@ async fn encodings() {
     let answer = encoded(&harness, "gzip", cut).await;
     assert_eq!(answer.problem(), (400, "unreadable".into()));
     assert_eq!(harness.get("/api/v1/search").await.data()["total"], 5);
+}
+
+/// A body of several MiB is decoded in pieces where cores are idle: whether it was shows nowhere.
+#[tokio::test]
+async fn large_bodies_keep_their_order_and_their_indexes() {
+    const RECORDS: usize = 6_000;
+    let harness = Harness::start().await;
+    let (filling, yesterday) = ("x".repeat(1_000), yesterday());
+    // Every thousandth is none, and some have the time of another day.
+    let line = |index: usize| match index % 1_000 {
+        500 => "{broken".to_owned(),
+        600 => format!(r#"{{"n":{index},"timestamp":"never"}}"#),
+        700 => format!(r#"{{"n":{index},"timestamp":"{yesterday}","message":"{filling}"}}"#),
+        _ => format!(r#"{{"n":{index},"message":"{filling}"}}"#),
+    };
+    let body: Vec<_> = (0..RECORDS).map(line).collect();
+    let body = body.join("\n");
+    assert!(body.len() > 5 << 20);
+    let request = |key: &str| {
+        let request = harness.admin(Method::POST, ROUTE);
+        send(
+            request
+                .header("idempotency-key", key.to_owned())
+                .body(body.clone()),
+        )
+    };
+    let first = request("a").await.data();
+    let rejected = first["rejected"].as_array().unwrap();
+    let indexes: Vec<_> = rejected
+        .iter()
+        .map(|reject| reject["index"].clone())
+        .collect();
+    let expected: Vec<_> = (0..RECORDS)
+        .filter(|n| [500, 600].contains(&(n % 1_000)))
+        .collect();
+    assert_eq!(json!(indexes), json!(expected));
+    assert_eq!(first["accepted"], RECORDS - expected.len());
+    // The same key stands for the same answer, and several at once give the same as one.
+    assert_eq!(request("a").await.data(), first);
+    let (one, two, three) = tokio::join!(request("b"), request("c"), request("d"));
+    for other in [one, two, three] {
+        assert_eq!(other.data(), first);
+    }
+    let total = harness.get("/api/v1/search?limit=0").await.data();
+    assert_eq!(total["total"], 4 * (RECORDS - expected.len()));
+    // In order of arrival a day's records come as they stood in the body.
+    let question = json!({
+        "query": "timestamp:>now-1h", "order": "arrival", "fields": ["n"], "limit": 5_000,
+    });
+    let page = harness.post("/api/v1/search", &question).await.data();
+    let found: Vec<_> = page["records"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|r| r["n"].clone())
+        .collect();
+    let kept: Vec<_> = (0..RECORDS)
+        .filter(|n| ![500, 600, 700].contains(&(n % 1_000)))
+        .take(5_000)
+        .collect();
+    assert_eq!(json!(found), json!(kept));
 }
 
 #[tokio::test]

@@ -650,6 +650,45 @@ fn members(value: impl Strategy<Value = String>) -> impl Strategy<Value = String
     })
 }
 
+/// Lines that are no record.
+const NO_RECORDS: &[&[u8]] = &[
+    b"[1]",
+    b"[{\"a\":1},",
+    b"{",
+    b"}",
+    b" ",
+    b"1",
+    b"{\"a\":\"\xff\"}",
+    b"\xef\xbb\xbf{}",
+];
+
+/// A line of a body: a record, or what is none.
+fn line() -> impl Strategy<Value = Vec<u8>> {
+    prop_oneof![
+        6 => members(value()).prop_map(String::into_bytes),
+        1 => prop::sample::select(NO_RECORDS)
+        .prop_map(<[u8]>::to_vec),
+    ]
+}
+
+#[test]
+fn only_lines_are_cut() {
+    let record = "{\"a\":1}\n";
+    for (body, pieces) in [
+        (record.repeat(10), 3),
+        (record.repeat(2), 2),
+        (record.to_owned(), 1),
+        (String::new(), 1),
+        // Of other forms, or not to be told from them by the first line.
+        (format!("[{}\n]", "{},\n".repeat(9)), 1),
+        ("{\n\"a\":1\n}\n{\n}".to_owned(), 1),
+        (format!("{{broken\n{}", record.repeat(9)), 1),
+        (format!("1\n{}", record.repeat(9)), 1),
+    ] {
+        assert_eq!(cut_lines(body.as_bytes(), 3).len(), pieces, "{body}");
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(2_000))]
 
@@ -664,6 +703,40 @@ proptest! {
         let good: Vec<&str> = accepted.iter().map(|n| records[*n as usize].as_str()).collect();
         let array = decode(format!("[{}]", good.join(" ,\n")).as_bytes()).unwrap();
         prop_assert_eq!(&array.columns, &batch.columns);
+    }
+
+    /// Pieces of a body, decoded one by one, are the body.
+    #[test]
+    fn pieces_give_what_the_whole_gives(
+        lines in proptest::collection::vec(line(), 0..12),
+        ends in prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
+        has_mark in any::<bool>(),
+        count in 1usize..6,
+    ) {
+        let mark: &[u8] = if has_mark { b"\xef\xbb\xbf" } else { b"" };
+        let body = [mark, &lines.join(ends.as_bytes())].concat();
+        let pieces = cut_lines(&body, count);
+        prop_assert!((1..=count).contains(&pieces.len()));
+        prop_assert_eq!(pieces.concat(), body[content(&body)].to_vec());
+        if pieces.len() == 1 {
+            return Ok(());
+        }
+        let whole = decode(&body).unwrap();
+        let (mut found, mut indexes, mut rejects, mut first) = (Vec::new(), Vec::new(), Vec::new(), 0);
+        for piece in pieces {
+            let batch = decode_lines(piece).unwrap();
+            found.extend(rows(&batch));
+            indexes.extend(batch.indexes.iter().map(|index| index + first));
+            let records = batch.indexes.len() + batch.rejects.len();
+            rejects.extend(batch.rejects.into_iter().map(|reject| Reject {
+                index: reject.index + first,
+                ..reject
+            }));
+            first += records as u32;
+        }
+        prop_assert_eq!(found, rows(&whole));
+        prop_assert_eq!(indexes, whole.indexes);
+        prop_assert_eq!(rejects, whole.rejects);
     }
 
     #[test]
