@@ -5,6 +5,7 @@
 //! - A deleted instance is kept as long as records of it may exist: its records are hidden
 //!   [`DELETED_KEPT_S`] after the deletion, and its id is not given again before they are gone.
 use crate::{stream::StreamDefinition, tenant::TenantNumber, time::Timestamp};
+use serde::Deserialize;
 use std::{
     collections::{BTreeMap, BTreeSet},
     sync::Arc,
@@ -16,6 +17,44 @@ pub const INSTANCE_STREAMS: &str = "instance.";
 pub const SUPERVISOR_STREAM: &str = "system.pm2";
 /// How long the records of a deleted instance can be read, in seconds (7 days).
 pub const DELETED_KEPT_S: i64 = 7 * 86_400;
+
+/// The attribute that keeps where a record of an instance comes from.
+pub const METADATA_TYPE: &str = "metadata.type";
+
+/// Where a captured record comes from; its name is kept in [`METADATA_TYPE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Origin {
+    /// The standard output of the process.
+    Stdout,
+    /// Its standard error.
+    Stderr,
+    /// The recorder itself.
+    System,
+    /// An HTTP exchange that was seen on the wire.
+    Http,
+}
+
+impl Origin {
+    /// The value of [`METADATA_TYPE`].
+    #[must_use]
+    pub fn name(self) -> &'static str {
+        match self {
+            Origin::Stdout => "stdout",
+            Origin::Stderr => "stderr",
+            Origin::System => "system",
+            Origin::Http => "http",
+        }
+    }
+
+    /// The origin of a name, exactly.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Origin> {
+        [Origin::Stdout, Origin::Stderr, Origin::System, Origin::Http]
+            .into_iter()
+            .find(|origin| origin.name() == name)
+    }
+}
 
 /// Whether an instance works, as whoever runs it says.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

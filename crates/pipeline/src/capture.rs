@@ -30,52 +30,19 @@ use table::{LEVELS, Row, STREAMS};
 use taffrail_model::{
     column::{Column, ColumnSet, Kind},
     field,
+    instance::METADATA_TYPE,
     level::Level,
     stream::StreamCatalogue,
 };
 
+pub use taffrail_model::instance::Origin;
+
 /// Bytes of a message that the expressions look at: a request or a level is said early.
 const LOOKED_AT_BYTES_MAX: usize = 2_048;
-
-/// The field that keeps where a line came from.
-const METADATA_TYPE: &str = "metadata.type";
 
 const ERROR_TYPE: &str = "error.type";
 const ERROR_MESSAGE: &str = "error.message";
 const ERROR_STACK: &str = "error.stack";
-
-/// Where a captured record comes from; its name is kept in `metadata.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "lowercase")]
-pub enum Origin {
-    /// The standard output of the process.
-    Stdout,
-    /// Its standard error.
-    Stderr,
-    /// The recorder itself.
-    System,
-    /// An HTTP exchange that was seen on the wire.
-    Http,
-}
-
-impl Origin {
-    /// The value of `metadata.type`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Origin::Stdout => "stdout",
-            Origin::Stderr => "stderr",
-            Origin::System => "system",
-            Origin::Http => "http",
-        }
-    }
-
-    fn from_name(name: &str) -> Option<Origin> {
-        [Origin::Stdout, Origin::Stderr, Origin::System, Origin::Http]
-            .into_iter()
-            .find(|origin| origin.name() == name)
-    }
-}
 
 /// Rules for captured output that come before the default ones.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize)]

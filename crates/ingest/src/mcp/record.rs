@@ -10,8 +10,7 @@ use taffrail_model::{
     time::Timestamp,
 };
 
-/// The attribute that says where a record comes from.
-pub const METADATA_TYPE: &str = "metadata.type";
+pub use taffrail_model::instance::{METADATA_TYPE, Origin};
 
 /// Which stream of an instance a record belongs to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -32,29 +31,6 @@ impl Route {
             Route::Access => "instance.access",
             Route::App => "instance.app",
             Route::Error => "instance.error",
-        }
-    }
-}
-
-/// Where a record comes from: the values of `metadata.type`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Origin {
-    /// The pipes of a process.
-    Stdout,
-    /// The recorder.
-    System,
-    /// An HTTP exchange.
-    Http,
-}
-
-impl Origin {
-    /// The value of `metadata.type`.
-    #[must_use]
-    pub fn name(self) -> &'static str {
-        match self {
-            Origin::Stdout => "stdout",
-            Origin::System => "system",
-            Origin::Http => "http",
         }
     }
 }

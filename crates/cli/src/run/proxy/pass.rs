@@ -276,7 +276,8 @@ fn answer_head(status: StatusCode, headers: &HeaderMap) -> AnswerHead {
     }
 }
 
-fn passed(answer: Response<reqwest::Body>, guard: Guard) -> Response<Answer> {
+/// The answer of the server behind, on its way to the client.
+pub fn passed(answer: Response<reqwest::Body>, guard: Guard) -> Response<Answer> {
     let (mut parts, body) = answer.into_parts();
     without_connection(&mut parts.headers);
     guard.0.answer(answer_head(parts.status, &parts.headers));
@@ -341,7 +342,7 @@ fn text_of(error: impl Error) -> String {
 
 /// Ends the exchange when nobody holds it any more.
 #[derive(Debug)]
-struct Guard(Exchange);
+pub struct Guard(pub Exchange);
 
 impl Drop for Guard {
     fn drop(&mut self) {

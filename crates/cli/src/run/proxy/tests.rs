@@ -9,7 +9,12 @@ use axum::{
 use futures_util::StreamExt;
 use std::{
     net::Ipv4Addr,
-    sync::{Mutex, mpsc},
+    pin::Pin,
+    sync::{
+        Mutex,
+        atomic::{AtomicUsize, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
 };
 use taffrail_ingest::mcp::{
@@ -338,6 +343,26 @@ async fn events_come_one_by_one_and_the_end_of_a_client_is_felt() {
         "{}",
         records[20].message
     );
+}
+
+#[test]
+fn a_piece_is_taken_only_when_the_client_takes_it() {
+    let taken = Arc::new(AtomicUsize::new(0));
+    let counted = taken.clone();
+    let pieces = futures_util::stream::repeat_with(move || {
+        counted.fetch_add(1, Ordering::Relaxed);
+        Ok::<_, io::Error>("piece")
+    });
+    let (tap, _tapped) = tap::tap();
+    let exchange = Arc::new(tap).begin(Default::default());
+    let behind = hyper::Response::new(reqwest::Body::wrap_stream(pieces));
+    let mut answer = pass::passed(behind, pass::Guard(exchange));
+    let mut cx = std::task::Context::from_waker(std::task::Waker::noop());
+    for n in 1..=100 {
+        let piece = hyper::body::Body::poll_frame(Pin::new(answer.body_mut()), &mut cx);
+        assert!(piece.is_ready());
+        assert_eq!(taken.load(Ordering::Relaxed), n);
+    }
 }
 
 #[tokio::test(flavor = "multi_thread")]
