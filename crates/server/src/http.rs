@@ -12,7 +12,7 @@ mod ingest;
 mod keys;
 mod list;
 mod logs;
-pub(crate) mod mcps;
+pub mod mcps;
 pub(crate) mod metrics;
 mod openapi;
 mod question;

@@ -210,3 +210,119 @@ pub(crate) fn write_txt(out: &mut Vec<u8>, row: &Row, names: &Names<'_>) {
     );
     out.extend_from_slice(line.as_bytes());
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::record_json::tests::row;
+    use serde_json::{Value as Json, json};
+    use std::collections::BTreeMap;
+    use taffrail_model::{column::Kind, stream::StreamCatalogue};
+
+    fn names(tenants: &BTreeMap<taffrail_model::tenant::TenantNumber, String>) -> Names<'_> {
+        static CATALOGUE: std::sync::LazyLock<StreamCatalogue> =
+            std::sync::LazyLock::new(StreamCatalogue::built_in);
+        Names {
+            catalogue: &CATALOGUE,
+            tenants,
+        }
+    }
+
+    /// The metadata of a record of these fields, without what every record has.
+    #[track_caller]
+    fn check(fields: &[(&str, Kind, &str)], expected: Json) {
+        let mut out = Vec::new();
+        write_entry(&mut out, &row(fields), &names(&BTreeMap::new()));
+        let text = String::from_utf8(out).unwrap();
+        let mut entry: Json = serde_json::from_str(&text).unwrap();
+        let metadata = entry["metadata"].as_object_mut().unwrap();
+        // No name is there twice: the reader would have kept the last.
+        let written = text.matches("\":").count();
+        assert_eq!(written, 4 + metadata.len(), "{text}");
+        assert!(metadata.remove("id").is_some() && metadata.remove("stream").is_some());
+        assert_eq!(entry["metadata"], expected);
+    }
+
+    #[test]
+    fn metadata_is_that_of_the_document() {
+        use Kind::{Float, Integer, String as Text};
+        check(&[], json!({}));
+        check(
+            &[
+                ("instance_id", Text, "a"),
+                ("level", Text, "info"),
+                ("message", Text, "m"),
+                ("metadata.code", Float, "4.5"),
+                ("metadata.type", Text, "stdout"),
+                ("source", Text, "figma"),
+                ("user_id", Text, "u1"),
+            ],
+            json!({
+                "type": "stdout", "instanceId": "a", "userId": "u1", "service": "figma",
+                "code": 4.5,
+            }),
+        );
+        // What it said of itself is said once if it is so, and keeps a name of its own if not.
+        check(
+            &[
+                ("instance_id", Text, "a"),
+                ("metadata.instanceId", Text, "a"),
+                ("metadata.userId", Text, "u2"),
+                ("user_id", Text, "u1"),
+                ("userId", Text, "u3"),
+            ],
+            json!({
+                "instanceId": "a", "userId": "u1", "metadata.userId": "u2",
+                "labels.userId": "u3",
+            }),
+        );
+        check(
+            &[
+                ("metadata.trace_id", Text, "t2"),
+                ("trace_id", Text, "t1"),
+                ("labels.type", Integer, "1"),
+                ("metadata.type", Text, "stderr"),
+                ("type", Text, "mine"),
+            ],
+            json!({
+                "type": "stderr", "trace_id": "t1", "metadata.trace_id": "t2", "labels.type": 1,
+                "labels.labels.type": "mine",
+            }),
+        );
+    }
+
+    #[test]
+    fn levels_are_the_four_of_the_document() {
+        for (stored, printed) in [
+            ("trace", "debug"),
+            ("info", "info"),
+            ("critical", "error"),
+            ("?", "info"),
+        ] {
+            let mut out = Vec::new();
+            let row = row(&[("level", Kind::String, stored)]);
+            write_entry(&mut out, &row, &names(&BTreeMap::new()));
+            let entry: Json = serde_json::from_slice(&out).unwrap();
+            assert_eq!(
+                (&entry["level"], &entry["message"]),
+                (&json!(printed), &json!(""))
+            );
+        }
+    }
+
+    #[test]
+    fn a_line_of_csv_has_a_cell_for_each_title() {
+        let row = row(&[
+            ("instance_id", Kind::String, "a"),
+            ("message", Kind::String, "=1"),
+            ("metadata.x", Kind::String, "\u{1b}"),
+        ]);
+        let mut out = Vec::new();
+        write_csv(&mut out, &row, &names(&BTreeMap::new()));
+        let line = String::from_utf8(out).unwrap();
+        let expected = "2026-01-04T15:30:45.123Z,info,\"'=1\",,a,,,\"{\"\"id\"\":";
+        assert!(line.starts_with(expected), "{line}");
+        assert!(line.ends_with("\"\"x\"\":\"\"\\u001b\"\"}\"\r\n"), "{line}");
+        assert_eq!(CSV_HEADER.split(',').count(), 8);
+    }
+}

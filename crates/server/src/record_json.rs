@@ -217,7 +217,7 @@ pub(crate) fn write_text(out: &mut Vec<u8>, text: &str) {
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
     use taffrail_engine::query::RowKey;
     use taffrail_model::{
@@ -228,7 +228,7 @@ mod tests {
         time::{Day, Timestamp},
     };
 
-    fn row(fields: &[(&str, Kind, &str)]) -> Row {
+    pub(crate) fn row(fields: &[(&str, Kind, &str)]) -> Row {
         let position = Position(42);
         Row {
             key: RowKey {

@@ -4,9 +4,10 @@ mod keys;
 mod logs;
 pub mod schema;
 
+pub(super) use keys::make_key;
 #[doc(hidden)]
 pub(crate) use keys::{__path_create_instance_key, __path_instance_keys};
-pub(crate) use keys::{create_instance_key, instance_keys, make_key};
+pub(crate) use keys::{create_instance_key, instance_keys};
 #[doc(hidden)]
 pub(crate) use logs::__path_instance_logs;
 pub(crate) use logs::{instance_logs, read_filters};

@@ -306,16 +306,16 @@ async fn revoked_keys_and_disabled_accounts_are_refused_at_once() {
     assert_eq!(harness.get_as(&other, "/api/v1/streams").await.status, 401);
 }
 
-/// Nothing binds a key to an instance yet, and the body says whose a record is.
+/// The body does not say whose a record is.
 #[tokio::test]
-async fn users_do_not_write_for_instances() {
+async fn users_do_not_write_for_instances_that_are_not_theirs() {
     let harness = Harness::start().await;
     let (_, jane) = harness.account("jane", "user", &["u1"]).await;
     let record = json!({ "message": "m", "user_id": "u2" });
     for stream in ["instance.app", "instance.access", "instance.error"] {
         let path = format!("/api/v1/ingest/{stream}");
         let answer = harness.post_as(&jane, &path, &record).await;
-        assert_eq!(answer.problem(), (403, "forbidden".into()), "{stream}");
+        assert_eq!(answer.problem(), (422, "all-rejected".into()), "{stream}");
         // Nor by naming the stream in the record.
         let elsewhere = json!({ "message": "m", "user_id": "u2", "stream": stream });
         harness

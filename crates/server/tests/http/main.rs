@@ -10,6 +10,7 @@ mod harness;
 mod health;
 mod ingest;
 mod logs;
+mod mcps;
 mod openapi;
 mod search;
 mod sessions;

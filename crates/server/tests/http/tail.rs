@@ -22,10 +22,15 @@ async fn connect(
     parameters: &str,
     headers: &[(&'static str, &str)],
 ) -> Result<Tail, tungstenite::Error> {
-    let url = format!(
-        "{}/ws/logs?{parameters}",
-        harness.base.replace("http", "ws")
-    );
+    connect_to(harness, &format!("/ws/logs?{parameters}"), headers).await
+}
+
+async fn connect_to(
+    harness: &Harness,
+    path: &str,
+    headers: &[(&'static str, &str)],
+) -> Result<Tail, tungstenite::Error> {
+    let url = format!("{}{path}", harness.base.replace("http", "ws"));
     let mut request = url.into_client_request()?;
     for (name, value) in headers {
         request
@@ -42,10 +47,24 @@ impl Tail {
     }
 
     pub async fn open_as(harness: &Harness, key: &str, parameters: &str) -> Tail {
+        Tail::open_at(harness, &format!("/ws/logs?{parameters}"), key).await
+    }
+
+    /// The tail at a path.
+    pub async fn open_at(harness: &Harness, path: &str, key: &str) -> Tail {
         let bearer = format!("Bearer {key}");
-        connect(harness, parameters, &[("authorization", &bearer)])
+        connect_to(harness, path, &[("authorization", &bearer)])
             .await
             .unwrap()
+    }
+
+    /// The status with which the tail at a path is refused.
+    pub async fn refused(harness: &Harness, path: &str, key: &str) -> u16 {
+        let bearer = format!("Bearer {key}");
+        match connect_to(harness, path, &[("authorization", &bearer)]).await {
+            Err(tungstenite::Error::Http(response)) => response.status().as_u16(),
+            other => panic!("{path}: {:?}", other.map(|_| ())),
+        }
     }
 
     /// The next message of any kind; `None` when the connection has ended.
@@ -73,7 +92,7 @@ impl Tail {
         }
     }
 
-    async fn texts(&mut self, count: usize) -> Vec<String> {
+    pub async fn texts(&mut self, count: usize) -> Vec<String> {
         let mut texts = Vec::new();
         while texts.len() < count {
             texts.push(self.entry().await["message"].as_str().unwrap().to_owned());
@@ -81,7 +100,7 @@ impl Tail {
         texts
     }
 
-    async fn cursor(&mut self) -> String {
+    pub async fn cursor(&mut self) -> String {
         loop {
             let message = self.message().await.unwrap();
             if message["type"] == "cursor" {

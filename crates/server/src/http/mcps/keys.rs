@@ -91,7 +91,7 @@ pub(crate) async fn create_instance_key(
 }
 
 /// Makes a key of an instance that the caller manages.
-pub(crate) async fn make_key(
+pub(in crate::http) async fn make_key(
     app: &App,
     caller: &Caller,
     id: &str,

@@ -117,7 +117,9 @@ pub(crate) async fn instance_logs(
     };
     let kind = (header::CONTENT_TYPE, HeaderValue::from_static(kind));
     let told = told.get().into_iter().flatten().cloned();
-    response.headers_mut().extend(told.chain([kind]));
+    for (name, value) in told.chain([kind]) {
+        response.headers_mut().insert(name, value);
+    }
     Ok(response)
 }
 
