@@ -48,7 +48,7 @@ const theme = EditorView.theme({
   ".cm-scroller": { fontFamily: "var(--font-log)", lineHeight: "26px", overflowX: "auto" },
   ".cm-content": { padding: "0", caretColor: "var(--text)", color: "var(--text)" },
   ".cm-line": { padding: "0" },
-  ".cm-placeholder": { color: "var(--muted)", opacity: "0.8" },
+  ".cm-placeholder": { color: "var(--muted)" },
   ".cm-tooltip": {
     border: "1px solid var(--overlay-border)",
     borderRadius: "var(--radius)",
