@@ -90,13 +90,9 @@ const COLUMNS: &[Column] = &[
 ];
 
 fn scope(value: &Value) -> String {
-    let streams = cell(value, "streams");
-    let name = cell(value, "scope");
-    if streams.is_empty() {
-        name
-    } else {
-        format!("{name} {streams}")
-    }
+    let parts = ["scope", "streams", "instance"].map(|name| cell(value, name));
+    let said: Vec<_> = parts.into_iter().filter(|part| !part.is_empty()).collect();
+    said.join(" ")
 }
 
 fn state(row: &Value) -> &'static str {
@@ -122,7 +118,8 @@ pub async fn run(arguments: KeysArguments) -> Result<()> {
     match arguments.command {
         KeysCommand::List { format, server } => {
             let client = Client::new(&server)?;
-            let keys = users::all_pages(&client, "/api/v1/keys", |page: Keys| page.keys).await?;
+            let keys =
+                users::all_pages(&client, "/api/v1/keys", "id", |page: Keys| page.keys).await?;
             table::print(format, COLUMNS, &keys)
         }
         KeysCommand::Create(arguments) => create(arguments).await,
@@ -198,5 +195,7 @@ mod tests {
         assert_eq!(scope(&json!({"scope": "full"})), "full");
         let ingest = json!({"scope": "ingest", "streams": ["app.*", "errors"]});
         assert_eq!(scope(&ingest), "ingest app.*, errors");
+        let instance = json!({"scope": "instance", "instance": "figma-prod"});
+        assert_eq!(scope(&instance), "instance figma-prod");
     }
 }

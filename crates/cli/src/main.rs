@@ -7,6 +7,7 @@ mod completions;
 mod delivery;
 mod demo;
 mod failure;
+mod instances;
 mod keys;
 mod logs;
 mod output;
@@ -63,6 +64,8 @@ enum Command {
     Users(users::UsersArguments),
     /// List, create and revoke API keys
     Keys(keys::KeysArguments),
+    /// List, create, change and delete MCP instances, and create their keys
+    Instances(instances::InstancesArguments),
     /// Print completions for a shell
     Completions(completions::CompletionsArguments),
 }
@@ -84,6 +87,7 @@ fn run(command: Command) -> Result<()> {
         Command::Logs(arguments) => client_runtime()?.block_on(logs::run(arguments)),
         Command::Users(arguments) => client_runtime()?.block_on(users::run(arguments)),
         Command::Keys(arguments) => client_runtime()?.block_on(keys::run(arguments)),
+        Command::Instances(arguments) => client_runtime()?.block_on(instances::run(arguments)),
         Command::Completions(arguments) => completions::run(&arguments, CommandLine::command()),
     }
 }

@@ -184,18 +184,22 @@ pub async fn run(arguments: UsersArguments) -> Result<()> {
 }
 
 async fn list(client: &Client) -> Result<Vec<Value>> {
-    all_pages(client, "/api/v1/users", |page: Users| page.users).await
+    all_pages(client, "/api/v1/users", "id", |page: Users| page.users).await
 }
 
-/// Every entry of a list that the server gives in pages by number.
+/// Every entry of a list that the server gives in pages by `number`.
 pub async fn all_pages<T: DeserializeOwned>(
     client: &Client,
     path: &str,
+    number: &str,
     entries: impl Fn(T) -> Vec<Value>,
 ) -> Result<Vec<Value>> {
     let mut all: Vec<Value> = Vec::new();
     loop {
-        let after = all.last().and_then(|last| last["id"].as_i64()).unwrap_or(0);
+        let after = all
+            .last()
+            .and_then(|last| last[number].as_i64())
+            .unwrap_or(0);
         let parameters = [
             ("limit", PAGE_ENTRIES.to_string()),
             ("after", after.to_string()),
