@@ -20,13 +20,15 @@ class Session {
     return this.account?.may_administer ?? false;
   }
 
+  /** Asks who is here. A page that is in use stays as it is meanwhile. */
   async load(): Promise<void> {
-    this.state = "asking";
+    const isInUse = this.state === "in";
+    if (!isInUse) this.state = "asking";
     try {
       this.#enter(await ask(client.GET("/api/v1/sessions/current")));
     } catch (fault) {
       if (fault instanceof ApiError && fault.status === 401) this.#leave(false);
-      else {
+      else if (!isInUse) {
         this.fault = fault instanceof ApiError ? fault : new ApiError("unreadable", String(fault));
         this.state = "failed";
       }
