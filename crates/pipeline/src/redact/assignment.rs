@@ -4,7 +4,7 @@
 //! have backslashes before them). The value of a secret key is masked to its end; where the end
 //! is in doubt, to the latest of the candidates: losing a word of a message is better than
 //! keeping a secret.
-use super::{Edit, Mask, Redactor, count, name::Secret};
+use super::{Edit, Mask, Redactor, coded, count, name::Secret, pair};
 use crate::clean::BatchCounts;
 
 /// Schemes of the HTTP header `Authorization`, in lower case.
@@ -15,12 +15,13 @@ const URL: &str = "://";
 const ESCAPE: &str = "\\u00";
 /// What is looked for beside the words of secret names.
 pub(super) const WORDS: &[&str] = &[SCHEMES[0], SCHEMES[1], URL, ESCAPE];
-/// Keys that hold the value whose name another key says: `{"name": "password", "value": "…"}`.
-pub(super) const VALUE_KEYS: &[&str] = &["value", "val", "v"];
 /// Bytes that a credential after a scheme has at least; shorter ones are prose.
 const CREDENTIAL_BYTES_MIN: usize = 16;
 /// How far the name and password of a URL are followed, in bytes: bounds the work for each URL.
 const URL_USER_BYTES_MAX: usize = 1_024;
+/// How far a tag or object is followed to find the value that a name in it speaks of, in bytes:
+/// bounds the work for each name.
+const BESIDE_BYTES_MAX: usize = 256;
 /// How far a key is followed to the left of the word that was found, in bytes.
 const KEY_BYTES_MAX: usize = 64;
 
@@ -30,17 +31,19 @@ impl Redactor {
         let lower = text.to_ascii_lowercase();
         let bytes = text.as_bytes();
         let mut edits = Vec::new();
-        let mut floor = 0;
+        // Where the search goes on, and where the last edit ends.
+        let (mut floor, mut edited) = (0, 0);
         while let Some((start, end)) = self.words.next(&lower, floor) {
             let (edit, next) = match &lower[start..end] {
                 URL => self.url_password(text, end),
                 ESCAPE => self.escaped_key(text, start, end),
                 word if SCHEMES.contains(&word) => self.credential(bytes, end),
-                _ => self.assignment(text, start, end, floor),
+                _ => self.assignment(text, start, end, [floor, edited]),
             };
             floor = next;
             if let Some((mask, start, end, quote)) = edit {
                 count(counts, mask);
+                edited = end;
                 edits.push(Edit {
                     start,
                     end,
@@ -78,12 +81,9 @@ impl Redactor {
         text: &str,
         word_start: usize,
         word_end: usize,
-        floor: usize,
+        [floor, edited]: [usize; 2],
     ) -> (Option<Found<'a>>, usize) {
         let bytes = text.as_bytes();
-        // The mark after a word (`pass=`) is no part of the key.
-        let is_mark = !bytes[word_end - 1].is_ascii_alphanumeric();
-        let word_end = word_end - usize::from(is_mark);
         let lowest = floor.max(word_start.saturating_sub(KEY_BYTES_MAX));
         let key_start = (lowest..word_start)
             .rev()
@@ -95,21 +95,47 @@ impl Redactor {
                 .iter()
                 .take_while(|b| is_key_byte(**b))
                 .count();
-        // `%26password%3D`: the digits of an escape are no part of the key.
-        let is_escape = key_start > 0
-            && bytes[key_start - 1] == b'%'
-            && word_start - key_start >= 2
-            && bytes[key_start..key_start + 2]
-                .iter()
-                .all(u8::is_ascii_hexdigit);
-        let key_start = if is_escape { key_start + 2 } else { key_start };
+        let key_start = after_escape(bytes, key_start, word_start);
         let key = &text[key_start..key_end];
-        let Some(secret) = self.names.secret_of_path(key.trim_end_matches(['.', '-'])) else {
+        let name = coded::decoded(key);
+        let Some(secret) = self.names.secret_of_path(name.trim_end_matches(['.', '-'])) else {
             return (None, key_end);
         };
-        let found = self.value_of_key(text, key_start, key_end, secret);
-        let next = found_end(&found, key_end);
+        let found = self
+            .value_of_key(text, key_start, key_end, secret)
+            .or_else(|| self.value_before(text, key_start, edited, secret));
+        let next = found_end(&found, key_end).max(key_end);
         (found, next)
+    }
+
+    /// The value that stands before the name in that place: `{"value": "…", "name": "password"}`.
+    fn value_before<'a>(
+        &'a self,
+        text: &str,
+        key_start: usize,
+        edited: usize,
+        secret: Secret<'a>,
+    ) -> Option<Found<'a>> {
+        let bytes = text.as_bytes();
+        let named_at = name_key_before(bytes, key_start)?;
+        let lowest = edited.max(named_at.saturating_sub(BESIDE_BYTES_MAX));
+        let start = beside(bytes, lowest, named_at, Look::Back)?;
+        // A value that goes on to the name is none of its own.
+        let (start, end, is_bare) = self.value(&text[..named_at], start, &secret.mask.rule, true);
+        let is_apart = end < named_at;
+        (is_apart && self.is_said(&text[start..end], secret, is_bare))
+            .then(|| (secret.mask, start, end, String::new()))
+    }
+
+    /// Whether a value says something that is to be masked.
+    fn is_said(&self, value: &str, secret: Secret<'_>, is_bare: bool) -> bool {
+        !(value.is_empty()
+            || secret.admits(value)
+            || self.mask_at(value) == Some(value.len())
+            || (is_bare
+                && ["true", "false", "null", "none", "nil", "undefined"]
+                    .iter()
+                    .any(|word| value.eq_ignore_ascii_case(word))))
     }
 
     /// The value of the secret key in that range.
@@ -123,11 +149,15 @@ impl Redactor {
         let bytes = text.as_bytes();
         let key = &text[key_start..key_end];
         let key_quote = quote_at(bytes, key_end);
-        let separated = after_separator(bytes, key_start, key_end, key_quote, key)?;
+        let separated = self.separated(text, key_start, key_end, key_quote)?;
         // A word such as `PASS: …` begins a sentence; quoted, or before `=`, it is a key.
+        let is_list = matches!(bytes.get(separated.value_start), Some(b'[' | b'{'));
         let is_sentence = secret.is_text_only
             && key_quote.len == 0
-            && bytes[key_end..separated.value_start].contains(&b':');
+            && !is_list
+            && bytes
+                .get(key_end..separated.value_start)
+                .is_some_and(|between| between.contains(&b':'));
         // The working directory, as sudo and shells write it.
         let is_directory = key == "PWD" && bytes.get(separated.value_start) == Some(&b'/');
         if is_sentence || is_directory {
@@ -138,27 +168,19 @@ impl Redactor {
                 let (start, end) = tag_text(text, separated.value_start);
                 (start, end, false)
             }
-            Ends::Escape => {
-                let (start, end, is_bare) =
-                    self.value(text, separated.value_start, &secret.mask.rule);
-                let next = memchr::memmem::find(&bytes[start..end], b"%26");
-                (start, next.map_or(end, |next| start + next), is_bare)
-            }
-            Ends::Value if secret.fills_line && quote_at(bytes, separated.value_start).len == 0 => {
+            Ends::Escape => self.value(text, separated.value_start, &secret.mask.rule, true),
+            Ends::Value
+                if secret.fills_line
+                    && quote_at(bytes, separated.value_start).len == 0
+                    && !(is_list && key_quote.len > 0) =>
+            {
                 let start = separated.value_start;
                 (start, line_end(bytes, key_start, start), true)
             }
-            Ends::Value => self.value(text, separated.value_start, &secret.mask.rule),
+            Ends::Value => self.value(text, separated.value_start, &secret.mask.rule, false),
         };
         let value = &text[start..end];
-        let says_nothing = value.is_empty()
-            || secret.admits(value)
-            || self.mask_at(value) == Some(value.len())
-            || (is_bare
-                && ["true", "false", "null", "none", "nil", "undefined"]
-                    .iter()
-                    .any(|word| value.eq_ignore_ascii_case(word)));
-        if says_nothing {
+        if !self.is_said(value, secret, is_bare) {
             return None;
         }
         let quote = match is_bare && key_quote.len > 0 {
@@ -166,6 +188,47 @@ impl Redactor {
             false => String::new(),
         };
         Some((secret.mask, start, end, quote))
+    }
+
+    /// Where the value of the key in that range begins, if something separates them.
+    fn separated(
+        &self,
+        text: &str,
+        key_start: usize,
+        key_end: usize,
+        key_quote: Quote,
+    ) -> Option<Separated> {
+        let bytes = text.as_bytes();
+        let key = &text[key_start..key_end];
+        if is_in_tag(bytes, key_start)
+            && let Some(after) = tag_end(bytes, key_end)
+        {
+            // `<password value="…"/>`: the attribute first; the text is found in the next round.
+            let attribute = beside(bytes, key_end, after, Look::Ahead).filter(|start| {
+                let (start, end, _) = self.value(text, *start, "", true);
+                end > start && self.mask_at(&text[start..end]).is_none()
+            });
+            return Some(match attribute {
+                Some(value_start) => Separated {
+                    value_start,
+                    ends: Ends::Value,
+                },
+                None => Separated {
+                    value_start: after,
+                    ends: Ends::Tag,
+                },
+            });
+        }
+        after_separator(bytes, key_start, key_end, key_quote, key).or_else(|| {
+            let named_at = name_key_before(bytes, key_start)?;
+            let from = key_end + key_quote.len;
+            let highest = bytes.len().min(from + BESIDE_BYTES_MAX);
+            let value_start = beside(bytes, from, highest, Look::Ahead)?;
+            (named_at < key_start).then_some(Separated {
+                value_start,
+                ends: Ends::Value,
+            })
+        })
     }
 
     /// The password of a URL whose host begins at `at`, or before which a user stands there.
@@ -214,6 +277,14 @@ impl Redactor {
         let is_escaped_key_byte =
             |at: &usize| is_key_byte(bytes[*at]) || matches!(bytes[*at], b'\\' | b' ');
         let lowest = escape_start.saturating_sub(KEY_BYTES_MAX);
+        let is_letter = coded::at(bytes, escape_start)
+            .is_some_and(|(letter, _)| is_key_byte(letter) || letter == b' ');
+        if !is_letter {
+            // A quote or tag, beside which the key stands.
+            let length = coded::at(bytes, escape_start)
+                .map_or(escape_end, |(_, length)| escape_start + length);
+            return (None, length);
+        }
         let start = (lowest..escape_start)
             .rev()
             .take_while(is_escaped_key_byte)
@@ -236,9 +307,11 @@ impl Redactor {
         (found, next)
     }
 
-    /// Range of the value that begins at `at`, and whether it stands without quotes.
-    fn value(&self, text: &str, at: usize, rule: &str) -> (usize, usize, bool) {
+    /// Range of the value that begins at `at`, and whether it stands without quotes; an escape of
+    /// `&` ends it if `is_coded`.
+    fn value(&self, text: &str, at: usize, rule: &str, is_coded: bool) -> (usize, usize, bool) {
         let bytes = text.as_bytes();
+        let bare_end = |bytes, start| bare_end(bytes, start, is_coded);
         let quote = quote_at(bytes, at);
         if quote.len > 0 {
             let start = at + quote.len;
@@ -273,12 +346,13 @@ impl Redactor {
 /// Mask, range, and what the mask is quoted with.
 type Found<'a> = (&'a Mask, usize, usize, String);
 
-/// A quote with the backslashes before it; `len` 0: none.
+/// A quote with the backslashes before it, or an escape of one; `len` 0: none.
 #[derive(Clone, Copy)]
 struct Quote {
     byte: u8,
     backslashes: usize,
     len: usize,
+    is_coded: bool,
 }
 
 fn is_key_byte(byte: u8) -> bool {
@@ -299,11 +373,21 @@ fn quote_at(bytes: &[u8], at: usize) -> Quote {
             byte: *byte,
             backslashes,
             len: backslashes + 1,
+            is_coded: false,
         },
-        _ => Quote {
-            byte: 0,
-            backslashes: 0,
-            len: 0,
+        _ => match coded::at(bytes, at) {
+            Some((byte @ (b'"' | b'\'' | b'`'), len)) => Quote {
+                byte,
+                backslashes: 0,
+                len,
+                is_coded: true,
+            },
+            _ => Quote {
+                byte: 0,
+                backslashes: 0,
+                len: 0,
+                is_coded: false,
+            },
         },
     }
 }
@@ -338,22 +422,28 @@ fn after_separator(
     key: &str,
 ) -> Option<Separated> {
     let quoted_end = key_end + key_quote.len;
-    let at = skip_blanks(bytes, quoted_end);
+    let mut at = skip_blanks(bytes, quoted_end);
+    while let Some((b' ', length)) = coded::at(bytes, at) {
+        at += length;
+    }
     let rest = &bytes[at..];
+    let comma = match (rest.first(), coded::at(bytes, at)) {
+        (Some(b','), _) => 1,
+        (_, Some((b',', length))) => length,
+        _ => 0,
+    };
+    let coded_separator = match coded::at(bytes, at) {
+        Some((b'=' | b':', length)) => length,
+        _ => 0,
+    };
     let (width, ends) = match rest {
         [b'=', b'>' | b'=', ..] | [b':', b'=', ..] => (2, Ends::Value),
         [b'=' | b':', ..] => (1, Ends::Value),
-        [b'%', b'3', b'd' | b'D' | b'a' | b'A', ..] => (3, Ends::Escape),
-        [b'>', ..] if key_start > 0 && matches!(bytes[key_start - 1], b'<' | b':') => {
-            return Some(Separated {
-                value_start: at + 1,
-                ends: Ends::Tag,
-            });
-        }
-        [b',', ..] if key_quote.len > 0 => {
-            let next = skip_blanks(bytes, at + 1);
+        _ if coded_separator > 0 => (coded_separator, Ends::Escape),
+        _ if comma > 0 && key_quote.len > 0 => {
+            let next = skip_coded_blanks(bytes, at + comma);
             let next_quote = quote_at(bytes, next);
-            let value_start = match key.starts_with('-') {
+            let value_start = match key.starts_with('-') || is_tuple(bytes, key_start) {
                 true if next_quote.len > 0 => next,
                 _ => after_value_key(bytes, next, next_quote)?,
             };
@@ -365,30 +455,219 @@ fn after_separator(
         _ if key.starts_with("--") && at > quoted_end && key_quote.len == 0 => (0, Ends::Value),
         _ => return None,
     };
-    Some(Separated {
-        value_start: skip_blanks(bytes, at + width),
-        ends,
+    let value_start = match ends {
+        Ends::Escape => skip_coded_blanks(bytes, at + width),
+        _ => skip_blanks(bytes, at + width),
+    };
+    Some(Separated { value_start, ends })
+}
+
+/// Where blanks end that may be written as in a URL.
+fn skip_coded_blanks(bytes: &[u8], at: usize) -> usize {
+    let mut end = skip_blanks(bytes, at);
+    while let Some((b' ', length)) = coded_blank(bytes, end) {
+        end += length;
+    }
+    end
+}
+
+/// A blank as URLs write it.
+fn coded_blank(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
+    match bytes.get(at)? {
+        b'+' => Some((b' ', 1)),
+        _ => coded::at(bytes, at),
+    }
+}
+
+/// Where a key begins that an escape stands before, whose digits look like a part of it:
+/// `%26password`, `%2526password`.
+fn after_escape(bytes: &[u8], key_start: usize, word_start: usize) -> usize {
+    let Some(before) = key_start.checked_sub(1) else {
+        return key_start;
+    };
+    match coded::at(bytes, before) {
+        Some((_, length)) if before + length <= word_start => before + length,
+        _ => key_start,
+    }
+}
+
+/// Whether a quoted key is the first of a tuple: `('x-api-key', 'abc')`.
+fn is_tuple(bytes: &[u8], key_start: usize) -> bool {
+    let Some(quote) = before_quote(bytes, key_start) else {
+        return false;
+    };
+    let before = bytes[..quote].strip_suffix(b"b").unwrap_or(&bytes[..quote]);
+    before.ends_with(b"(") || matches!(coded::before(bytes, before.len()), Some((b'(', _)))
+}
+
+/// Whether a tag has its name at `key_start`, with its prefix or without.
+fn is_in_tag(bytes: &[u8], key_start: usize) -> bool {
+    let Some(place) = key_start.checked_sub(1) else {
+        return false;
+    };
+    match (bytes[place], coded::before(bytes, key_start)) {
+        (b'<', _) | (_, Some((b'<', _))) => true,
+        (b':', _) => is_prefixed_tag(bytes, place),
+        (_, Some((b':', place))) => is_prefixed_tag(bytes, place),
+        _ => false,
+    }
+}
+
+/// `<ns:`, up to the colon.
+fn is_prefixed_tag(bytes: &[u8], colon: usize) -> bool {
+    let lowest = colon.saturating_sub(KEY_BYTES_MAX);
+    let start = (lowest..colon)
+        .rev()
+        .take_while(|at| is_key_byte(bytes[*at]))
+        .last()
+        .unwrap_or(colon);
+    start > 0
+        && (bytes[start - 1] == b'<'
+            // The letters of an escape look like a part of the prefix.
+            || (start..=colon).any(|at| matches!(coded::before(bytes, at), Some((b'<', _)))))
+}
+
+/// Where the text behind a tag begins, whose name ends at `name_end`.
+fn tag_end(bytes: &[u8], name_end: usize) -> Option<usize> {
+    let highest = bytes.len().min(name_end + BESIDE_BYTES_MAX);
+    let mut at = name_end;
+    let mut quote: Option<u8> = None;
+    // Words without a value behind a name are prose: `unexpected <token of b>`.
+    let (mut has_words, mut has_value) = (false, false);
+    while at < highest {
+        let (byte, length) = match bytes[at] {
+            b'%' | b'&' | b'\\' => coded::at(bytes, at).unwrap_or((0, 1)),
+            byte => (byte, 1),
+        };
+        // The name ends with the tag or with a blank.
+        if at == name_end && !(byte == b'>' || byte == b'/' || byte.is_ascii_whitespace()) {
+            return None;
+        }
+        at += length;
+        match (byte, quote) {
+            (b'>', None) => return (has_value || !has_words).then_some(at),
+            (b'<', None) => return None,
+            (b'=', None) => has_value = true,
+            (b'"' | b'\'', None) => quote = Some(byte),
+            (byte, Some(open)) if byte == open => quote = None,
+            (byte, None) => has_words |= byte.is_ascii_alphanumeric(),
+            _ => {}
+        }
+    }
+    None
+}
+
+/// Where the key begins whose value is the quoted name at `start`, if it is one of those that
+/// name what another holds: `"name": "…`, `key="…`.
+fn name_key_before(bytes: &[u8], start: usize) -> Option<usize> {
+    let before = before_quote(bytes, start)?;
+    let before = before_blanks(bytes, before);
+    let before = match bytes.get(before.checked_sub(1)?)? {
+        b'=' | b':' => before - 1,
+        _ => match coded::before(bytes, before)? {
+            (b'=' | b':', start) => start,
+            _ => return None,
+        },
+    };
+    let before = before_blanks(bytes, before);
+    let key_end = before_quote(bytes, before).unwrap_or(before);
+    let lowest = key_end.saturating_sub(KEY_BYTES_MAX);
+    let key_start = (lowest..key_end)
+        .rev()
+        .take_while(|at| is_key_byte(bytes[*at]))
+        .last()?;
+    let key_start = after_escape(bytes, key_start, key_end);
+    let key = std::str::from_utf8(&bytes[key_start..key_end]).ok()?;
+    matches!(pair::half(key), Some((pair::Half::Name, _))).then_some(key_start)
+}
+
+/// Where the quote begins that ends at `end`.
+fn before_quote(bytes: &[u8], end: usize) -> Option<usize> {
+    if let Some((b'"' | b'\'', start)) = coded::before(bytes, end) {
+        return Some(start);
+    }
+    let place = end.checked_sub(1)?;
+    matches!(bytes[place], b'"' | b'\'').then(|| {
+        let backslashes = bytes[..place]
+            .iter()
+            .rev()
+            .take(KEY_BYTES_MAX)
+            .take_while(|byte| **byte == b'\\')
+            .count();
+        place - backslashes
     })
 }
 
-/// Where the value begins if a quoted key of [`VALUE_KEYS`] stands at `at`.
-fn after_value_key(bytes: &[u8], at: usize, quote: Quote) -> Option<usize> {
-    if quote.len == 0 {
-        return None;
-    }
-    let start = at + quote.len;
-    let key = VALUE_KEYS
+fn before_blanks(bytes: &[u8], end: usize) -> usize {
+    end - bytes[..end]
         .iter()
-        .find(|key| {
-            bytes[start..]
-                .get(..key.len())
-                .is_some_and(|have| have.eq_ignore_ascii_case(key.as_bytes()))
-                && quote_at(bytes, start + key.len()).len > 0
-        })?
-        .len();
-    let end = start + key;
-    let colon = skip_blanks(bytes, end + quote_at(bytes, end).len);
-    (bytes.get(colon) == Some(&b':')).then(|| skip_blanks(bytes, colon + 1))
+        .rev()
+        .take(KEY_BYTES_MAX)
+        .take_while(|byte| byte.is_ascii_whitespace())
+        .count()
+}
+
+/// In which direction from a name its value is looked for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Look {
+    Ahead,
+    Back,
+}
+
+/// Where the value of a key such as `value` begins, between `from` and `to`, in the object or tag
+/// that the name stands in.
+fn beside(bytes: &[u8], from: usize, to: usize, look: Look) -> Option<usize> {
+    let mut depth = 0usize;
+    let mut found = None;
+    let mut at = from;
+    // Nothing of a word stands before the place.
+    let mut is_start = from == 0 || !is_key_byte(bytes[from - 1]);
+    while at < to {
+        let (byte, length) = coded::at(bytes, at).unwrap_or((bytes[at], 1));
+        match (byte, look) {
+            // Another object ends what stands beside the name, or begins anew.
+            (b'{' | b'<', Look::Back) => found = None,
+            (b'{' | b'[', Look::Ahead) => depth += 1,
+            (b'}' | b']' | b'>', Look::Ahead) if depth == 0 => return None,
+            (b'}' | b']', Look::Ahead) => depth -= 1,
+            _ if depth == 0 && is_start && length == 1 => {
+                if let Some(start) = after_key(bytes, at) {
+                    if look == Look::Ahead {
+                        return Some(start);
+                    }
+                    found = Some(start);
+                }
+            }
+            _ => {}
+        }
+        is_start = length > 1 || !is_key_byte(byte);
+        at += length;
+    }
+    found
+}
+
+/// Where the value of the key at `at` begins, if it is one that holds a named value.
+fn after_key(bytes: &[u8], at: usize) -> Option<usize> {
+    pair::value_key_at(&bytes[at..]).find_map(|length| {
+        let end = at + length;
+        let quoted = skip_blanks(bytes, end + quote_at(bytes, end).len);
+        let width = match bytes.get(quoted)? {
+            b'=' | b':' => 1,
+            _ => match coded::at(bytes, quoted)? {
+                (b'=' | b':', length) => length,
+                _ => return None,
+            },
+        };
+        Some(skip_blanks(bytes, quoted + width))
+    })
+}
+
+/// Where the value begins if a quoted key that holds a named value stands at `at`.
+fn after_value_key(bytes: &[u8], at: usize, quote: Quote) -> Option<usize> {
+    match quote.len {
+        0 => None,
+        length => after_key(bytes, at + length),
+    }
 }
 
 /// Range of the text between tags.
@@ -399,7 +678,14 @@ fn tag_text(text: &str, at: usize) -> (usize, usize) {
         let start = at + LITERAL.len();
         return (start, start + literal.find("]]>").unwrap_or(literal.len()));
     }
-    (at, at + rest.find('<').unwrap_or(rest.len()))
+    let bytes = rest.as_bytes();
+    let is_tag = |place: &usize| match bytes[*place] {
+        b'<' => true,
+        b'%' | b'&' | b'\\' => matches!(coded::at(bytes, *place), Some((b'<', _))),
+        _ => false,
+    };
+    let end = (0..bytes.len()).find(is_tag).unwrap_or(bytes.len());
+    (at, at + end)
 }
 
 /// End of a header's value: the end of the line, as a line break or its escape, or the quote that
@@ -462,6 +748,14 @@ fn without_escapes(key: &str) -> String {
 /// A quote with as many backslashes before it, or fewer, closes; without backslashes, one that
 /// an odd number of them escapes does not. Unclosed: the end of the text.
 fn string_end(bytes: &[u8], start: usize, quote: Quote) -> (usize, usize) {
+    if quote.is_coded {
+        // The same escape closes.
+        let written = &bytes[start - quote.len..start];
+        return match memchr::memmem::find(&bytes[start..], written) {
+            Some(found) => (start + found, start + found + quote.len),
+            None => (bytes.len(), bytes.len()),
+        };
+    }
     let mut at = start;
     while let Some(found) = memchr::memchr(quote.byte, &bytes[at..]) {
         let place = at + found;
@@ -517,12 +811,13 @@ fn nested_end(bytes: &[u8], at: usize) -> usize {
 
 /// End of a value without quotes. Blanks, quotes, `&`, `<` and `>` end it; commas, semicolons and
 /// closing brackets only where nothing of the value can follow, since a password may hold them.
-fn bare_end(bytes: &[u8], start: usize) -> usize {
+fn bare_end(bytes: &[u8], start: usize, is_coded: bool) -> usize {
     let mut end = start;
     while let Some(byte) = bytes.get(end) {
         let is_over = match byte {
             b'"' | b'\'' | b'`' | b'&' | b'<' | b'>' => true,
             b',' | b';' | b')' | b']' | b'}' | b'|' => is_break(&bytes[end + 1..]),
+            b'%' | b'\\' if is_coded => coded::is_ampersand(bytes, end),
             byte => byte.is_ascii_whitespace(),
         };
         if is_over {

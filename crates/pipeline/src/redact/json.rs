@@ -2,8 +2,9 @@
 //!
 //! The text stays valid JSON, and what is not masked stays as it was, byte for byte.
 use super::{
-    BatchCounts, Edit, Looks, MASK_START, Redactor, Scratch, apply, assignment::VALUE_KEYS, count,
-    name::Secret,
+    BatchCounts, Edit, Looks, MASK_START, Redactor, Scratch, apply, count,
+    name::{Secret, words_of},
+    pair::{self, Half},
 };
 use crate::json;
 use std::collections::{HashMap, HashSet};
@@ -55,7 +56,7 @@ impl Redactor {
                     continue;
                 };
                 let value_end = json::value_end(text, value_start);
-                if secret.is_text_only && !text[value_start..].starts_with('"') {
+                if secret.admits(&text[value_start..value_end]) {
                     continue;
                 }
                 at = value_end;
@@ -65,7 +66,8 @@ impl Redactor {
                 }
                 continue;
             }
-            if let Some(secret) = flag.take() {
+            let of_element = pairs.get(&scalar.start).copied();
+            if let Some(secret) = flag.take().or(of_element) {
                 if let Some(edit) = self.masked(text, scalar.start, scalar.end, secret) {
                     count(counts, secret.mask);
                     edits.push(edit);
@@ -107,21 +109,35 @@ impl Redactor {
         })
     }
 
-    /// Where values begin whose name is the value of another key of the same object:
-    /// `{"name": "password", "value": "…"}`.
+    /// Where values begin that something beside them names: the value of another key of the same
+    /// object (`{"name": "password", "value": "…"}`), the first of two (`[["cookie", "…"]]`), or
+    /// the one before in a list of headers (`"rawHeaders": ["Cookie", "…"]`).
     fn pairs(&self, text: &str) -> HashMap<usize, Secret<'_>> {
         let mut found = HashMap::new();
-        let mut open: Vec<(Option<Secret<'_>>, Option<usize>)> = Vec::new();
+        let mut open: Vec<Open<'_>> = Vec::new();
+        let mut is_headers = false;
         let mut at = 0;
         loop {
             let scalar = json::next_scalar(text, at);
             let between = scalar.map_or(text.len(), |scalar| scalar.start);
             for byte in text[at..between].bytes() {
                 match byte {
-                    b'{' | b'[' => open.push((None, None)),
+                    b'{' | b'[' => {
+                        let is_in_array = open.last().is_some_and(|outer| outer.is_array);
+                        if let Some(outer) = open.last_mut() {
+                            outer.is_flat = false;
+                        }
+                        open.push(Open {
+                            is_array: byte == b'[',
+                            is_in_array,
+                            is_headers: std::mem::take(&mut is_headers),
+                            is_flat: true,
+                            ..Open::default()
+                        });
+                    }
                     b'}' | b']' => {
-                        if let Some((Some(secret), Some(value_start))) = open.pop() {
-                            found.insert(value_start, secret);
+                        if let Some(open) = open.pop() {
+                            self.close(text, open, &mut found);
                         }
                     }
                     _ => {}
@@ -131,30 +147,78 @@ impl Redactor {
                 return found;
             };
             at = scalar.end;
-            if !scalar.is_string {
+            let Some(open) = open.last_mut() else {
+                continue;
+            };
+            let raw = &text[scalar.start..scalar.end];
+            let value_start = json::value_after_key(text, scalar.end).filter(|_| scalar.is_string);
+            if open.is_array {
+                if open.is_in_array || open.is_headers {
+                    open.elements.push(scalar);
+                }
                 continue;
             }
-            let Some(value_start) = json::value_after_key(text, scalar.end) else {
+            let Some(value_start) = value_start else {
                 continue;
             };
-            let Some(object) = open.last_mut() else {
-                continue;
-            };
-            let key = json::unescape(&text[scalar.start..scalar.end]).to_ascii_lowercase();
-            if VALUE_KEYS.contains(&key.as_str()) {
-                object.1 = Some(value_start);
-            } else if NAME_KEYS.contains(&key.as_str()) && text[value_start..].starts_with('"') {
-                let name = json::unescape(&text[value_start..json::value_end(text, value_start)]);
-                if let Some(secret) = self.names.secret_of_path(&name) {
-                    object.0 = Some(secret);
+            let key = json::unescape(raw);
+            let value = &text[value_start..];
+            is_headers = value.starts_with('[')
+                && words_of(&key).last().is_some_and(|word| word == "headers");
+            match pair::half(&key) {
+                Some((Half::Value, of)) => open.values.push((of, value_start)),
+                Some((Half::Name, of)) if value.starts_with('"') => {
+                    let name = &text[value_start..json::value_end(text, value_start)];
+                    if let Some(secret) = self.names.secret_of_path(&json::unescape(name)) {
+                        open.names.insert(of, secret);
+                    }
                 }
+                _ => {}
+            }
+        }
+    }
+
+    /// What an object or array says of its values, now that it is known whole.
+    fn close<'a>(&'a self, text: &str, open: Open<'a>, found: &mut HashMap<usize, Secret<'a>>) {
+        for (of, value_start) in open.values {
+            if let Some(secret) = open.names.get(&of) {
+                found.insert(value_start, *secret);
+            }
+        }
+        let is_pair = open.is_in_array && open.elements.len() == 2;
+        if !(open.is_flat && (is_pair || open.is_headers)) {
+            return;
+        }
+        for pair in open.elements.chunks_exact(2) {
+            if let [name, value] = pair
+                && name.is_string
+                && let Some(secret) = self
+                    .names
+                    .secret_of_path(&json::unescape(&text[name.start..name.end]))
+            {
+                found.insert(value.start, secret);
             }
         }
     }
 }
 
-/// Keys whose value is the name of something that another key holds.
-const NAME_KEYS: &[&str] = &["name", "key", "k", "field", "header", "param", "variable"];
+/// What is known of one open object or array.
+#[derive(Default)]
+struct Open<'a> {
+    is_array: bool,
+    /// Whether it stands in an array itself.
+    is_in_array: bool,
+    /// Whether its key says that it holds headers.
+    is_headers: bool,
+    /// Whether it holds no other object or array.
+    is_flat: bool,
+    /// Secrets that keys of the object name, by what names and values have in common.
+    names: HashMap<String, Secret<'a>>,
+    /// Where values begin that a key may name.
+    values: Vec<(String, usize)>,
+    /// The elements of the array, if they may name each other.
+    elements: Vec<json::Scalar>,
+}
 
 /// The keys of one open object that have masks in them.
 #[derive(Default)]

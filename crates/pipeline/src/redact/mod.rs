@@ -14,24 +14,28 @@
 //! looked for is shorter.
 mod assignment;
 mod card_number;
+mod coded;
 mod digits;
 mod json;
 mod name;
+mod pair;
 mod social_security;
+mod word;
 
 use crate::{
     clean::BatchCounts,
     config::{ConfigError, RedactionConfig},
     parse::alias,
 };
-use aho_corasick::{AhoCorasick, packed};
 use name::Secret;
+use pair::Half;
 use regex_automata::meta::Regex;
 use std::{collections::HashMap, sync::Arc};
 use taffrail_model::{
-    column::{Column, ColumnSet, FieldName, Kind},
+    column::{Column, ColumnSet, FieldName, Kind, Value},
     field, limits,
 };
+use word::{Word, Words};
 
 /// What stands in the place of a masked value.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,38 +99,6 @@ pub(crate) struct Redactor {
     masks: Vec<Mask>,
 }
 
-/// The search for words in lower-cased text: with vector instructions where the processor has
-/// them, several times faster than the automaton.
-enum Words {
-    Packed(packed::Searcher),
-    Automaton(AhoCorasick),
-}
-
-impl Words {
-    fn new(texts: &[&str]) -> Result<Words, ConfigError> {
-        if let Some(packed) = packed::Searcher::new(texts) {
-            return Ok(Words::Packed(packed));
-        }
-        AhoCorasick::builder()
-            .match_kind(aho_corasick::MatchKind::LeftmostFirst)
-            .build(texts)
-            .map(Words::Automaton)
-            .map_err(|_| ConfigError::TooManyFieldNames)
-    }
-
-    /// Range of the first word at or after `at`.
-    fn next(&self, lower: &str, at: usize) -> Option<(usize, usize)> {
-        let span = aho_corasick::Span::from(at..lower.len());
-        let found = match self {
-            Words::Packed(packed) => packed.find_in(lower, span),
-            Words::Automaton(automaton) => {
-                automaton.find(aho_corasick::Input::new(lower).span(span))
-            }
-        };
-        found.map(|found| (found.start(), found.end()))
-    }
-}
-
 /// Buffers that are used again for each column.
 #[derive(Default)]
 struct Scratch {
@@ -145,11 +117,9 @@ impl Redactor {
     /// The default rules and those of `config`.
     pub(crate) fn new(config: &RedactionConfig) -> Result<Redactor, ConfigError> {
         let names = name::SecretNames::new(&config.field_names)?;
-        let texts: Vec<&str> = names
-            .words()
-            .chain(assignment::WORDS.iter().copied())
-            .collect();
-        let words = Words::new(&texts)?;
+        let mut words = names.words().to_vec();
+        words.extend(assignment::WORDS.iter().map(|word| Word::alone(word)));
+        let words = Words::new(&words)?;
         let (card, social_security) = (Mask::new("card"), Mask::new("ssn"));
         let mut masks: Vec<Mask> = names.masks().cloned().collect();
         masks.extend([card.clone(), social_security.clone()]);
@@ -179,6 +149,7 @@ impl Redactor {
     pub(crate) fn redact(&self, columns: &mut ColumnSet, counts: &mut BatchCounts) {
         let mut scratch = Scratch::default();
         self.redact_names(columns, &mut scratch, counts);
+        self.redact_pairs(columns, counts);
         for (name, column) in columns.iter_mut() {
             if OWN.contains(&&**name) {
                 continue;
@@ -200,23 +171,73 @@ impl Redactor {
         secret: Secret<'_>,
         counts: &mut BatchCounts,
     ) -> Vec<Change> {
-        let mask = secret.mask;
-        let mut changes = Vec::new();
-        for (index, (_, value)) in column.iter().enumerate() {
-            let is_open = value.kind != Kind::Bool
-                && !value.text.is_empty()
-                && !secret.admits(value.text)
-                && self.mask_at(value.text) != Some(value.text.len());
-            if is_open {
-                count(counts, mask);
-                changes.push(Change {
-                    index,
-                    kind: Kind::String,
-                    text: mask.text.to_string(),
-                });
+        let values = column.iter().enumerate();
+        values
+            .filter_map(|(index, (_, value))| self.masked_value(index, value, secret, counts))
+            .collect()
+    }
+
+    /// The change that masks a value whole, unless it says nothing or is a mask.
+    fn masked_value(
+        &self,
+        index: usize,
+        value: Value<'_>,
+        secret: Secret<'_>,
+        counts: &mut BatchCounts,
+    ) -> Option<Change> {
+        let is_open = value.kind != Kind::Bool
+            && !value.text.is_empty()
+            && !secret.admits(value.text)
+            && self.mask_at(value.text) != Some(value.text.len());
+        is_open.then(|| {
+            count(counts, secret.mask);
+            Change {
+                index,
+                kind: Kind::String,
+                text: secret.mask.text.to_string(),
+            }
+        })
+    }
+
+    /// Masks the values that another column of their row names as secrets: `header.name` is
+    /// `x-api-key`, so `header.value` is one.
+    fn redact_pairs(&self, columns: &mut ColumnSet, counts: &mut BatchCounts) {
+        let mut names: HashMap<String, Vec<FieldName>> = HashMap::new();
+        let mut values: Vec<(String, FieldName)> = Vec::new();
+        for (name, _) in columns.iter() {
+            match pair::half(name) {
+                Some((Half::Name, of)) => names.entry(of).or_default().push(name.clone()),
+                Some((Half::Value, of)) => values.push((of, name.clone())),
+                None => {}
             }
         }
-        changes
+        for (of, value_name) in values {
+            for name in names.get(&of).into_iter().flatten() {
+                let (Some(namer), Some(column)) = (columns.get(name), columns.get(&value_name))
+                else {
+                    continue;
+                };
+                let changes = self.mask_named(namer, column, counts);
+                if !changes.is_empty() {
+                    let masked = with_changes(column, changes);
+                    columns.insert(&value_name, masked);
+                }
+            }
+        }
+    }
+
+    /// Changes for the values of `column` that `names` says are secrets.
+    fn mask_named(&self, names: &Column, column: &Column, counts: &mut BatchCounts) -> Vec<Change> {
+        let mut rows = names.iter().peekable();
+        let values = column.iter().enumerate();
+        values
+            .filter_map(|(index, (row, value))| {
+                while rows.next_if(|(have, _)| *have < row).is_some() {}
+                let (_, name) = rows.next_if(|(have, _)| *have == row)?;
+                let secret = self.names.secret_of_path(name.text)?;
+                self.masked_value(index, value, secret, counts)
+            })
+            .collect()
     }
 
     /// Changes for the column of any other field.

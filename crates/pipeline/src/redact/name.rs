@@ -5,8 +5,11 @@
 //! `db_password`), since a prefix says whose secret it is. `token` alone is also a word for other
 //! things, so it must stand as a word, and not after one that makes it a unit of text or a place
 //! in a listing (`time_per_token`, `next_page_token`).
-use super::Mask;
-use crate::config::ConfigError;
+use super::{
+    Mask,
+    word::{Around, Word},
+};
+use crate::{config::ConfigError, json};
 
 struct Rule {
     mask: Mask,
@@ -29,9 +32,15 @@ pub(super) struct Secret<'a> {
 }
 
 impl Secret<'_> {
-    /// Whether a value, as text, is none: a count where only text is a secret.
+    /// Whether a value, as text, is none: a count where only text is a secret, or nothing but
+    /// counts.
     pub(super) fn admits(self, value: &str) -> bool {
-        self.is_text_only && value.trim().parse::<f64>().is_ok()
+        let value = value.trim();
+        self.is_text_only
+            && match value.starts_with(['[', '{']) {
+                true => holds_counts(value),
+                false => value.parse::<f64>().is_ok(),
+            }
     }
 }
 
@@ -53,9 +62,9 @@ const DEFAULT: &[(&str, &str, bool, bool)] = &[
     ("password", "passwordconfirm", false, false),
     ("password", "passwordhash", false, true),
     ("password", "passwordvalue", false, false),
-    ("password", "passwd", false, false),
+    ("password", "passwd", false, true),
     ("password", "passphrase", false, true),
-    ("password", "pwd", true, false),
+    ("password", "pwd", true, true),
     ("password", "pass", true, false),
     ("secret", "secret", false, true),
     ("secret", "secretkey", false, true),
@@ -67,40 +76,25 @@ const DEFAULT: &[(&str, &str, bool, bool)] = &[
     ("token", "tokenvalue", true, false),
     ("authorization", "authorization", false, false),
     ("cookie", "cookie", false, true),
-    ("ssn", "ssn", true, false),
-    ("ssn", "socialsecuritynumber", true, false),
+    ("ssn", "ssn", true, true),
+    ("ssn", "socialsecuritynumber", true, true),
 ];
 
-/// How the default names are spelled in text; a custom name adds its own spellings. Few enough
-/// for the search with vector instructions.
-const DEFAULT_WORDS: &[&str] = &[
-    "password",
-    "passwd",
-    "passphrase",
-    "pwd",
-    "pass=",
-    "pass\"",
-    "pass'",
-    "pass\\",
-    "--pass",
-    "secret",
-    "token",
-    "apikey",
-    "api_key",
-    "api-key",
-    "api key",
-    "api.key",
-    "private_key",
-    "private-key",
-    "private key",
-    "privatekey",
-    "authorization",
-    "cookie",
-    "ssn",
-    "social_security_number",
-    "social-security-number",
-    "socialsecuritynumber",
-    "social security number",
+/// The parts of the default names, of which one spelling or another introduces a secret in text.
+/// Names that end in one of these, or hold it, need no line of their own.
+const DEFAULT_WORDS: &[&[&str]] = &[
+    &["pass", "word"],
+    &["pass", "wd"],
+    &["pass", "phrase"],
+    &["pwd"],
+    &["secret"],
+    &["token"],
+    &["api", "key"],
+    &["private", "key"],
+    &["authorization"],
+    &["cookie"],
+    &["ssn"],
+    &["social", "security", "number"],
 ];
 
 /// Words that make a name a question about a secret: `requires_token`.
@@ -148,19 +142,26 @@ const NO_SECRET_BEFORE_TOKEN: &[&str] = &[
 /// All names, the default ones and custom ones.
 pub(super) struct SecretNames {
     rules: Vec<Rule>,
-    words: Vec<String>,
+    words: Vec<Word>,
 }
 
 impl SecretNames {
     pub(super) fn new(custom: &[String]) -> Result<SecretNames, ConfigError> {
         let mut rules = Vec::new();
-        let mut words: Vec<String> = DEFAULT_WORDS.iter().map(ToString::to_string).collect();
+        let mut words: Vec<Word> = DEFAULT_WORDS
+            .iter()
+            .filter_map(|parts| Word::of_parts(&strings(parts)))
+            .collect();
+        words.extend(EXACT.iter().map(|name| Word {
+            text: (*name).to_owned(),
+            around: Around::Assignment,
+        }));
         for name in custom {
-            let parts = name_words(name);
+            let parts = words_of(name);
             if parts.is_empty() {
                 return Err(ConfigError::FieldName { name: name.clone() });
             }
-            words.extend(["", "_", "-", ".", " "].map(|between| parts.join(between)));
+            words.extend(Word::of_parts(&parts));
             rules.push(Rule {
                 mask: Mask::new("field"),
                 joined: parts.concat(),
@@ -178,8 +179,6 @@ impl SecretNames {
                     has_plural: *has_plural,
                 }),
         );
-        words.sort();
-        words.dedup();
         Ok(SecretNames { rules, words })
     }
 
@@ -188,9 +187,9 @@ impl SecretNames {
         self.rules.iter().map(|rule| &rule.mask)
     }
 
-    /// Texts in lower case of which one is in every spelling of a name.
-    pub(super) fn words(&self) -> impl Iterator<Item = &str> {
-        self.words.iter().map(String::as_str)
+    /// Words of which one is in every spelling of a name.
+    pub(super) fn words(&self) -> &[Word] {
+        &self.words
     }
 
     /// What a field is by its flattened name: the whole name or any segment of it may be secret
@@ -282,7 +281,30 @@ impl Normalised {
     }
 }
 
-fn name_words(name: &str) -> Vec<String> {
+fn strings(parts: &[&str]) -> Vec<String> {
+    parts.iter().map(ToString::to_string).collect()
+}
+
+/// Whether every value in an array or object is a number or says nothing.
+fn holds_counts(text: &str) -> bool {
+    let mut at = 0;
+    while let Some(scalar) = json::next_scalar(text, at) {
+        at = scalar.end;
+        if scalar.is_string && json::value_after_key(text, scalar.end).is_some() {
+            continue;
+        }
+        let value = text[scalar.start..scalar.end].trim_matches('"');
+        let is_count =
+            value.parse::<f64>().is_ok() || matches!(value, "" | "true" | "false" | "null");
+        if !is_count {
+            return false;
+        }
+    }
+    true
+}
+
+/// The words of a name, in lower case: `headerName` and `header_name` are `header` and `name`.
+pub(super) fn words_of(name: &str) -> Vec<String> {
     let normalised = Normalised::of(name);
     let mut ends: Vec<usize> = normalised.starts.iter().skip(1).copied().collect();
     ends.push(normalised.text.len());

@@ -420,6 +420,291 @@ fn further_forms_in_text() {
 }
 
 #[test]
+fn names_with_other_separators_in_text() {
+    for (text, expected) in [
+        ("pass_word=Zq9x", "pass_word=[REDACTED:password]"),
+        ("pass-word: Zq9x", "pass-word: [REDACTED:password]"),
+        ("pass word: Zq9x", "pass word: [REDACTED:password]"),
+        ("pass__phrase=Zq9x", "pass__phrase=[REDACTED:password]"),
+        ("api key: Zq9x", "api key: [REDACTED:api_key]"),
+        ("API  Key: Zq9x", "API  Key: [REDACTED:api_key]"),
+        ("x.api..key=Zq9x", "x.api..key=[REDACTED:api_key]"),
+        (
+            r#"got {"api  key": "Zq9x"}"#,
+            r#"got {"api  key": "[REDACTED:api_key]"}"#,
+        ),
+        (
+            r#"got {"Pass Word":"Zq9x"}"#,
+            r#"got {"Pass Word":"[REDACTED:password]"}"#,
+        ),
+        ("private  key=Zq9x", "private  key=[REDACTED:private_key]"),
+        ("internal  pin=77", "internal  pin=[REDACTED:field]"),
+        ("internal.pin=77", "internal.pin=[REDACTED:field]"),
+        (
+            "social security_number: 1",
+            "social security_number: [REDACTED:ssn]",
+        ),
+    ] {
+        check(text, expected);
+    }
+    for text in [
+        "api, key: x",
+        "the api\nkey: x",
+        "pass\nword=x",
+        "keyword: x",
+        "monkey=x",
+        "pin=7",
+    ] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn tags_with_attributes_and_escapes() {
+    for (text, expected) in [
+        (
+            r#"<password type="x">Zq9x</password>"#,
+            r#"<password type="x">[REDACTED:password]</password>"#,
+        ),
+        (
+            r#"<ns:token a='>' b="c">Zq9x</ns:token> after"#,
+            r#"<ns:token a='>' b="c">[REDACTED:token]</ns:token> after"#,
+        ),
+        (
+            r#"<password value="Zq9x"/><b>x</b>"#,
+            r#"<password value="[REDACTED:password]"/><b>x</b>"#,
+        ),
+        (
+            r#"<password value="Zq9x">Zq8y</password>"#,
+            r#"<password value="[REDACTED:password]">[REDACTED:password]</password>"#,
+        ),
+        (
+            r#"<add key="password" value="Zq9x"/>"#,
+            r#"<add key="password" value="[REDACTED:password]"/>"#,
+        ),
+        (
+            r#"<add key="password" type="t" value='Zq 9x' />"#,
+            r#"<add key="password" type="t" value='[REDACTED:password]' />"#,
+        ),
+        (
+            r#"<add value="Zq9x" key="password"/>"#,
+            r#"<add value="[REDACTED:password]" key="password"/>"#,
+        ),
+        (
+            r#"<add value="open" key="user"/><add key="api_key" value="Zq9x"/>"#,
+            r#"<add value="open" key="user"/><add key="api_key" value="[REDACTED:api_key]"/>"#,
+        ),
+        (
+            "&lt;password&gt;Zq9x&lt;/password&gt;",
+            "&lt;password&gt;[REDACTED:password]&lt;/password&gt;",
+        ),
+        (
+            "&lt;token type=&quot;a&quot;&gt;Zq9x&lt;/token&gt;",
+            "&lt;token type=&quot;a&quot;&gt;[REDACTED:token]&lt;/token&gt;",
+        ),
+        (
+            "&amp;lt;token&amp;gt;Zq9x&amp;lt;/token&amp;gt;",
+            "&amp;lt;token&amp;gt;[REDACTED:token]&amp;lt;/token&amp;gt;",
+        ),
+        (
+            "&lt;add key=&quot;password&quot; value=&quot;Zq9x&quot;/&gt;",
+            "&lt;add key=&quot;password&quot; value=&quot;[REDACTED:password]&quot;/&gt;",
+        ),
+        (
+            "{&quot;token&quot;:&quot;Zq9x y&quot;,&quot;a&quot;:1}",
+            "{&quot;token&quot;:&quot;[REDACTED:token]&quot;,&quot;a&quot;:1}",
+        ),
+        (
+            r"\u003ctoken\u003eZq9x\u003c/token\u003e",
+            r"\u003ctoken\u003e[REDACTED:token]\u003c/token\u003e",
+        ),
+        (
+            "%3Ctoken%3EZq9x%3C/token%3E",
+            "%3Ctoken%3E[REDACTED:token]%3C/token%3E",
+        ),
+    ] {
+        check(text, expected);
+    }
+    for text in [
+        "<password/><b>x</b>",
+        r#"<input type="password" name="user">x</input>"#,
+        r#"<add key="user" value="ada"/>"#,
+        "a <token of b> c",
+        r#"<add value="x"/><add key="password"/>"#,
+    ] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn escapes_of_urls() {
+    for (text, expected) in [
+        ("password%253DZq9x", "password%253D[REDACTED:password]"),
+        (
+            "a%2526token%253DZq9x%2526b%253D1",
+            "a%2526token%253D[REDACTED:token]%2526b%253D1",
+        ),
+        (
+            "x%25252526token%2525253aZq9x",
+            "x%25252526token%2525253a[REDACTED:token]",
+        ),
+        (
+            "%7B%22token%22%3A%22Zq9x%22%2C%22a%22%3A1%7D",
+            "%7B%22token%22%3A%22[REDACTED:token]%22%2C%22a%22%3A1%7D",
+        ),
+        (
+            "%257B%2522token%2522%253A%2522Zq9x%2522%257D",
+            "%257B%2522token%2522%253A%2522[REDACTED:token]%2522%257D",
+        ),
+        (
+            "%22api_key%22%3A+%22Zq9x%22",
+            "%22api_key%22%3A+%22[REDACTED:api_key]%22",
+        ),
+        ("token%3D%20Zq9x", "token%3D%20[REDACTED:token]"),
+    ] {
+        check(text, expected);
+    }
+    for text in ["100%25 token", "%22tokens%22%3A512", "%2522a%2522%253A1"] {
+        check(text, text);
+    }
+}
+
+#[test]
+fn values_that_something_beside_them_names() {
+    for (text, expected) in [
+        (
+            r#"got {"name":"password","type":"t","value":"Zq9x"}"#,
+            r#"got {"name":"password","type":"t","value":"[REDACTED:password]"}"#,
+        ),
+        (
+            r#"got {"value":"Zq9x","name":"password"}"#,
+            r#"got {"value":"[REDACTED:password]","name":"password"}"#,
+        ),
+        (
+            r#"got [{"value":"a","name":"user"},{"value":"Zq9x","name":"token"}]"#,
+            r#"got [{"value":"a","name":"user"},{"value":"[REDACTED:token]","name":"token"}]"#,
+        ),
+        (
+            r#"got {\"value\":\"Zq9x\",\"name\":\"password\"}"#,
+            r#"got {\"value\":\"[REDACTED:password]\",\"name\":\"password\"}"#,
+        ),
+        (
+            "('x-api-key', 'Zq9x')",
+            "('x-api-key', '[REDACTED:api_key]')",
+        ),
+    ] {
+        check(text, expected);
+    }
+    check_json(
+        r#"[{"name":"Authorization","value":"Bearer x"}]"#,
+        r#"[{"name":"Authorization","value":"[REDACTED:authorization]"}]"#,
+    );
+    check_json(
+        r#"[{"headerName":"x-api-key","header_value":"Zq9x","value":"a"}]"#,
+        r#"[{"headerName":"x-api-key","header_value":"[REDACTED:api_key]","value":"a"}]"#,
+    );
+    check_json(
+        r#"[["Host","h"],["Cookie","Zq9x"],["password","user","id"]]"#,
+        r#"[["Host","h"],["Cookie","[REDACTED:cookie]"],["password","user","id"]]"#,
+    );
+    check_json(
+        r#"[{"rawHeaders":["Host","h","X-Api-Key","Zq9x"],"required":["password","user"]}]"#,
+        r#"[{"rawHeaders":["Host","h","X-Api-Key","[REDACTED:api_key]"],"required":["password","user"]}]"#,
+    );
+    let text = r#"got {"key":"password","error":"too short"}"#;
+    check(text, text);
+}
+
+#[test]
+fn columns_of_which_one_names_the_other() {
+    let check = |names: [&str; 2], name: &str, value: (Kind, &str), expected: &str| {
+        let mut columns = ColumnSet::default();
+        columns.set_rows(3);
+        columns.get_or_create(names[0]).push(1, Kind::String, name);
+        columns
+            .get_or_create(names[0])
+            .push(2, Kind::String, "user");
+        let values = columns.get_or_create(names[1]);
+        values.push(0, Kind::String, "first");
+        values.push(1, value.0, value.1);
+        values.push(2, Kind::String, "last");
+        let mut counts = BatchCounts::default();
+        redactor().redact(&mut columns, &mut counts);
+        let texts: Vec<&str> = columns
+            .get(names[1])
+            .unwrap()
+            .iter()
+            .map(|(_, value)| value.text)
+            .collect();
+        assert_eq!(texts, ["first", expected, "last"], "{names:?}");
+        assert_eq!(counts.redactions_total(), u64::from(expected != value.1));
+    };
+    let text = (Kind::String, "Zq9x");
+    let masked = "[REDACTED:api_key]";
+    check(["header.name", "header.value"], "x-api-key", text, masked);
+    check(["name", "value"], "apiKey", text, masked);
+    check(
+        ["a.b.headerName", "a.b.headerValue"],
+        "API_KEY",
+        text,
+        masked,
+    );
+    check(["header_key", "header_val"], "api key", text, masked);
+    check(["h.k", "h.v"], "api_key", (Kind::Integer, "77"), masked);
+    check(["h.k", "h.v"], "api_key", (Kind::Json, r#"["a"]"#), masked);
+    check(["h.k", "h.v"], "api_key", (Kind::Bool, "true"), "true");
+    check(["h.k", "h.v"], "tokens", (Kind::Integer, "512"), "512");
+    check(["h.name", "g.value"], "api_key", text, "Zq9x");
+    check(["h.name", "h.value"], "region", text, "Zq9x");
+    check(
+        ["h.name", "h.value"],
+        "api_key",
+        (Kind::String, masked),
+        masked,
+    );
+}
+
+#[test]
+fn lists_and_objects_under_a_secret_name() {
+    check_json(
+        r#"[{"tokens":["a","b"],"passwords":["c"],"api_keys":{"x":"d"},"pass":{"y":"e"}}]"#,
+        r#"[{"tokens":"[REDACTED:token]","passwords":"[REDACTED:password]","api_keys":"[REDACTED:api_key]","pass":"[REDACTED:password]"}]"#,
+    );
+    check(r#"tokens: ["a","b"]"#, "tokens: [REDACTED:token]");
+    check("tokens=['a', 'b'] c", "tokens=[REDACTED:token] c");
+    check(
+        r#"got {"tokens":["a"],"n":1}"#,
+        r#"got {"tokens":"[REDACTED:token]","n":1}"#,
+    );
+    check(
+        "pwds=[a] ssns=[b]",
+        "pwds=[REDACTED:password] ssns=[REDACTED:ssn]",
+    );
+    assert_eq!(
+        redact_value("tokens", Kind::Json, r#"["a"]"#).1,
+        "[REDACTED:token]"
+    );
+    for text in [
+        r#"[{"tokens":512,"input_tokens":["a"],"max_tokens":"7"}]"#,
+        r#"[{"tokens":[1,2,3],"pass":{"suite":3,"all":true}}]"#,
+        r#"[{"tokens":{"input":5,"output":"7"},"tokens_used":["a"]}]"#,
+    ] {
+        check_json(text, text);
+    }
+    for text in [
+        "tokens: 512",
+        "tokens: [1, 2]",
+        r#"{"tokens":{"input":5}}"#,
+        "input_tokens: ['a']",
+    ] {
+        check(text, text);
+    }
+    for (name, text) in [("tokens", "[1,2,3]"), ("usage.tokens", r#"{"a":1}"#)] {
+        assert_eq!(redact_value(name, Kind::Json, text).1, text);
+    }
+}
+
+#[test]
 fn custom_rules_are_checked() {
     let with = |name: &str, regex: &str| {
         Redactor::new(&RedactionConfig {
@@ -475,6 +760,24 @@ fn hostile_text_takes_linear_time() {
         "\\\\u0077",
         "Cookie: \\\\",
         "<password>",
+        "<password value=\"",
+        "<password a='",
+        "&lt;token ",
+        "&lt;token&gt;",
+        "&amp;",
+        "&amp;quot;token&quot;:",
+        "%25",
+        "%2522token%2522%253A%2522",
+        "%2526password%253D",
+        "\\u0022token",
+        "\\u003ctoken\\u003e",
+        "\"name\":\"password\",",
+        "value=\"x\" key=\"password\" ",
+        "value=' key=\"password\" ",
+        "('x-api-key',",
+        "pass_",
+        "api  ",
+        "security number ",
         "4\u{2013}",
     ] {
         let text = unit.repeat(size / unit.len());
@@ -497,6 +800,37 @@ fn card(prefix: u64, middle: u64) -> String {
         sum += value / 10 + value % 10;
     }
     format!("{body}{}", (10 - sum % 10) % 10)
+}
+
+/// The text as other formats write it inside of themselves.
+fn wrap(text: &str, how: usize) -> String {
+    let percent = |text: &str| -> String {
+        let written = text.bytes().map(|byte| match byte {
+            b'A'..=b'Z' | b'a'..=b'z' | b'0'..=b'9' | b'-' | b'_' | b'.' | b'~' => {
+                char::from(byte).to_string()
+            }
+            byte => format!("%{byte:02X}"),
+        });
+        written.collect()
+    };
+    match how {
+        0 => text.to_owned(),
+        1 => serde_json::json!({ "inner": text }).to_string(),
+        2 => text
+            .replace('&', "&amp;")
+            .replace('<', "&lt;")
+            .replace('>', "&gt;")
+            .replace('"', "&quot;")
+            .replace('\'', "&#39;"),
+        3 => percent(text),
+        4 => percent(&percent(text)),
+        5 => ['<', '>', '&', '"', '\'', '=']
+            .iter()
+            .fold(text.to_owned(), |text, c| {
+                text.replace(*c, &format!("\\u{:04x}", u32::from(*c)))
+            }),
+        _ => serde_json::json!([text]).to_string(),
+    }
 }
 
 proptest! {
@@ -526,6 +860,70 @@ proptest! {
         };
         let (_, masked) = redact_value(&name, kind, &text);
         prop_assert!(!masked.contains(&secret), "{text} -> {masked}");
+    }
+
+    #[test]
+    fn planted_secrets_never_survive_further_forms(
+        secret in "[A-Za-z][A-Za-z0-9!@#$^*_~]{7,24}",
+        key in prop::sample::select(vec![
+            "password", "token", "access_token", "secret", "api_key", "accessToken", "x-api-key",
+            "X-Api-Key", "db_password", "PASSWORD", "pass_word", "api  key", "Private Key",
+            "pass-phrase", "Authorization", "internal pin",
+        ]),
+        form in 0usize..16,
+        wrapped in 0usize..7,
+        before in "[a-z ]{0,12}",
+        after in "[a-z ]{0,12}",
+    ) {
+        let tag: String = key.chars().map(|c| if c == ' ' { '-' } else { c }).collect();
+        let pair = serde_json::json!({ "name": key, "value": secret });
+        let reversed = format!(r#"{{"value":"{secret}","a":1,"name":"{key}"}}"#);
+        let text = match form {
+            0 => format!(r#"{{"{key}": "{secret}"}}"#),
+            1 => pair.to_string(),
+            2 => reversed,
+            3 => format!(r#"<{tag} type="{after}" b='1'>{secret}</{tag}>"#),
+            4 => format!(r#"<add key="{key}" type="{after}" value="{secret}"/>"#),
+            5 => format!(r#"<add value="{secret}" key="{key}" />"#),
+            6 => format!("<x:{tag}>{secret}</x:{tag}>"),
+            7 => format!("{tag}={secret}"),
+            8 => format!("{tag}: {secret}"),
+            9 => format!(r#"{{"{key}": ["{secret}", "b"]}}"#),
+            10 => format!(r#"{{"{key}": {{"a": ["{secret}"]}}}}"#),
+            11 => serde_json::json!({ "headers": [pair] }).to_string(),
+            12 => format!(r#"<{tag} value="{secret}"/>"#),
+            13 => format!("('{key}', '{secret}')"),
+            14 => format!("{tag} = '{secret}'"),
+            _ => format!("a=1&{tag}={secret}&b=2"),
+        };
+        let text = wrap(&text, wrapped);
+        let kind = if wrapped == 6 { Kind::Json } else { Kind::String };
+        let text = match kind {
+            Kind::Json => text,
+            _ => format!("{before} {text} {after}"),
+        };
+        // What an escape makes of the secret.
+        let written = wrap(&secret, wrapped);
+        let written = written.trim_matches(['[', ']', '"']);
+        let (_, masked) = redact_value("message", kind, &text);
+        prop_assert!(!masked.contains(written), "{text} -> {masked}");
+    }
+
+    #[test]
+    fn planted_pairs_of_columns_never_survive(
+        secret in "[A-Za-z][A-Za-z0-9!@#$%^*_+~-]{7,24}",
+        key in prop::sample::select(vec!["password", "X-Api-Key", "api  key", "Authorization"]),
+        prefix in prop::sample::select(vec!["", "header.", "a.headers.0.", "header_", "header-"]),
+        halves in prop::sample::select(vec![["name", "value"], ["key", "val"], ["k", "v"], ["Name", "Value"]]),
+    ) {
+        let mut columns = ColumnSet::default();
+        columns.set_rows(1);
+        columns.get_or_create(&format!("{prefix}{}", halves[0])).push(0, Kind::String, key);
+        columns.get_or_create(&format!("{prefix}{}", halves[1])).push(0, Kind::String, &secret);
+        redactor().redact(&mut columns, &mut BatchCounts::default());
+        for (_, column) in columns.iter() {
+            prop_assert!(!column.text().contains(&secret));
+        }
     }
 
     #[test]
