@@ -329,3 +329,133 @@ fn command_line(command: &[std::ffi::OsString]) -> String {
     text.truncate(text.floor_char_boundary(COMMAND_LINE_BYTES_MAX));
     text
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::run::buffer::BufferOptions;
+
+    const MIB: u64 = 1 << 20;
+
+    fn lifecycle(command: &[&str]) -> Lifecycle {
+        Lifecycle::new(&RecorderOptions {
+            instance: "i".into(),
+            user: None,
+            service: "s".into(),
+            command: command.iter().map(Into::into).collect(),
+            contents_bytes_max: 0,
+            sample_every: None,
+            memory_limit_bytes: Some(100 * MIB),
+            cpu_limit_percent: Some(90),
+            is_terminal: false,
+            buffer: BufferOptions {
+                folder: None,
+                instance: "i".into(),
+                key_file: None,
+                bytes_max: 0,
+                server: String::new(),
+                token_file: None,
+            },
+        })
+    }
+
+    fn at(ms: i64) -> Timestamp {
+        Timestamp(ms * 1_000_000)
+    }
+
+    /// The events that were recorded since the last look, but for samples.
+    fn events(lifecycle: &mut Lifecycle) -> Vec<String> {
+        let records = lifecycle.take();
+        let names = records.iter().filter_map(|record| record.text(EVENT));
+        let told = names.filter(|name| *name != "sample");
+        told.map(str::to_string).collect()
+    }
+
+    #[test]
+    fn a_limit_is_said_when_it_is_passed_and_again_after_it_was_kept() {
+        let mut lifecycle = lifecycle(&["s"]);
+        let samples = [
+            (50, 0.0, ""),
+            (101, 0.0, "memory_limit"),
+            (150, 95.0, "cpu_limit"),
+            (100, 95.0, ""),
+            (101, 10.0, "memory_limit"),
+            (90, 91.0, "cpu_limit"),
+        ];
+        for (mib, cpu, expected) in samples {
+            let usage = Usage {
+                memory_bytes: mib * MIB,
+                cpu_percent: Some(cpu),
+                processes: 1,
+                threads: 1,
+            };
+            lifecycle.sampled(at(0), usage);
+            assert_eq!(
+                events(&mut lifecycle).join(" "),
+                expected,
+                "{mib} MiB, {cpu}%"
+            );
+        }
+    }
+
+    #[test]
+    fn steady_growth_is_hinted_once_in_a_window() {
+        let mut lifecycle = lifecycle(&["s"]);
+        for sample in 0..50_u32 {
+            let usage = Usage {
+                memory_bytes: (10 + u64::from(sample)) * MIB,
+                ..Usage::default()
+            };
+            lifecycle.sampled(at(10_000 * i64::from(sample)), usage);
+        }
+        assert_eq!(events(&mut lifecycle), ["leak_hint"]);
+    }
+
+    #[test]
+    fn other_programs_are_ready_with_their_first_output() {
+        let mut lifecycle = lifecycle(&["s"]);
+        lifecycle.started(at(0), 1, 0);
+        lifecycle.tick(at(10_000));
+        assert_eq!(events(&mut lifecycle), ["spawn"]);
+        lifecycle.output(at(11_000));
+        lifecycle.tick(at(12_999));
+        assert!(events(&mut lifecycle).is_empty());
+        lifecycle.tick(at(13_000));
+        assert_eq!(events(&mut lifecycle), ["ready"]);
+        lifecycle.ended(at(14_000), Ended::Code(0), Duration::ZERO, false);
+        assert_eq!(events(&mut lifecycle), ["exit"]);
+    }
+
+    #[test]
+    fn a_failure_shows_the_last_lines_of_stderr() {
+        let mut lifecycle = lifecycle(&["s"]);
+        lifecycle.started(at(0), 1, 0);
+        for number in 0..80 {
+            lifecycle.error_line(format!("line {number}").as_bytes());
+        }
+        lifecycle.ended(at(1), Ended::Signal(9), Duration::ZERO, false);
+        let records = lifecycle.take();
+        let exit = records.last().unwrap();
+        assert_eq!(exit.level, Level::Error);
+        assert_eq!(exit.text("process.exit.signal"), Some("SIGKILL"));
+        let tail: Vec<_> = exit.text("process.stderr_tail").unwrap().lines().collect();
+        let ends = (tail.len(), tail[0], tail[TAIL_LINES - 1]);
+        assert_eq!(ends, (TAIL_LINES, "line 30", "line 79"));
+    }
+
+    #[test]
+    fn an_end_that_was_asked_for_is_no_failure() {
+        let mut lifecycle = lifecycle(&["s"]);
+        lifecycle.error_line(b"bye");
+        lifecycle.ended(at(1), Ended::Signal(15), Duration::ZERO, true);
+        let exit = lifecycle.take().pop().unwrap();
+        assert_eq!(exit.level, Level::Info);
+        assert_eq!(exit.get("process.stderr_tail"), None);
+    }
+
+    #[test]
+    fn a_command_line_is_as_one_types_it() {
+        let lifecycle = lifecycle(&["sh", "-c", "echo it", "", "--token=x"]);
+        assert_eq!(lifecycle.command_line, "sh -c 'echo it' '' --token=x");
+    }
+}

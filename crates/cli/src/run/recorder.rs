@@ -3,7 +3,7 @@
 //! Invariants
 //! - One owner, one loop: copies of bytes and what the supervisor tells come in, batches go to the
 //!   buffer. Nobody waits for it but the end, and that not for long.
-//! - What was left before something was told is recorded before it.
+//! - What passed and what was told are recorded in the order of their times.
 //! - Everything goes through the pipeline, redaction included, before it is kept anywhere but in
 //!   memory.
 //! - Bytes that the tap could not keep are said in their place, records that found no room in the
@@ -17,6 +17,7 @@ use crate::ship::hostname;
 use anyhow::{Context, Result};
 use jiff::tz::TimeZone;
 use std::{
+    collections::VecDeque,
     ffi::OsString,
     fmt,
     sync::{Arc, mpsc},
@@ -258,6 +259,8 @@ struct Worker {
     options: RecorderOptions,
     tapped: Tapped,
     told: mpsc::Receiver<(Timestamp, Told)>,
+    /// What was told and is of a later time than what was taken.
+    untaken: VecDeque<(Timestamp, Told)>,
     clock: SteadyClock,
     session: Session,
     heard: Vec<Heard>,
@@ -295,32 +298,30 @@ impl Worker {
             options,
             tapped,
             told,
+            untaken: VecDeque::new(),
             clock,
         })
     }
 
     fn run(mut self) -> Summary {
         loop {
-            // The copies that were left before something was told are counted after it was taken.
-            let wait = self.wait();
-            let first = self.tapped.next(wait);
-            let told: Vec<_> = self.told.try_iter().collect();
+            let first = self.tapped.next(self.wait());
+            self.untaken.extend(self.told.try_iter());
             let is_first = first.is_ok();
             if let Ok(chunk) = first {
                 self.take(chunk);
             }
-            if is_first && told.is_empty() {
+            if is_first && self.untaken.is_empty() {
                 std::thread::sleep(GATHER);
             }
-            self.drain(told.iter().find_map(|(_, told)| match told {
+            let finish = self.untaken.iter().find_map(|(_, told)| match told {
                 Told::Finish { until } => Some(*until),
                 _ => None,
-            }));
-            for (at, told) in told {
-                if let Told::Finish { until } = told {
-                    return self.finish(until);
-                }
-                self.hear(at, told);
+            });
+            self.drain(finish);
+            self.hear_until(Timestamp(i64::MAX));
+            if let Some(until) = finish {
+                return self.finish(until);
             }
             self.tick();
         }
@@ -348,6 +349,13 @@ impl Worker {
         }
     }
 
+    /// Hears what was told until then.
+    fn hear_until(&mut self, until: Timestamp) {
+        while let Some((at, told)) = self.untaken.pop_front_if(|(at, _)| *at <= until) {
+            self.hear(at, told);
+        }
+    }
+
     fn wait(&self) -> Duration {
         let now = Instant::now();
         let is_by_time = self.writer.is_open()
@@ -370,6 +378,7 @@ impl Worker {
             at,
             content,
         } = chunk;
+        self.hear_until(at);
         match content {
             Content::Bytes(bytes) => self.bytes(direction, at, &bytes),
             Content::Gap { bytes } => self.gap(direction, at, bytes),

@@ -6,7 +6,7 @@ use super::{
     say,
 };
 use anyhow::Result;
-use rustix::process::Signal;
+use rustix::process::{Pid, Signal};
 use std::{
     convert::Infallible,
     sync::mpsc::{self, RecvTimeoutError},
@@ -23,6 +23,10 @@ use taffrail_ingest::listen::process::{
 /// request. A client that restarts a server does not notice it.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 
+/// How long what a program has left may take to pass before its end is recorded, if it is started
+/// again: its pipes stay open, so nothing else tells.
+const LAST_WORDS: Duration = Duration::from_millis(100);
+
 /// What is run and how.
 pub struct Options {
     pub restart: RestartArgument,
@@ -35,6 +39,17 @@ pub struct Options {
 enum Event {
     Signal(Received),
     OutputEnded,
+}
+
+/// How it ended for good.
+struct End {
+    ended: Ended,
+    ran: Duration,
+    /// Whether a signal had asked the program to end.
+    is_asked: bool,
+    is_given_up: bool,
+    /// Whether the recorder knows.
+    is_told: bool,
 }
 
 struct Supervisor {
@@ -76,8 +91,9 @@ pub fn run(options: Options) -> Result<Infallible> {
         is_told_to_end: false,
     };
     let mut policy = RestartPolicy::new(options.restart);
-    let ended = supervisor.run(&mut policy)?;
-    supervisor.finish(ended);
+    let end = supervisor.run(&mut policy)?;
+    let ended = end.ended;
+    supervisor.finish(end);
     let summary = supervisor.recorder.finish(FLUSH_PATIENCE);
     if !options.is_quiet {
         tell(summary.as_ref(), options.has_summary);
@@ -86,49 +102,70 @@ pub fn run(options: Options) -> Result<Infallible> {
 }
 
 impl Supervisor {
-    fn run(&mut self, policy: &mut RestartPolicy) -> Result<Ended> {
+    fn run(&mut self, policy: &mut RestartPolicy) -> Result<End> {
         let mut restart = 0;
         loop {
             let begun = Instant::now();
             self.start(restart)?;
             let ended = self.watch();
-            let ran = begun.elapsed();
+            let mut end = End {
+                ended,
+                ran: begun.elapsed(),
+                is_asked: self.is_told_to_end,
+                is_given_up: false,
+                is_told: false,
+            };
             let is_wanted = !self.is_told_to_end && !self.capture.has_input_ended();
             let verdict = match is_wanted {
-                true => policy.after(ended, ran, Instant::now()),
+                true => policy.after(ended, end.ran, Instant::now()),
                 false => Verdict::End,
             };
-            let is_asked = self.is_told_to_end;
-            self.recorder.tell(Told::Ended {
-                ended,
-                ran,
-                is_asked,
-            });
-            match verdict {
-                Verdict::End => return Ok(ended),
-                Verdict::GiveUp => {
-                    self.recorder.tell(Told::GivenUp);
-                    return Ok(ended);
-                }
-                Verdict::Again(wait) => {
-                    restart += 1;
-                    self.recorder.tell(Told::Restarting { restart, wait });
-                    if let Some(signal) = self.wait(wait) {
-                        return Ok(Ended::Signal(signal.as_raw()));
-                    }
-                }
+            let Verdict::Again(wait) = verdict else {
+                end.is_given_up = verdict == Verdict::GiveUp;
+                return Ok(end);
+            };
+            restart += 1;
+            // What it has left is recorded before its end.
+            let mut signal = self.wait(LAST_WORDS);
+            self.tell_end(&end);
+            self.recorder.tell(Told::Restarting { restart, wait });
+            if signal.is_none() {
+                signal = self.wait(wait.saturating_sub(LAST_WORDS));
             }
+            if let Some(signal) = signal {
+                let ended = Ended::Signal(signal.as_raw());
+                return Ok(End {
+                    ended,
+                    is_told: true,
+                    ..end
+                });
+            }
+        }
+    }
+
+    fn tell_end(&self, end: &End) {
+        self.recorder.tell(Told::Ended {
+            ended: end.ended,
+            ran: end.ran,
+            is_asked: end.is_asked,
+        });
+        if end.is_given_up {
+            self.recorder.tell(Told::GivenUp);
         }
     }
 
     fn start(&mut self, restart: u32) -> Result<()> {
         let sender = self.sender.clone();
-        let process = self.capture.start(&self.tap, move || {
+        let recorder = &self.recorder;
+        let started = |process: Pid| {
+            let process = process.as_raw_pid().unsigned_abs();
+            recorder.tell(Told::Started { process, restart });
+        };
+        let output_ended = move || {
+            // The receiver lives as long as we need it.
             let _ = sender.send(Event::OutputEnded);
-        })?;
-        let process = process.as_raw_pid().unsigned_abs();
-        self.recorder.tell(Told::Started { process, restart });
-        Ok(())
+        };
+        Ok(self.capture.start(&self.tap, started, output_ended)?)
     }
 
     /// Until the program ends.
@@ -174,21 +211,23 @@ impl Supervisor {
 
     /// Passes on what the program has left. Whoever does not read it may end it with a signal, as
     /// the program could be ended that waits for its reader.
-    fn finish(&mut self, ended: Ended) {
+    fn finish(&mut self, end: End) {
         self.capture.finish();
         while self.outputs_ended < self.capture.outputs() {
             match self.events.recv() {
                 Ok(Event::OutputEnded) => self.outputs_ended += 1,
                 Ok(Event::Signal(received)) if is_end(received.signal) => {
                     self.capture.restore();
-                    let by_signal = Ended::Signal(received.signal.as_raw());
-                    match ended {
-                        Ended::Signal(_) => ended.follow(),
-                        Ended::Code(_) => by_signal.follow(),
+                    match end.ended {
+                        Ended::Signal(_) => end.ended.follow(),
+                        Ended::Code(_) => Ended::Signal(received.signal.as_raw()).follow(),
                     }
                 }
                 Ok(Event::Signal(_)) | Err(mpsc::RecvError) => {}
             }
+        }
+        if !end.is_told {
+            self.tell_end(&end);
         }
         match self.capture.leave() {
             Ok(0) => {}

@@ -163,8 +163,9 @@ fn calls_are_there_while_the_session_goes_on() {
     wait_until("the breach is found", || {
         (server.count("instance.error", "_exists_:mcp.violation") == 1).then_some(())
     });
-    let ready = server.count("system.pm2", "\"initialize was answered\"");
-    assert_eq!(ready, 1);
+    wait_until("the server is ready", || {
+        (server.count("system.pm2", "\"initialize was answered\"") == 1).then_some(())
+    });
     drop(stdin);
     assert_eq!(ended(running.end()), (Some(0), None));
 }

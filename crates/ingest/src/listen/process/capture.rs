@@ -109,14 +109,17 @@ impl Capture {
             has_input_ended: Arc::default(),
             process: None,
         };
-        match Standard::Input.kind() {
+        let input = Standard::Input.kind();
+        if input != Kind::Terminal {
+            // Without it, what is sent to the group may come twice: no reason not to run.
+            capture.witness = Witness::start().ok();
+        }
+        match input {
             Kind::Terminal => capture.join_terminal()?,
             kind => capture.join_input(kind)?,
         }
         capture.join_outputs()?;
-        if capture.session.is_none() {
-            capture.witness = Some(Witness::start()?);
-        }
+        capture.witness = capture.witness.take_if(Witness::is_ready);
         Ok(capture)
     }
 
@@ -203,8 +206,9 @@ impl Capture {
         Ok(())
     }
 
-    /// Starts the program, and with the first start the pumps; `output_ended` is called at the end
-    /// of each output. Returns its process: in a session of its own that of its leader.
+    /// Starts the program, and with the first start the pumps; `started` is called before anything
+    /// passes, with its process (in a session of its own that of its leader), `output_ended` at the
+    /// end of each output.
     ///
     /// The kernel kills the program when the thread ends that called this.
     ///
@@ -213,8 +217,9 @@ impl Capture {
     pub fn start(
         &mut self,
         tap: &Tap,
+        started: impl FnOnce(Pid),
         output_ended: impl Fn() + Clone + Send + 'static,
-    ) -> Result<Pid, CaptureError> {
+    ) -> Result<(), CaptureError> {
         let stage = match self.session {
             Some(_) => stage::SESSION,
             None => stage::START,
@@ -233,6 +238,7 @@ impl Capture {
         drop(command);
         let process = Pid::from_child(&child);
         self.process = Some(process);
+        started(process);
         for pump in self.waiting.drain(..) {
             let is_input = pump.direction == Some(Direction::Stdin);
             let ended = output_ended.clone();
@@ -251,7 +257,7 @@ impl Capture {
                 false => self.outputs.push(running),
             }
         }
-        Ok(process)
+        Ok(())
     }
 
     /// What became of the program; an end is told once.

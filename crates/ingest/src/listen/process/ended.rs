@@ -1,5 +1,5 @@
 //! How a process ended, and ending in the same way.
-use rustix::process::{Resource, Rlimit, WaitStatus, getrlimit, setrlimit};
+use rustix::process::{Resource, Rlimit, WaitStatus, getpid, getrlimit, setrlimit};
 use signal_hook::low_level::emulate_default_handler;
 
 /// What shells add to the number of a signal.
@@ -36,6 +36,8 @@ impl Ended {
     pub fn follow(self) -> ! {
         match self {
             Ended::Code(code) => std::process::exit(i32::from(code)),
+            // The first process of a container is not ended by its own signals.
+            Ended::Signal(number) if getpid().is_init() => std::process::exit(SIGNALLED + number),
             Ended::Signal(number) => {
                 let hard = getrlimit(Resource::Core).maximum;
                 let none = Rlimit {

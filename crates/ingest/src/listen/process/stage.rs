@@ -58,10 +58,10 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
     }
     let stage = arguments.next().unwrap_or_default();
     let outcome = match stage.to_str() {
-        Some(START) => start(arguments),
-        Some(FOREGROUND) => foreground(arguments),
+        Some(START) => Ok(start(arguments)),
+        Some(FOREGROUND) => Ok(foreground(arguments)),
         Some(SESSION) => session(arguments).map(|never| match never {}),
-        Some(RELAY) => relay(),
+        Some(RELAY) => Ok(relay()),
         Some(WITNESS) => witness::testify().map(|()| ExitCode::SUCCESS),
         _ => Ok(ExitCode::from(2)),
     };
@@ -73,22 +73,21 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
 }
 
 /// Dies with the parent, and dies now if that is dead already.
-fn bind_to(parent: Option<OsString>) -> Result<(), CaptureError> {
-    set_parent_process_death_signal(Some(Signal::KILL))
-        .map_err(descriptor("the signal at the parent's death"))?;
+fn bind_to(parent: Option<OsString>) {
+    // Where the kernel refuses, the program runs all the same.
+    let _ = set_parent_process_death_signal(Some(Signal::KILL));
     let parent = parent.and_then(|text| text.to_str()?.parse().ok());
     if getppid().map(Pid::as_raw_pid) != parent {
         Ended::Signal(Signal::KILL.as_raw()).follow();
     }
-    Ok(())
 }
 
 /// Becomes the program; what comes back is why that cannot be.
-fn start(mut arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, CaptureError> {
-    bind_to(arguments.next())?;
+fn start(mut arguments: impl Iterator<Item = OsString>) -> ExitCode {
+    bind_to(arguments.next());
     let name = arguments.next().unwrap_or_default();
     let error = Command::new(&name).args(arguments).exec();
-    Ok(ExitCode::from(refused(&name, &error)))
+    ExitCode::from(refused(&name, &error))
 }
 
 /// What a shell says and answers for a program that it cannot start.
@@ -110,7 +109,7 @@ fn refused(name: &OsStr, error: &std::io::Error) -> u8 {
     }
 }
 
-fn foreground(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, CaptureError> {
+fn foreground(arguments: impl Iterator<Item = OsString>) -> ExitCode {
     let begun = Instant::now();
     let terminal = Standard::Input.fd();
     while tcgetpgrp(terminal) != Ok(getpgrp()) && begun.elapsed() < FOREGROUND_PATIENCE {
@@ -120,7 +119,7 @@ fn foreground(arguments: impl Iterator<Item = OsString>) -> Result<ExitCode, Cap
 }
 
 fn session(mut arguments: impl Iterator<Item = OsString>) -> Result<Infallible, CaptureError> {
-    bind_to(arguments.next())?;
+    bind_to(arguments.next());
     let terminal = Standard::Input.fd();
     setsid().map_err(descriptor("a session"))?;
     ioctl_tiocsctty(terminal).map_err(descriptor("the session's terminal"))?;
@@ -161,17 +160,17 @@ fn session(mut arguments: impl Iterator<Item = OsString>) -> Result<Infallible, 
     }
 }
 
-fn relay() -> Result<ExitCode, CaptureError> {
+fn relay() -> ExitCode {
     // What is typed and hung up where we were started is not for whom we serve.
     let _ = setsid();
     let (from, to) = (Standard::Input.fd(), Standard::Output.fd());
     let mut buffer = vec![0; 64 << 10];
     loop {
         match read(from, &mut buffer[..]) {
-            Ok(0) => return Ok(ExitCode::SUCCESS),
+            Ok(0) => return ExitCode::SUCCESS,
             Ok(count) if write_all(to, &buffer[..count]) => {}
             Err(Errno::INTR | Errno::AGAIN) => {}
-            Ok(_) | Err(_) => return Ok(ExitCode::SUCCESS),
+            Ok(_) | Err(_) => return ExitCode::SUCCESS,
         }
     }
 }

@@ -2,7 +2,8 @@
 //!
 //! Protocol: a question is the number of a signal and the process id of its sender, 4 bytes each,
 //! little-endian; the answer is one byte, 1 if the witness got the same since it was last asked
-//! for it. It ends when nobody can ask any more.
+//! for it. Before the first question it says 1: from then on it sees. It ends when nobody can ask any
+//! more.
 use super::{CaptureError, own_program, signals, stage, starting};
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -18,9 +19,9 @@ use std::{
     process::{Child, ChildStdin, ChildStdout, Command, Stdio},
 };
 
-/// How long an answer is waited for, in nanoseconds: a witness that is stopped or starved must not
+/// How long an answer is waited for, in seconds: a witness that is stopped or starved must not
 /// hold a signal back.
-const ANSWER_NS_MAX: i64 = 100_000_000;
+const ANSWER_S_MAX: i64 = 1;
 
 /// Our side.
 #[derive(Debug)]
@@ -51,6 +52,11 @@ impl Witness {
         })
     }
 
+    /// Waits until it sees signals: one that came before would end it.
+    pub(super) fn is_ready(&mut self) -> bool {
+        self.answer() == Some(true)
+    }
+
     /// Whether the whole group got the signal; `None` if the witness does not answer: then it is
     /// of no use any more, since a late answer would be taken for that to another question.
     pub(super) fn has_seen(&mut self, signal: i32, sender: i32) -> Option<bool> {
@@ -58,9 +64,13 @@ impl Witness {
         question[..4].copy_from_slice(&signal.to_le_bytes());
         question[4..].copy_from_slice(&sender.to_le_bytes());
         self.questions.write_all(&question).ok()?;
+        self.answer()
+    }
+
+    fn answer(&mut self) -> Option<bool> {
         let timeout = Timespec {
-            tv_sec: 0,
-            tv_nsec: ANSWER_NS_MAX,
+            tv_sec: ANSWER_S_MAX,
+            tv_nsec: 0,
         };
         let mut fds = [PollFd::new(&self.answers, PollFlags::IN)];
         if !matches!(retry_on_intr(|| poll(&mut fds, Some(&timeout))), Ok(1)) {
@@ -78,8 +88,10 @@ pub(super) fn testify() -> Result<(), CaptureError> {
     let mut got = SignalsInfo::<WithOrigin>::new(numbers).map_err(CaptureError::Signals)?;
     let mut seen = HashSet::new();
     let (mut questions, mut answers) = (std::io::stdin().lock(), std::io::stdout().lock());
+    let mut say = |answer: u8| answers.write_all(&[answer]).and_then(|()| answers.flush());
+    let mut is_heard = say(1).is_ok();
     let mut question = [0; 8];
-    while questions.read_exact(&mut question).is_ok() {
+    while is_heard && questions.read_exact(&mut question).is_ok() {
         for origin in got.pending() {
             if let (Cause::Sent(_), Some(sender)) = (origin.cause, origin.process) {
                 seen.insert((origin.signal, sender.pid));
@@ -90,14 +102,7 @@ pub(super) fn testify() -> Result<(), CaptureError> {
             i32::from_le_bytes([a, b, c, d]),
             i32::from_le_bytes([e, f, g, h]),
         );
-        let answer = u8::from(seen.remove(&asked));
-        if answers
-            .write_all(&[answer])
-            .and_then(|()| answers.flush())
-            .is_err()
-        {
-            break;
-        }
+        is_heard = say(u8::from(seen.remove(&asked))).is_ok();
     }
     Ok(())
 }
