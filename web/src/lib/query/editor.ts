@@ -48,7 +48,16 @@ const theme = EditorView.theme({
   ".cm-scroller": { fontFamily: "var(--font-log)", lineHeight: "26px", overflowX: "auto" },
   ".cm-content": { padding: "0", caretColor: "var(--text)", color: "var(--text)" },
   ".cm-line": { padding: "0" },
-  ".cm-placeholder": { color: "var(--muted)" },
+  // Cut where it does not fit: an empty line has nothing to scroll to.
+  ".cm-placeholder": {
+    color: "var(--muted)",
+    display: "inline-block",
+    maxWidth: "100%",
+    overflow: "hidden",
+    textOverflow: "ellipsis",
+    whiteSpace: "nowrap",
+    verticalAlign: "top",
+  },
   ".cm-tooltip": {
     border: "1px solid var(--overlay-border)",
     borderRadius: "var(--radius)",
