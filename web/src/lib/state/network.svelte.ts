@@ -4,6 +4,7 @@
 // asked at growing distances, and at the first answer the panels that failed ask again.
 import { onReached } from "$api/client";
 import { queryClient } from "$api/queries";
+import { page } from "./page.svelte";
 
 const RETRY_MS = [1_000, 2_000, 5_000, 10_000, 30_000];
 
@@ -37,6 +38,9 @@ class Network {
       this.isOffline = false;
       this.#tries = 0;
       clearTimeout(this.#timer);
+      // Something failed, or nobody would know of the outage: screens ask anew, and so do reads
+      // that do not follow the refresh.
+      page.refresh();
       void queryClient.refetchQueries({ type: "active", predicate: (query) => query.state.status === "error" });
     } else if (!this.isOffline) {
       this.isOffline = true;

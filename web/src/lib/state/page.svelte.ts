@@ -15,7 +15,6 @@ class Page {
   refreshes = $state(0);
   /** Seconds between automatic refreshes; 0: off. */
   refreshSeconds = $state(0);
-  /** Requests that are under way, for the bar that says so. */
   #timer: ReturnType<typeof setInterval> | undefined;
 
   setRange(range: TimeRange): void {
