@@ -4,7 +4,13 @@
 //! have backslashes before them). The value of a secret key is masked to its end; where the end
 //! is in doubt, to the latest of the candidates: losing a word of a message is better than
 //! keeping a secret.
-use super::{Edit, Mask, Redactor, coded, count, name::Secret, pair};
+use super::{
+    Edit, Mask, Redactor,
+    beside::{BESIDE_BYTES_MAX, Look, after_key, before_quote, beside, name_key_before},
+    coded, count,
+    name::Secret,
+    tag::{is_in_tag, tag_end, tag_text},
+};
 use crate::clean::BatchCounts;
 
 /// Schemes of the HTTP header `Authorization`, in lower case.
@@ -19,11 +25,8 @@ pub(super) const WORDS: &[&str] = &[SCHEMES[0], SCHEMES[1], URL, ESCAPE];
 const CREDENTIAL_BYTES_MIN: usize = 16;
 /// How far the name and password of a URL are followed, in bytes: bounds the work for each URL.
 const URL_USER_BYTES_MAX: usize = 1_024;
-/// How far a tag or object is followed to find the value that a name in it speaks of, in bytes:
-/// bounds the work for each name.
-const BESIDE_BYTES_MAX: usize = 256;
 /// How far a key is followed to the left of the word that was found, in bytes.
-const KEY_BYTES_MAX: usize = 64;
+pub(super) const KEY_BYTES_MAX: usize = 64;
 
 impl Redactor {
     /// Values of secret keys in a text.
@@ -119,7 +122,7 @@ impl Redactor {
         let bytes = text.as_bytes();
         let named_at = name_key_before(bytes, key_start)?;
         let lowest = edited.max(named_at.saturating_sub(BESIDE_BYTES_MAX));
-        let start = beside(bytes, lowest, named_at, Look::Back)?;
+        let start = beside(bytes, lowest, named_at, Look::Back).filter(|at| *at < named_at)?;
         // A value that goes on to the name is none of its own.
         let (start, end, is_bare) = self.value(&text[..named_at], start, &secret.mask.rule, true);
         let is_apart = end < named_at;
@@ -348,25 +351,25 @@ type Found<'a> = (&'a Mask, usize, usize, String);
 
 /// A quote with the backslashes before it, or an escape of one; `len` 0: none.
 #[derive(Clone, Copy)]
-struct Quote {
+pub(super) struct Quote {
     byte: u8,
     backslashes: usize,
-    len: usize,
+    pub(super) len: usize,
     is_coded: bool,
 }
 
-fn is_key_byte(byte: u8) -> bool {
+pub(super) fn is_key_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || matches!(byte, b'_' | b'-' | b'.')
 }
 
-fn skip_blanks(bytes: &[u8], at: usize) -> usize {
+pub(super) fn skip_blanks(bytes: &[u8], at: usize) -> usize {
     at + bytes[at..]
         .iter()
         .take_while(|b| b.is_ascii_whitespace())
         .count()
 }
 
-fn quote_at(bytes: &[u8], at: usize) -> Quote {
+pub(super) fn quote_at(bytes: &[u8], at: usize) -> Quote {
     let backslashes = bytes[at..].iter().take_while(|b| **b == b'\\').count();
     match bytes.get(at + backslashes) {
         Some(byte @ (b'"' | b'\'' | b'`')) => Quote {
@@ -481,7 +484,7 @@ fn coded_blank(bytes: &[u8], at: usize) -> Option<(u8, usize)> {
 
 /// Where a key begins that an escape stands before, whose digits look like a part of it:
 /// `%26password`, `%2526password`.
-fn after_escape(bytes: &[u8], key_start: usize, word_start: usize) -> usize {
+pub(super) fn after_escape(bytes: &[u8], key_start: usize, word_start: usize) -> usize {
     let Some(before) = key_start.checked_sub(1) else {
         return key_start;
     };
@@ -500,192 +503,12 @@ fn is_tuple(bytes: &[u8], key_start: usize) -> bool {
     before.ends_with(b"(") || matches!(coded::before(bytes, before.len()), Some((b'(', _)))
 }
 
-/// Whether a tag has its name at `key_start`, with its prefix or without.
-fn is_in_tag(bytes: &[u8], key_start: usize) -> bool {
-    let Some(place) = key_start.checked_sub(1) else {
-        return false;
-    };
-    match (bytes[place], coded::before(bytes, key_start)) {
-        (b'<', _) | (_, Some((b'<', _))) => true,
-        (b':', _) => is_prefixed_tag(bytes, place),
-        (_, Some((b':', place))) => is_prefixed_tag(bytes, place),
-        _ => false,
-    }
-}
-
-/// `<ns:`, up to the colon.
-fn is_prefixed_tag(bytes: &[u8], colon: usize) -> bool {
-    let lowest = colon.saturating_sub(KEY_BYTES_MAX);
-    let start = (lowest..colon)
-        .rev()
-        .take_while(|at| is_key_byte(bytes[*at]))
-        .last()
-        .unwrap_or(colon);
-    start > 0
-        && (bytes[start - 1] == b'<'
-            // The letters of an escape look like a part of the prefix.
-            || (start..=colon).any(|at| matches!(coded::before(bytes, at), Some((b'<', _)))))
-}
-
-/// Where the text behind a tag begins, whose name ends at `name_end`.
-fn tag_end(bytes: &[u8], name_end: usize) -> Option<usize> {
-    let highest = bytes.len().min(name_end + BESIDE_BYTES_MAX);
-    let mut at = name_end;
-    let mut quote: Option<u8> = None;
-    // Words without a value behind a name are prose: `unexpected <token of b>`.
-    let (mut has_words, mut has_value) = (false, false);
-    while at < highest {
-        let (byte, length) = match bytes[at] {
-            b'%' | b'&' | b'\\' => coded::at(bytes, at).unwrap_or((0, 1)),
-            byte => (byte, 1),
-        };
-        // The name ends with the tag or with a blank.
-        if at == name_end && !(byte == b'>' || byte == b'/' || byte.is_ascii_whitespace()) {
-            return None;
-        }
-        at += length;
-        match (byte, quote) {
-            (b'>', None) => return (has_value || !has_words).then_some(at),
-            (b'<', None) => return None,
-            (b'=', None) => has_value = true,
-            (b'"' | b'\'', None) => quote = Some(byte),
-            (byte, Some(open)) if byte == open => quote = None,
-            (byte, None) => has_words |= byte.is_ascii_alphanumeric(),
-            _ => {}
-        }
-    }
-    None
-}
-
-/// Where the key begins whose value is the quoted name at `start`, if it is one of those that
-/// name what another holds: `"name": "…`, `key="…`.
-fn name_key_before(bytes: &[u8], start: usize) -> Option<usize> {
-    let before = before_quote(bytes, start)?;
-    let before = before_blanks(bytes, before);
-    let before = match bytes.get(before.checked_sub(1)?)? {
-        b'=' | b':' => before - 1,
-        _ => match coded::before(bytes, before)? {
-            (b'=' | b':', start) => start,
-            _ => return None,
-        },
-    };
-    let before = before_blanks(bytes, before);
-    let key_end = before_quote(bytes, before).unwrap_or(before);
-    let lowest = key_end.saturating_sub(KEY_BYTES_MAX);
-    let key_start = (lowest..key_end)
-        .rev()
-        .take_while(|at| is_key_byte(bytes[*at]))
-        .last()?;
-    let key_start = after_escape(bytes, key_start, key_end);
-    let key = std::str::from_utf8(&bytes[key_start..key_end]).ok()?;
-    matches!(pair::half(key), Some((pair::Half::Name, _))).then_some(key_start)
-}
-
-/// Where the quote begins that ends at `end`.
-fn before_quote(bytes: &[u8], end: usize) -> Option<usize> {
-    if let Some((b'"' | b'\'', start)) = coded::before(bytes, end) {
-        return Some(start);
-    }
-    let place = end.checked_sub(1)?;
-    matches!(bytes[place], b'"' | b'\'').then(|| {
-        let backslashes = bytes[..place]
-            .iter()
-            .rev()
-            .take(KEY_BYTES_MAX)
-            .take_while(|byte| **byte == b'\\')
-            .count();
-        place - backslashes
-    })
-}
-
-fn before_blanks(bytes: &[u8], end: usize) -> usize {
-    end - bytes[..end]
-        .iter()
-        .rev()
-        .take(KEY_BYTES_MAX)
-        .take_while(|byte| byte.is_ascii_whitespace())
-        .count()
-}
-
-/// In which direction from a name its value is looked for.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Look {
-    Ahead,
-    Back,
-}
-
-/// Where the value of a key such as `value` begins, between `from` and `to`, in the object or tag
-/// that the name stands in.
-fn beside(bytes: &[u8], from: usize, to: usize, look: Look) -> Option<usize> {
-    let mut depth = 0usize;
-    let mut found = None;
-    let mut at = from;
-    // Nothing of a word stands before the place.
-    let mut is_start = from == 0 || !is_key_byte(bytes[from - 1]);
-    while at < to {
-        let (byte, length) = coded::at(bytes, at).unwrap_or((bytes[at], 1));
-        match (byte, look) {
-            // Another object ends what stands beside the name, or begins anew.
-            (b'{' | b'<', Look::Back) => found = None,
-            (b'{' | b'[', Look::Ahead) => depth += 1,
-            (b'}' | b']' | b'>', Look::Ahead) if depth == 0 => return None,
-            (b'}' | b']', Look::Ahead) => depth -= 1,
-            _ if depth == 0 && is_start && length == 1 => {
-                if let Some(start) = after_key(bytes, at) {
-                    if look == Look::Ahead {
-                        return Some(start);
-                    }
-                    found = Some(start);
-                }
-            }
-            _ => {}
-        }
-        is_start = length > 1 || !is_key_byte(byte);
-        at += length;
-    }
-    found
-}
-
-/// Where the value of the key at `at` begins, if it is one that holds a named value.
-fn after_key(bytes: &[u8], at: usize) -> Option<usize> {
-    pair::value_key_at(&bytes[at..]).find_map(|length| {
-        let end = at + length;
-        let quoted = skip_blanks(bytes, end + quote_at(bytes, end).len);
-        let width = match bytes.get(quoted)? {
-            b'=' | b':' => 1,
-            _ => match coded::at(bytes, quoted)? {
-                (b'=' | b':', length) => length,
-                _ => return None,
-            },
-        };
-        Some(skip_blanks(bytes, quoted + width))
-    })
-}
-
 /// Where the value begins if a quoted key that holds a named value stands at `at`.
 fn after_value_key(bytes: &[u8], at: usize, quote: Quote) -> Option<usize> {
     match quote.len {
         0 => None,
         length => after_key(bytes, at + length),
     }
-}
-
-/// Range of the text between tags.
-fn tag_text(text: &str, at: usize) -> (usize, usize) {
-    const LITERAL: &str = "<![CDATA[";
-    let rest = &text[at..];
-    if let Some(literal) = rest.strip_prefix(LITERAL) {
-        let start = at + LITERAL.len();
-        return (start, start + literal.find("]]>").unwrap_or(literal.len()));
-    }
-    let bytes = rest.as_bytes();
-    let is_tag = |place: &usize| match bytes[*place] {
-        b'<' => true,
-        b'%' | b'&' | b'\\' => matches!(coded::at(bytes, *place), Some((b'<', _))),
-        _ => false,
-    };
-    let end = (0..bytes.len()).find(is_tag).unwrap_or(bytes.len());
-    (at, at + end)
 }
 
 /// End of a header's value: the end of the line, as a line break or its escape, or the quote that

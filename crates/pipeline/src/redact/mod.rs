@@ -13,6 +13,7 @@
 //! are introduced by, and a look at every eleventh byte of each value, since no number that is
 //! looked for is shorter.
 mod assignment;
+mod beside;
 mod card_number;
 mod coded;
 mod digits;
@@ -20,6 +21,7 @@ mod json;
 mod name;
 mod pair;
 mod social_security;
+mod tag;
 mod word;
 
 use crate::{

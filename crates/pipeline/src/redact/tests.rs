@@ -964,6 +964,13 @@ proptest! {
     }
 
     #[test]
+    fn any_text_of_marks_is_redacted_once(text in "(token|api|key|pass|name|value|v|[ =:,<>(\"'&%\\\\+é{}\\[\\]]|%22|%253D|%2|&lt;|&quot;|&amp;|\\\\u003c|\\\\u0022|\\\\u00|--){0,40}") {
+        redact_value("message", Kind::String, &text);
+        let json = serde_json::json!([text]).to_string();
+        redact_value("list", Kind::Json, &json);
+    }
+
+    #[test]
     fn any_text_is_redacted_once(text in "(\\PC|token|password|[=:\"'\\\\{}\\[\\],; ]|4111111111111111|123-45-6789|B-ABCDEF|\\[REDACTED:|token\\]){0,40}") {
         redact_value("message", Kind::String, &text);
         let json = serde_json::json!([text]).to_string();
