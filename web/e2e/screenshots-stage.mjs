@@ -1,20 +1,27 @@
 // Two servers (one with the demonstration's records, one without any) and pages in every state.
-import { contextOf, launch } from "./screenshots-browser.mjs";
+import { fileURLToPath } from "node:url";
+import { launch } from "./browser.mjs";
+import { contextOf } from "./screenshots-browser.mjs";
 import { demoRecords, fill, STREAM } from "./screenshots-data.mjs";
 import { LENA, makePeople } from "./screenshots-states.mjs";
 import { ADMIN, Server } from "./server.mjs";
 
-/** Records a second while a live tail is looked at. */
+/** The program; the debug build without it. */
+const BINARY = process.env.TAFFRAIL_E2E_BINARY ?? fileURLToPath(new URL("../../target/debug/taffrail", import.meta.url));
+/** A record comes so often while a live tail is looked at. */
 const LIVE_EVERY_MS = 120;
 /** A state that takes longer has failed. */
 const STATE_MAX_MS = 20_000;
 
 export class Stage {
+  /** Fresh records that were sent. */
+  sent = 0;
+
   /** `pages`: address of pages that are served elsewhere, such as by Vite, over the server. */
-  static async open(binary, { serve = null } = {}) {
+  static async open({ serve = null } = {}) {
     const stage = new Stage();
-    stage.full = new Server(binary);
-    stage.empty = new Server(binary);
+    stage.full = new Server(BINARY);
+    stage.empty = new Server(BINARY);
     try {
       await Promise.all([stage.full.start(), stage.empty.start()]);
       const end = Date.now();
@@ -38,12 +45,12 @@ export class Stage {
     await Promise.all([this.full?.remove(), this.empty?.remove()]);
   }
 
-  /** A page in a state, handed to `look`; contexts are shared by `looks` of one theme and width. */
+  /** A page in a state, handed to `look`. */
   async inState(state, { theme, width }, look) {
     const server = state.isEmpty ? this.empty : this.full;
     const base = this.pages.get(server);
-    const account = state.account === "lena" ? LENA : ADMIN;
-    const context = await contextOf(this.browser, base, { theme, width, isIn: !state.isOut, account });
+    const account = state.isOut ? null : state.account === "lena" ? LENA : ADMIN;
+    const context = await contextOf(this.browser, base, { theme, width, account });
     const feed = state.isLive ? this.#feed() : null;
     try {
       const page = await context.newPage();
@@ -63,10 +70,9 @@ export class Stage {
 
   /** Sends records as they would come, until it is stopped. */
   #feed() {
-    let at = 0;
     const timer = setInterval(() => {
-      const record = { ...this.fresh[at % this.fresh.length], timestamp: new Date().toISOString() };
-      at += 1;
+      const record = { ...this.fresh[this.sent % this.fresh.length], timestamp: new Date().toISOString() };
+      this.sent += 1;
       this.full.send(STREAM, [record]).catch(() => clearInterval(timer));
     }, LIVE_EVERY_MS);
     return { stop: () => clearInterval(timer) };

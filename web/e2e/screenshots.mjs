@@ -1,22 +1,21 @@
 // Every state of the UI as a picture, to be looked at.
 //
-//   node e2e/screenshots.mjs [--binary PATH] [--out FOLDER] [--only NAME,…] [--theme T] [--width N] [--dev]
+//   node e2e/screenshots.mjs [--out FOLDER] [--only NAME,…] [--theme T] [--width N] [--dev]
 //
 // `--dev` shows the pages as Vite serves them, without a build; the page of all components is there
-// alone. Ends with status 1 when a state could not be reached.
+// alone. Ends with status 1 when a state could not be reached. TAFFRAIL_E2E_BINARY is the program.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { createServer } from "vite";
-import { binaryOf, contextOf, THEMES, WIDTHS } from "./screenshots-browser.mjs";
+import { contextOf, THEMES, WIDTHS } from "./screenshots-browser.mjs";
 import { Stage } from "./screenshots-stage.mjs";
 import { settled, statesAt } from "./screenshots-states.mjs";
 
 const web = fileURLToPath(new URL("..", import.meta.url));
 const { values: options } = parseArgs({
   options: {
-    binary: { type: "string" },
     out: { type: "string" },
     only: { type: "string" },
     theme: { type: "string" },
@@ -62,7 +61,7 @@ async function components(stage, theme) {
 mkdirSync(out, { recursive: true });
 const failed = [];
 let taken = 0;
-const stage = await Stage.open(binaryOf(options.binary), { serve: options.dev ? viteOver : null });
+const stage = await Stage.open({ serve: options.dev ? viteOver : null });
 try {
   for (const width of widths) {
     for (const theme of themes) {

@@ -59,6 +59,7 @@ const theme = EditorView.theme({
     verticalAlign: "top",
   },
   ".cm-tooltip": {
+    marginTop: "5px",
     border: "1px solid var(--overlay-border)",
     borderRadius: "var(--radius)",
     backgroundColor: "var(--overlay)",

@@ -7,8 +7,9 @@ export function count(value: number): string {
   return whole.format(value);
 }
 
-/** `312`, `1.2k`, `88k`, `1.3M`: short, for chips and axes; never rounded up to a unit it has not reached. */
+/** `312`, `1,284`, `12.8k`, `1.3M`: short, for chips and axes; exact below 10,000, never rounded up. */
 export function shortCount(value: number): string {
+  if (Math.abs(value) < 10_000) return whole.format(Math.trunc(value * 100) / 100);
   for (const [size, unit] of [
     [1e12, "T"],
     [1e9, "G"],
@@ -20,7 +21,7 @@ export function shortCount(value: number): string {
     const shown = Math.abs(scaled) < 100 ? Math.trunc(scaled * 10) / 10 : Math.trunc(scaled);
     return `${shown}${unit}`;
   }
-  return String(Math.round(value * 100) / 100);
+  return whole.format(value);
 }
 
 /** `340 B`, `4.2 KiB`, `1.0 MiB`. */

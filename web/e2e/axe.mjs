@@ -1,0 +1,67 @@
+// Accessibility of every state: axe-core on each, in both themes and at both widths.
+//
+//   node e2e/axe.mjs [names of states]
+//
+// A serious or critical violation fails it. TAFFRAIL_E2E_BINARY is the program.
+import { readFileSync } from "node:fs";
+import { createRequire } from "node:module";
+import { THEMES, WIDTHS } from "./screenshots-browser.mjs";
+import { Stage } from "./screenshots-stage.mjs";
+import { statesAt } from "./screenshots-states.mjs";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
+const FAILING = new Set(["serious", "critical"]);
+/** States that are looked at at the same time. */
+const TOGETHER = 3;
+
+/** What axe has against a page: rule, how bad, where. */
+async function violationsOf(page) {
+  // Over the debugger: the content security policy lets no script of others in.
+  await page.evaluate(AXE);
+  const found = await page.evaluate((tags) => globalThis.axe.run(document, { runOnly: { type: "tag", values: tags }, resultTypes: ["violations"] }), TAGS);
+  return found.violations.flatMap(({ id, impact, help, nodes }) =>
+    nodes.map((node) => ({ id, impact, help, where: node.target.join(" "), why: node.any[0]?.message ?? node.all[0]?.message ?? "" })),
+  );
+}
+
+const names = process.argv.slice(2);
+const begun = Date.now();
+const work = Object.keys(WIDTHS)
+  .map(Number)
+  .flatMap((width) => THEMES.flatMap((theme) => statesAt(width).map((state) => ({ state, theme, width }))))
+  .filter(({ state }) => names.length === 0 || names.includes(state.name));
+const count = work.length;
+/** Violations by what is wrong and where, with the states they were seen in. */
+const seen = new Map();
+const failed = [];
+
+const stage = await Stage.open();
+async function worker() {
+  for (let next = work.shift(); next; next = work.shift()) {
+    const { state, theme, width } = next;
+    const name = `${state.name} ${theme} ${width}`;
+    try {
+      await stage.inState(state, { theme, width }, async (page) => {
+        for (const violation of await violationsOf(page)) {
+          const key = `${violation.impact}  ${violation.id}: ${violation.help}\n    ${violation.where}\n    ${violation.why}`;
+          const entry = seen.get(key) ?? { ...violation, states: [] };
+          entry.states.push(name);
+          seen.set(key, entry);
+        }
+      });
+    } catch (error) {
+      failed.push(`${name}: ${error.message.split("\n")[0]}`);
+    }
+  }
+}
+try {
+  await Promise.all(Array.from({ length: TOGETHER }, worker));
+} finally {
+  await stage.close();
+}
+const isBad = [...seen.values()].some(({ impact }) => FAILING.has(impact));
+for (const [text, { states }] of seen) console.log(`${text}\n    in ${states.length}: ${states.slice(0, 4).join(", ")}`);
+for (const text of failed) console.log(`not reached: ${text}`);
+console.log(`axe: ${count} states, ${seen.size} violations, in ${((Date.now() - begun) / 1000).toFixed(0)} s`);
+if (isBad || failed.length > 0 || count === 0) process.exit(1);
