@@ -121,7 +121,7 @@ def fresh(work, server):
 def wrapper(taffrail, recorder, work, instance):
     os.environ["TAFFRAIL_TOKEN"] = recorder.key
     return [str(taffrail), "run", "--instance", instance, "--service", "check", "--state", str(work / "state"),
-            "--to", recorder.url, "--"]
+            "--server", recorder.url, "--"]
 
 
 def check(taffrail, recorder, work, server, mode, repeat):

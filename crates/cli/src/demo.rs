@@ -1,8 +1,10 @@
 //! `taffrail demo`: a server on the logs of this machine, with commands to paste.
 //!
 //! It is the server that `serve` runs and the shipping that `ship` does, in one process and one
-//! folder. Nothing of it is simulated: the records are the machine's own.
+//! folder. Nothing of it is simulated: the records are the machine's own, and those of a real MCP
+//! server that a real client uses ([`live`]).
 mod folder;
+mod live;
 mod machine_logs;
 
 use crate::{
@@ -14,6 +16,7 @@ use crate::{
 use anyhow::{Context, Result, anyhow};
 use clap::Args;
 use folder::DemoFolder;
+use live::{LiveCalls, Place};
 use std::{
     future::Future,
     net::SocketAddr,
@@ -51,6 +54,9 @@ pub struct DemoArguments {
     /// Address and port
     #[arg(long, value_name = "ADDRESS:PORT", default_value = "127.0.0.1:4600")]
     listen: SocketAddr,
+    /// Folder of an MCP server and a client, to show live calls; `make run` installs and names one
+    #[arg(long, value_name = "DIR")]
+    mcp: Option<PathBuf>,
 }
 
 /// Runs the command.
@@ -74,7 +80,8 @@ pub async fn run(arguments: DemoArguments) -> Result<()> {
     let server = Server::start(options)
         .await
         .context("the demonstration did not start")?;
-    let outcome = run_server(&folder, &home, &server, first_password, stop).await;
+    let mcp = arguments.mcp.as_deref();
+    let outcome = run_server(&folder, &home, &server, first_password, mcp, stop).await;
     server.stop().await.context("stopping the server")?;
     outcome
 }
@@ -85,23 +92,84 @@ async fn run_server(
     home: &Path,
     server: &Server,
     first_password: Option<String>,
+    mcp: Option<&Path>,
     stop: impl Future<Output = ()>,
 ) -> Result<()> {
     let token = keep_token(folder, server.engine()).await?;
-    eprintln!("Taffrail answers at http://{}\n", server.address());
-    if let Some(password) = first_password {
-        eprintln!("  account   {ADMIN}");
-        eprintln!("  password  {password}   (shown this once)\n");
+    let address = server.address();
+    eprintln!("{}", welcome(address, first_password.as_deref()));
+    if first_password.is_some() {
         folder.forget_first_password()?;
     }
-    let shipping = ship_machine_logs(folder, home, server.address(), token).await?;
-    eprint!("{}", what_next(folder, server.address()));
-    stop.await;
+    let shipping = ship_machine_logs(folder, home, address, token).await?;
+    let mut calls = start_calls(folder, server, mcp).await;
+    eprint!("{}", what_next(folder, address));
+    let mut stop = std::pin::pin!(stop);
+    if let Some(running) = &mut calls {
+        tokio::select! {
+            () = &mut stop => {}
+            why = running.ended() => {
+                let why = shown(&why);
+                eprintln!("taffrail: the MCP client has ended, no more calls are made: {why}");
+                calls = None;
+                stop.await;
+            }
+        }
+    } else {
+        stop.await;
+    }
     eprintln!("\ntaffrail: stopping; what was acknowledged is kept");
+    if let Some(calls) = calls {
+        calls.stop().await;
+    }
     if let Some(shipping) = shipping {
         shipping.stop().await;
     }
     Ok(())
+}
+
+/// Starts the live calls; what keeps them from it is said and keeps nothing else.
+async fn start_calls(
+    folder: &DemoFolder,
+    server: &Server,
+    packages: Option<&Path>,
+) -> Option<LiveCalls> {
+    let start = async {
+        let client = own_client(folder, server.address())?;
+        let place = Place {
+            folder,
+            packages,
+            address: server.address(),
+            client: &client,
+            engine: server.engine(),
+        };
+        LiveCalls::start(&place).await
+    };
+    match start.await {
+        Ok(calls) => {
+            let instance = live::SERVER;
+            eprintln!(
+                "An MCP server runs as the instance `{instance}`, with calls all the time.\n"
+            );
+            Some(calls)
+        }
+        Err(error) => {
+            eprintln!("No live calls: {}.\n", shown(&format!("{error:#}")));
+            None
+        }
+    }
+}
+
+/// What is said first: where to look, and as whom.
+fn welcome(address: SocketAddr, first_password: Option<&str>) -> String {
+    match first_password {
+        Some(password) => format!(
+            "Open http://{address} and log in\n\n  as    {ADMIN}\n  with  {password}   (shown this once)\n"
+        ),
+        None => format!(
+            "Open http://{address} and log in as {ADMIN}, with the password of the first start\n"
+        ),
+    }
 }
 
 /// Ships the machine's logs as `taffrail ship` would, on a thread of its own; `None` if there are
@@ -142,14 +210,19 @@ async fn is_running(folder: &DemoFolder, listen: SocketAddr) -> Result<bool> {
     if folder.read_token()?.is_none() || listen.port() == 0 {
         return Ok(false);
     }
-    let client = Client::new(&ClientOptions {
-        server: format!("http://{listen}"),
-        token_file: Some(folder.token()),
-        own_token: None,
-    })?;
+    let client = own_client(folder, listen)?;
     // Nobody there, or somebody who does not know our key: starting will say what is wrong.
     let streams: Result<serde_json::Value> = client.get("/api/v1/streams", &[]).await;
     Ok(streams.is_ok())
+}
+
+/// The demonstration's server, with the API key of the pasted commands.
+fn own_client(folder: &DemoFolder, address: SocketAddr) -> Result<Client> {
+    Client::new(&ClientOptions {
+        server: format!("http://{address}"),
+        token_file: Some(folder.token()),
+        own_token: None,
+    })
 }
 
 /// The demonstration's own configuration alone: what the user has configured for a real server
@@ -205,6 +278,8 @@ fn what_next(folder: &DemoFolder, address: SocketAddr) -> String {
         Some(program) => format!("  alias taffrail={}\n", quoted(&program)),
         None => String::new(),
     };
+    let instance = live::SERVER;
+    let calls = format!("http://{address}/logs?q=instance_id%3A{instance}");
     format!(
         "\
 In another terminal:
@@ -215,6 +290,15 @@ In another terminal:
   taffrail logs search --since all --stream {STREAM} --count
   taffrail logs search --stream 'system.*'
   taffrail logs tail
+
+The MCP server, its calls as they come, and its records the way a program reads them:
+
+  {calls}
+  taffrail logs tail 'mcp.method.name:\"tools/call\"'
+  taffrail logs search --since all 'mcp.outcome:tool_error OR mcp.outcome:cancelled'
+  curl -K {curl} \"$TAFFRAIL_URL/api/v1/mcps/{instance}/logs?limit=3\"
+
+Records of your own:
 
   curl -K {curl} $TAFFRAIL_URL/api/v1/ingest/app.backend \\
        --data '{{\"level\":\"error\",\"message\":\"hello from curl\"}}'
@@ -228,13 +312,16 @@ Ctrl-C ends it. What was acknowledged is on disk: kill -9 loses nothing.
 /// Our own path, if `taffrail` alone would not run it.
 fn program_elsewhere() -> Option<PathBuf> {
     let own = std::env::current_exe().ok()?;
-    let path = std::env::var_os("PATH").unwrap_or_default();
-    let found = std::env::split_paths(&path).map(|folder| folder.join("taffrail"));
-    let first = found
-        .filter_map(|program| program.canonicalize().ok())
-        .next();
+    let first = in_path("taffrail").and_then(|program| program.canonicalize().ok());
     let is_first = first.is_some() && first == own.canonicalize().ok();
     (!is_first).then_some(own)
+}
+
+/// The file that a shell would run for a name.
+fn in_path(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH")?;
+    let mut files = std::env::split_paths(&path).map(|folder| folder.join(name));
+    files.find(|file| file.is_file())
 }
 
 /// A path as one word of a shell.

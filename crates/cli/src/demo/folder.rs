@@ -73,6 +73,26 @@ impl DemoFolder {
         self.root.join("curl")
     }
 
+    /// Where the recorder of an instance keeps what was not acknowledged yet.
+    pub fn run(&self, instance: &str) -> PathBuf {
+        self.root.join("run").join(instance)
+    }
+
+    /// File with the key of an instance.
+    pub fn instance_token(&self, instance: &str) -> PathBuf {
+        self.root.join(format!("token-of-{instance}"))
+    }
+
+    /// The key of an instance, of an earlier run.
+    pub fn read_instance_token(&self, instance: &str) -> Result<Option<String>> {
+        read_line(&self.instance_token(instance))
+    }
+
+    /// Keeps the key of an instance for its recorder.
+    pub fn write_instance_token(&self, instance: &str, token: &str) -> Result<()> {
+        write_private(&self.instance_token(instance), &format!("{token}\n"))
+    }
+
     /// The API key of an earlier run.
     pub fn read_token(&self) -> Result<Option<String>> {
         read_line(&self.token())
@@ -174,11 +194,19 @@ mod tests {
         let folder = DemoFolder::open(parent.path().join("a/demo")).unwrap();
         folder.write_token("tfr_x").unwrap();
         folder.first_password().unwrap();
+        folder.write_instance_token("i1", "tfr_y").unwrap();
         assert_eq!(mode(&folder.root), 0o700);
-        for path in [folder.token(), folder.curl(), folder.first_password_file()] {
+        for path in [
+            folder.token(),
+            folder.curl(),
+            folder.first_password_file(),
+            folder.instance_token("i1"),
+        ] {
             assert_eq!(mode(&path), 0o600, "{}", path.display());
         }
         assert_eq!(folder.read_token().unwrap().as_deref(), Some("tfr_x"));
+        let of_instance = folder.read_instance_token("i1").unwrap();
+        assert_eq!(of_instance.as_deref(), Some("tfr_y"));
     }
 
     #[test]

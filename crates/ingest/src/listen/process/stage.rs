@@ -27,6 +27,7 @@ use std::{
     ffi::{OsStr, OsString},
     io::ErrorKind,
     os::unix::process::CommandExt,
+    path::Path,
     process::{Command, ExitCode},
     sync::mpsc,
     time::{Duration, Instant},
@@ -70,6 +71,14 @@ pub fn run(arguments: impl Iterator<Item = OsString>) -> Option<ExitCode> {
         eprintln!("taffrail: {error}: {}", cause.unwrap_or_default());
         ExitCode::FAILURE
     }))
+}
+
+/// The words that start a program which the kernel kills when its parent ends; the program and its
+/// arguments follow. `own` is the file of this program, `parent` the id of the process that starts
+/// them; to the kernel that is the thread that does, so it has to live as long.
+#[must_use]
+pub fn bound_to(own: &Path, parent: &str) -> [OsString; 4] {
+    [own.into(), NAME.into(), START.into(), parent.into()]
 }
 
 /// Dies with the parent, and dies now if that is dead already.
