@@ -55,6 +55,7 @@ let batches: TailRecord[][];
 let statuses: TailStatus[];
 let counts: TailCounts;
 let faults: string[];
+let restarts: number;
 
 function start(): Tail {
   const tail = new Tail(
@@ -64,6 +65,7 @@ function start(): Tail {
       records: (records) => batches.push(records),
       status: (status) => statuses.push(status),
       counts: (now) => (counts = now),
+      restart: () => (restarts += 1),
       partial: (detail) => faults.push(detail),
     },
     world,
@@ -78,6 +80,7 @@ const ids = () => batches.map((batch) => batch.map(({ id }) => id));
 beforeEach(() => {
   world = new World();
   batches = [];
+  restarts = 0;
   statuses = [];
   counts = { held: 0, dropped: 0, skipped: 0 };
   faults = [];

@@ -3,11 +3,13 @@
 // Invariants
 // - Each record comes once: after a break the tail goes on behind the last cursor it was given.
 // - Records reach the page at most RENDERS_PER_SECOND times a second, in batches.
+// - A break before the first cursor begins anew (`restart`): nothing says what came meanwhile.
 // - A paused tail goes on counting, and holds no more than HELD_MAX records; what does not fit is
 //   counted as skipped. What the server dropped is counted apart.
 // - A refusal (the query is faulty, the session has ended) is final; anything else is retried.
 //
 // Socket, clock and timers come from outside, so that a test drives them.
+import { parseJson } from "$api/json";
 
 /** A record as the API gives it. */
 export type TailRecord = Record<string, unknown>;
@@ -25,6 +27,8 @@ export interface TailEvents {
   records(records: TailRecord[]): void;
   status(status: TailStatus): void;
   counts(counts: TailCounts): void;
+  /** Nothing that was given holds any more: the tail begins anew with its latest records. */
+  restart(): void;
   /** What the server says of trouble that does not end the tail. */
   partial(detail: string): void;
 }
@@ -89,6 +93,8 @@ export class Tail {
   #batch: TailRecord[] = [];
   #held: TailRecord[] = [];
   #paused = false;
+  /** Whether a record has come. */
+  #isBegun = false;
   #ended = false;
   #counts: TailCounts = { held: 0, dropped: 0, skipped: 0 };
   #cancelRender: (() => void) | null = null;
@@ -140,6 +146,7 @@ export class Tail {
 
   #connect(): void {
     this.#cancelRetry = null;
+    if (this.#cursor === null) this.#forget();
     this.#events.status({ kind: "connecting" });
     const socket = this.#world.open(this.#address());
     this.#socket = socket;
@@ -157,6 +164,14 @@ export class Tail {
     };
   }
 
+  #forget(): void {
+    this.#batch = [];
+    this.#held = [];
+    if (this.#counts.held > 0) this.#count({ held: 0 });
+    if (this.#isBegun) this.#events.restart();
+    this.#isBegun = false;
+  }
+
   #address(): string {
     const parameters = new URLSearchParams({ query: this.#question.query });
     if (this.#question.streams !== undefined && this.#question.streams.length > 0) {
@@ -171,7 +186,7 @@ export class Tail {
 
   #take(text: string): void {
     this.#heard();
-    const message = JSON.parse(text) as {
+    const message = parseJson(text) as {
       type: string;
       data?: TailRecord;
       cursor?: string;
@@ -193,6 +208,7 @@ export class Tail {
   }
 
   #queue(record: TailRecord): void {
+    this.#isBegun = true;
     this.#batch.push(record);
     this.#cancelRender ??= this.#world.later(1000 / RENDERS_PER_SECOND, () => {
       this.#cancelRender = null;

@@ -82,6 +82,12 @@ describe("the window", () => {
     expect(window.resize(130, 30)).toBe(0);
   });
 
+  it("stays in place at the very top of a list that is anchored", () => {
+    const window = new RowWindow(100, 20);
+    window.view(0, 400);
+    expect(window.resize(130, 30, true)).toBe(600);
+  });
+
   it("stays in place when rows go in front", () => {
     const window = new RowWindow(100, 20);
     window.view(1005, 400);

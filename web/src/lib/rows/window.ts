@@ -64,11 +64,14 @@ export class RowWindow {
     return this.#scroll;
   }
 
-  /** Changes the list; returns the scroll offset that keeps what is seen in place. */
-  resize(count: number, front = 0): number {
+  /**
+   * Changes the list; returns the scroll offset that keeps what is seen in place. At the very top
+   * it stays there when rows come in front, unless the list `isAnchored` in its middle.
+   */
+  resize(count: number, front = 0, isAnchored = false): number {
     const anchor = this.heights.at(this.#scroll);
     const within = this.#scroll - this.heights.top(anchor);
-    const held = front !== 0 && this.heights.count > 0 && this.#scroll > 0;
+    const held = front !== 0 && this.heights.count > 0 && (this.#scroll > 0 || isAnchored);
     this.heights.resize(count, front);
     if (held) this.#scroll = this.heights.top(Math.min(count, Math.max(0, anchor + front))) + within;
     this.#scroll = Math.min(this.#scroll, Math.max(0, this.heights.total - this.#extent));

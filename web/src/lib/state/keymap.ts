@@ -32,6 +32,8 @@ export const COMMANDS: Command[] = [
     ["exclude", "x", "Exclude the value"],
     ["context", "c", "Records around"],
     ["copy.link", "y", "Copy a link"],
+    ["find", "Mod+F", "Find in the list"],
+    ["jump", "g t", "Jump to a time"],
     ["pause", "Space", "Pause or resume the live tail"],
   ]),
   ...table("Time", [

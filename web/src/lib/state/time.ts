@@ -157,6 +157,19 @@ function resolve(text: string, now: number): number | null {
   return relative === null ? parseMoment(text) : now + relative;
 }
 
+/** The moment that a text of `parseTime` means, in ms; `null` if it is none. */
+export function momentOf(text: string, now: number): number | null {
+  const parsed = parseTime(text, now);
+  return parsed === null ? null : resolve(parsed, now);
+}
+
+/** A range of the same length around a moment, never past now. */
+export function rangeAround(range: TimeRange, moment: number, now: number): TimeRange {
+  const { start, end } = resolveRange(range, now);
+  const to = Math.max(Math.min(moment + (end - start) / 2, now), moment + 1);
+  return { from: printTime(Math.round(to - (end - start))), to: printTime(Math.round(to)) };
+}
+
 export function isForward(range: TimeRange, now: number): boolean {
   const [start, end] = [resolve(range.from, now), resolve(range.to, now)];
   return start !== null && end !== null && start < end;

@@ -15,6 +15,7 @@ describe("print and parse", () => {
     ],
     ["?scope=app.backend,instance.*", { streams: ["app.backend", "instance.*"] }],
     ["?cols=ts,msg,context.agent_id", { columns: ["timestamp", "message", "context.agent_id"] }],
+    ["?at=2026-01-04T14:00:00.000Z", { at: "2026-01-04T14:00:00.000Z" }],
     ["?sort=asc&mode=patterns&row=0198-aa&wrap=1&live=1&view=7",
       { sort: "asc", mode: "patterns", row: "0198-aa", isWrapped: true, isLive: true, view: "7" }],
   ];
@@ -37,6 +38,7 @@ describe("print and parse", () => {
         columns: [...new Set(Array.from({ length: 1 + random(5) }, () => `f${word()}`))],
         sort: random(2) ? "asc" : "desc",
         mode: random(2) ? "list" : "patterns",
+        at: random(2) ? new Date(random(2_000_000_000) * 1_000).toISOString() : null,
         row: random(2) ? word() : null,
         isWrapped: random(2) === 1,
         isLive: random(2) === 1,
@@ -47,7 +49,7 @@ describe("print and parse", () => {
   });
 });
 
-test.each(["?from=never", "?from=now&to=now-1h", "?sort=up&mode=x&wrap=yes&live=2", "?cols=,,", "?row=&view="])(
+test.each(["?from=never", "?from=now&to=now-1h", "?sort=up&mode=x&wrap=yes&live=2", "?cols=,,", "?row=&view=", "?at=then", "?at=now-1h"])(
   "%s is the default view",
   (text) => expect(parse(text)).toEqual(DEFAULT_VIEW),
 );
@@ -57,6 +59,7 @@ test("back undoes query, time, scope and row", () => {
   expect(is({ query: "a" })).toBe(true);
   expect(is({ range: { from: "now-5m", to: "now" } })).toBe(true);
   expect(is({ row: "1" })).toBe(true);
+  expect(is({ at: "2026-01-04T14:00:00.000Z" })).toBe(true);
   expect(is({ streams: ["a"] })).toBe(true);
   expect(is({ isWrapped: true, isLive: true, sort: "asc", columns: ["a"], mode: "patterns" })).toBe(false);
 });

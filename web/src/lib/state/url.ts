@@ -7,7 +7,7 @@
 // - History is pushed for what a person means by "back" (query, time, scope, row); everything else
 //   replaces the entry (`isStep`).
 // - No token, no key, no name of a user is ever in it.
-import { DEFAULT_RANGE, isForward, type TimeRange } from "./time";
+import { DEFAULT_RANGE, isForward, parseTime, type TimeRange } from "./time";
 
 export interface LogsView {
   query: string;
@@ -17,6 +17,8 @@ export interface LogsView {
   columns: string[];
   sort: "desc" | "asc";
   mode: "list" | "patterns";
+  /** Moment at which the list begins, its range being wider; `null`: at the end that comes first. */
+  at: string | null;
   /** Id of the record that is open. */
   row: string | null;
   isWrapped: boolean;
@@ -38,6 +40,7 @@ export const DEFAULT_VIEW: LogsView = {
   columns: DEFAULT_COLUMNS,
   sort: "desc",
   mode: "list",
+  at: null,
   row: null,
   isWrapped: false,
   isLive: false,
@@ -58,6 +61,12 @@ export function parseRangeOf(search: URLSearchParams): TimeRange {
   return isForward(range, Date.now()) ? range : DEFAULT_RANGE;
 }
 
+/** A moment in its canonical text; what is relative, or none, is no moment. */
+function momentIn(text: string | null): string | null {
+  const moment = parseTime(text ?? "", 0);
+  return moment === null || moment.startsWith("now") ? null : moment;
+}
+
 export function parseLogs(search: URLSearchParams): LogsView {
   const columns = [...new Set(words(search.get("cols")).map(unescapeWord))]
     .map((name) => COLUMN_WORDS[name] ?? name)
@@ -69,6 +78,7 @@ export function parseLogs(search: URLSearchParams): LogsView {
     columns: columns.length > 0 ? columns : DEFAULT_COLUMNS,
     sort: search.get("sort") === "asc" ? "asc" : "desc",
     mode: search.get("mode") === "patterns" ? "patterns" : "list",
+    at: momentIn(search.get("at")),
     row: search.get("row") || null,
     isWrapped: search.get("wrap") === "1",
     isLive: search.get("live") === "1",
@@ -91,6 +101,7 @@ export function printLogs(view: LogsView): string {
   put("cols", columns(view.columns), columns(DEFAULT_COLUMNS));
   put("sort", view.sort, "desc");
   put("mode", view.mode, "list");
+  put("at", view.at ?? "", "");
   put("row", view.row ?? "", "");
   put("wrap", view.isWrapped ? "1" : "0", "0");
   put("live", view.isLive ? "1" : "0", "0");
@@ -107,6 +118,7 @@ export function isStep(before: LogsView, after: LogsView): boolean {
     before.range.from !== after.range.from ||
     before.range.to !== after.range.to ||
     before.streams.join() !== after.streams.join() ||
+    before.at !== after.at ||
     before.row !== after.row ||
     before.view !== after.view
   );

@@ -3,7 +3,9 @@
 // Invariants
 // - List, histogram and facets of one question ask with the same two moments and the same `as_of`:
 //   the sum of the bars is the total, whatever comes in meanwhile.
-// - The list holds at most LIST_RECORDS_MAX records; what it holds stays while it grows.
+// - The list holds at most LIST_RECORDS_MAX records; what it holds stays while it grows. It grows at
+//   its end, and at its front too when it began at a moment in the middle (`at`): no record is in it
+//   twice, and none between two of its records is missing.
 // - An answer that comes after the question has changed is dropped, and its request is ended.
 import { untrack } from "svelte";
 import { ask, client } from "$api/client";
@@ -34,6 +36,8 @@ export interface Wanted {
   range: TimeRange;
   order: "desc" | "asc";
   columns: string[];
+  /** Moment at which the list begins, in ms; `null`: at its end that comes first. */
+  at: number | null;
 }
 
 /** The part of a question that every request carries. */
@@ -42,12 +46,27 @@ export function common(question: Question) {
   return { query, streams, start_time, end_time, as_of };
 }
 
+/** A whole millisecond and one nanosecond after it (or before it). */
+function justBeside(moment: number, side: 1 | -1): string {
+  const nanos = side === 1 ? "000001" : "999999";
+  return printTime(side === 1 ? moment : moment - 1).replace("Z", `${nanos}Z`);
+}
+
+/** Two ends of the time that one direction of a list asks for. */
+type Side = { start_time: string; end_time: string; order: "desc" | "asc" };
+
 export class Snapshot {
   /** The question that `records` answer, or will; `null` while there is none that can be asked. */
   question = $state.raw<Question | null>(null);
   records = $state.raw<LogRecord[]>([]);
   /** `first`: a new question is under way and old records are still shown. */
-  loading = $state<"first" | "more" | null>(null);
+  loading = $state<"first" | "more" | "before" | null>(null);
+  /** Rises with every change of `records`. */
+  version = $state(0);
+  /** Records that came in front with this version. */
+  shifted = $state(0);
+  /** Rises when the records of another question took the place of those before. */
+  placed = $state(0);
   /** When the request that is under way began. */
   since = $state(0);
   error = $state.raw<ApiError | null>(null);
@@ -56,11 +75,14 @@ export class Snapshot {
   /** Whether the records are those of an earlier question. */
   isStale = $state(false);
   #cursor: string | null = null;
+  #frontCursor: string | null = null;
   #wanted: Wanted | null = null;
   #request: AbortController | null = null;
 
   /** Whether there are more records than are loaded. */
   hasMore = $state(false);
+  /** Whether there are more records in front of those that are loaded. */
+  hasBefore = $state(false);
   isFull = $derived(this.records.length >= LIST_RECORDS_MAX);
 
   /** Asks anew; what is under way is given up. */
@@ -82,9 +104,12 @@ export class Snapshot {
       const { as_of } = await ask(client.POST("/api/v1/search", { body: probe, signal }));
       if (signal.aborted) return;
       this.question = { ...fixed, as_of };
-      const page = await this.#page(this.question, wanted, null, signal);
+      const page = await this.#page(this.question, this.#behind(wanted), null, signal);
       if (signal.aborted) return;
-      this.records = page.records;
+      this.#frontCursor = null;
+      this.hasBefore = this.#isInside(wanted.at);
+      this.#put(page.records, 0);
+      this.placed += 1;
       this.isStale = false;
       this.#take(page);
     });
@@ -97,11 +122,48 @@ export class Snapshot {
     if (!question || !wanted || this.loading || !this.hasMore || this.isFull || this.error) return;
     const request = this.#begin("more");
     await this.#run(request, async (signal) => {
-      const page = await this.#page(question, wanted, this.#cursor, signal);
+      const page = await this.#page(question, this.#behind(wanted), this.#cursor, signal);
       if (signal.aborted) return;
-      this.records = [...this.records, ...page.records].slice(0, LIST_RECORDS_MAX);
+      this.#put([...this.records, ...page.records].slice(0, LIST_RECORDS_MAX), 0);
       this.#take(page);
     });
+  }
+
+  /** Loads the page in front of the first record of a list that began in the middle. */
+  async before(): Promise<void> {
+    const { question } = this;
+    const wanted = this.#wanted;
+    if (!question || !wanted || this.loading || !this.hasBefore || this.isFull || this.error) return;
+    const request = this.#begin("before");
+    await this.#run(request, async (signal) => {
+      const page = await this.#page(question, this.#ahead(wanted), this.#frontCursor, signal);
+      if (signal.aborted) return;
+      this.#frontCursor = page.cursor ?? null;
+      this.hasBefore = this.#frontCursor !== null;
+      this.#put([...page.records.reverse(), ...this.records], page.records.length);
+    });
+  }
+
+  #put(records: LogRecord[], shifted: number): void {
+    this.records = records;
+    this.shifted = shifted;
+    this.version += 1;
+  }
+
+  #isInside(at: number | null): at is number {
+    return at !== null && this.question !== null && at >= this.question.start && at < this.question.end;
+  }
+
+  /** From where the list begins to its end. */
+  #behind({ order, at }: Wanted): Partial<Side> & Pick<Side, "order"> {
+    if (!this.#isInside(at)) return { order };
+    return order === "desc" ? { order, end_time: printTime(at) } : { order, start_time: printTime(at) };
+  }
+
+  /** From where the list begins to its front, the nearest record first. */
+  #ahead({ order, at }: Wanted): Partial<Side> & Pick<Side, "order"> {
+    if (at === null) return { order };
+    return order === "desc" ? { order: "asc", start_time: justBeside(at, 1) } : { order: "desc", end_time: justBeside(at, -1) };
   }
 
   /** Tries again what failed. */
@@ -110,7 +172,7 @@ export class Snapshot {
     if (!wanted) return;
     const isFirst = this.isStale || this.records.length === 0;
     this.error = null;
-    void (isFirst ? this.ask(wanted) : this.more());
+    void (isFirst ? this.ask(wanted) : this.more().then(() => this.before()));
   }
 
   /** Gives up what is under way; what is there stays. */
@@ -127,7 +189,7 @@ export class Snapshot {
     this.#request = null;
   }
 
-  #begin(kind: "first" | "more"): AbortController {
+  #begin(kind: "first" | "more" | "before"): AbortController {
     this.#request?.abort();
     const request = new AbortController();
     this.#request = request;
@@ -153,14 +215,14 @@ export class Snapshot {
     }
   }
 
-  async #page(question: Question, wanted: Wanted, cursor: string | null, signal: AbortSignal) {
+  async #page(question: Question, side: Partial<Side> & Pick<Side, "order">, cursor: string | null, signal: AbortSignal) {
     const body = {
       ...common(question),
-      order: wanted.order,
+      ...side,
       limit: PAGE_RECORDS,
       count: false,
       cursor,
-      fields: rowFields(wanted.columns),
+      fields: rowFields(this.#wanted?.columns ?? []),
       preview_bytes: PREVIEW_BYTES,
     };
     const page = await ask(client.POST("/api/v1/search", { body, signal }));
