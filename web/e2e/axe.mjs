@@ -1,13 +1,16 @@
 // Accessibility of every state: axe-core on each, in both themes and at both widths.
 //
-//   node e2e/axe.mjs [names of states]
+//   node e2e/axe.mjs [--dev] [names of states]
 //
-// A serious or critical violation fails it. TAFFRAIL_E2E_BINARY is the program.
+// A serious or critical violation fails it. TAFFRAIL_E2E_BINARY is the program;
+// `--dev` shows the pages as Vite serves them, without a build.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
+import { parseArgs } from "node:util";
 import { THEMES, WIDTHS } from "./screenshots-browser.mjs";
 import { Stage } from "./screenshots-stage.mjs";
 import { statesAt } from "./screenshots-states.mjs";
+import { closeVites, viteOver } from "./screenshots-vite.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
@@ -25,29 +28,37 @@ async function violationsOf(page) {
   );
 }
 
-const names = process.argv.slice(2);
+const { values: options, positionals: names } = parseArgs({ options: { dev: { type: "boolean" } }, allowPositionals: true });
 const begun = Date.now();
 const work = Object.keys(WIDTHS)
   .map(Number)
-  .flatMap((width) => THEMES.flatMap((theme) => statesAt(width).map((state) => ({ state, theme, width }))))
+  .flatMap((width) => statesAt(width).map((state) => ({ state, width })))
   .filter(({ state }) => names.length === 0 || names.includes(state.name));
-const count = work.length;
+const count = work.length * THEMES.length;
 /** Violations by what is wrong and where, with the states they were seen in. */
 const seen = new Map();
 const failed = [];
 
-const stage = await Stage.open();
+function note(violations, where) {
+  for (const violation of violations) {
+    const key = `${violation.impact}  ${violation.id}: ${violation.help}\n    ${violation.where}\n    ${violation.why}`;
+    const entry = seen.get(key) ?? { impact: violation.impact, states: [] };
+    entry.states.push(where);
+    seen.set(key, entry);
+  }
+}
+
+const stage = await Stage.open({ serve: options.dev ? viteOver : null });
 async function worker() {
   for (let next = work.shift(); next; next = work.shift()) {
-    const { state, theme, width } = next;
-    const name = `${state.name} ${theme} ${width}`;
+    const { state, width } = next;
+    const name = `${state.name} ${width}`;
     try {
-      await stage.inState(state, { theme, width }, async (page) => {
-        for (const violation of await violationsOf(page)) {
-          const key = `${violation.impact}  ${violation.id}: ${violation.help}\n    ${violation.where}\n    ${violation.why}`;
-          const entry = seen.get(key) ?? { ...violation, states: [] };
-          entry.states.push(name);
-          seen.set(key, entry);
+      await stage.inState(state, { theme: THEMES[0], width }, async (page) => {
+        for (const theme of THEMES) {
+          // Themes differ by their tokens alone.
+          await page.evaluate((wanted) => (document.documentElement.dataset.theme = wanted), theme);
+          note(await violationsOf(page), `${name} ${theme}`);
         }
       });
     } catch (error) {
@@ -59,6 +70,7 @@ try {
   await Promise.all(Array.from({ length: TOGETHER }, worker));
 } finally {
   await stage.close();
+  await closeVites();
 }
 const isBad = [...seen.values()].some(({ impact }) => FAILING.has(impact));
 for (const [text, { states }] of seen) console.log(`${text}\n    in ${states.length}: ${states.slice(0, 4).join(", ")}`);

@@ -134,9 +134,12 @@ export const STATES = [
     onlyWide: true,
     act: async (page) => {
       await ready(page);
-      await page.getByRole("button", { name: "Search in source" }).click();
-      await page.getByRole("textbox", { name: "Search in source" }).fill("mcp");
-      await page.getByRole("region", { name: "source" }).getByText("figma-mcp").waitFor();
+      await page.getByRole("button", { name: "Search in trace_id" }).click();
+      await page.getByRole("textbox", { name: "Search in trace_id" }).fill("a0");
+      await page.waitForFunction(() => {
+        const found = [...document.querySelectorAll("section[aria-label=trace_id] .value")];
+        return found.length > 2 && found.every((one) => one.textContent.includes("a0"));
+      });
       await settled(page);
     },
   },
@@ -239,8 +242,8 @@ export const STATES = [
     act: async (page) => {
       await ready(page);
       await page.context().setOffline(true);
-      await page.evaluate(() => dispatchEvent(new Event("offline")));
-      await page.getByText(/offline|cannot be reached|not reached/i).first().waitFor();
+      await page.getByRole("button", { name: "Refresh", exact: true }).click();
+      await page.getByText(/The server is away|cannot be reached|not reached|offline/i).first().waitFor();
     },
   },
   { name: "loading", path: logs(), before: waiting("/api/v1/search"), act: (page) => page.locator(".skeleton").first().waitFor() },

@@ -8,10 +8,10 @@ import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
-import { createServer } from "vite";
 import { contextOf, THEMES, WIDTHS } from "./screenshots-browser.mjs";
 import { Stage } from "./screenshots-stage.mjs";
 import { settled, statesAt } from "./screenshots-states.mjs";
+import { closeVites, viteOver } from "./screenshots-vite.mjs";
 
 const web = fileURLToPath(new URL("..", import.meta.url));
 const { values: options } = parseArgs({
@@ -27,23 +27,6 @@ const out = options.out ?? join(process.env.CARGO_TARGET_DIR ?? join(web, "../ta
 const only = options.only?.split(",");
 const themes = options.theme ? [options.theme] : THEMES;
 const widths = options.width ? [Number(options.width)] : Object.keys(WIDTHS).map(Number);
-
-const vites = [];
-/** Vite over a server; the address of its pages. */
-async function viteOver(base) {
-  process.env.TAFFRAIL_URL = base;
-  const vite = await createServer({
-    root: web,
-    configFile: join(web, "vite.config.ts"),
-    logLevel: "error",
-    // Pictures of what is there now: no reload while files are edited.
-    server: { port: 0, strictPort: false, host: "127.0.0.1", hmr: false, watch: null },
-    cacheDir: join(web, "node_modules/.vite-screenshots"),
-  });
-  await vite.listen();
-  vites.push(vite);
-  return `http://127.0.0.1:${vite.httpServer.address().port}`;
-}
 
 /** The page of all components, as long as it is. */
 async function components(stage, theme) {
@@ -83,7 +66,7 @@ try {
   }
 } finally {
   await stage.close();
-  await Promise.all(vites.map((vite) => vite.close()));
+  await closeVites();
 }
 console.log(`${taken} pictures in ${out}`);
 if (failed.length > 0) {

@@ -1,0 +1,276 @@
+// The budgets of the UI that need a browser: what each figure may be, and what it is.
+//
+//   node e2e/budgets.mjs [--tail-minutes N] [--idle-seconds N] [--only WORD]
+//
+// Against the release build (TAFFRAIL_E2E_BINARY names another) over localhost, with Chromium's CPU
+// throttled to a quarter where the budget says so. Ends with status 1 when a budget is missed.
+// What a frame costs is CPU time of the page's main thread, from a trace: a busy machine does not
+// change it; the other figures are wall time, the median of several runs.
+import { loadavg } from "node:os";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { launch } from "./browser.mjs";
+import { Data, STREAM } from "./data.mjs";
+import { contextOf } from "./screenshots-browser.mjs";
+import { Server } from "./server.mjs";
+
+const BINARY = process.env.TAFFRAIL_E2E_BINARY ?? fileURLToPath(new URL("../../target/release/taffrail", import.meta.url));
+const { values: options } = parseArgs({
+  options: {
+    "tail-minutes": { type: "string", default: "1" },
+    "idle-seconds": { type: "string", default: "60" },
+    only: { type: "string" },
+  },
+});
+const RECORDS = 120_000;
+const ROWS = 100_000;
+const THROTTLE = 4;
+const LOADS = 5;
+const OPENS = 9;
+const MB = 1_048_576;
+const TAIL_LINES_PER_SECOND = 1_000;
+/** Above this the page lags by itself, which is no figure any more. */
+const PATIENCE_MS = 120_000;
+
+const rows = [];
+function told(name, value, budget, unit, note = "") {
+  const isMissed = !(value <= budget);
+  rows.push({ name, value, budget, unit, isMissed, note });
+  const shown = Number.isInteger(value) ? String(value) : value.toFixed(value < 1 ? 3 : 1);
+  console.log(`${isMissed ? "MISSED" : "ok    "}  ${shown.padStart(8)} of ${String(budget).padStart(5)} ${unit.padEnd(5)}  ${name}${note ? `  (${note})` : ""}`);
+}
+const sorted = (values) => [...values].sort((a, b) => a - b);
+const median = (values) => sorted(values)[Math.floor(values.length / 2)];
+const percentile = (values, part) => sorted(values)[Math.min(values.length - 1, Math.floor(values.length * part))];
+const sleep = (ms) => new Promise((resolve) => setTimeout(resolve, ms));
+
+/** Follows a page from its beginning: shell, records, largest paint, shifts. */
+const FOLLOW = () => {
+  const seen = (globalThis.seen = { shell: null, records: null, lcp: 0, shift: 0 });
+  const painted = (name) => requestAnimationFrame(() => setTimeout(() => (seen[name] ??= performance.now())));
+  new MutationObserver(() => {
+    if (seen.shell === null && document.querySelector("nav") && document.querySelector("form.query")) painted("shell");
+    if (seen.records === null && document.querySelector("[role=grid] .row")) painted("records");
+  }).observe(document, { childList: true, subtree: true });
+  new PerformanceObserver((list) => (seen.lcp = list.getEntries().at(-1).startTime)).observe({ type: "largest-contentful-paint", buffered: true });
+  new PerformanceObserver((list) => {
+    for (const entry of list.getEntries()) if (!entry.hadRecentInput) seen.shift += entry.value;
+  }).observe({ type: "layout-shift", buffered: true });
+};
+
+const server = new Server(BINARY);
+let browser;
+async function open(path, { throttle = 1, follow = false } = {}) {
+  const context = await contextOf(browser, server.base);
+  const page = await context.newPage();
+  page.setDefaultTimeout(PATIENCE_MS);
+  if (follow) await page.addInitScript(FOLLOW);
+  const debug = await context.newCDPSession(page);
+  if (throttle > 1) await debug.send("Emulation.setCPUThrottlingRate", { rate: throttle });
+  if (path) await page.goto(path);
+  return { context, page, debug };
+}
+const isThere = (page) => page.locator("[role=grid] .row").nth(10).waitFor();
+
+/** First paints, each with an empty cache. */
+async function load() {
+  const found = [];
+  for (let i = 0; i < LOADS; i += 1) {
+    const { context, page } = await open("/logs?from=now-6h", { throttle: THROTTLE, follow: true });
+    await isThere(page);
+    await page.locator(".histogram canvas").waitFor();
+    await page.waitForLoadState("networkidle");
+    found.push(await page.evaluate(() => globalThis.seen));
+    await context.close();
+  }
+  const of = (name) => median(found.map((one) => one[name]));
+  told("first meaningful paint, 4×", of("shell"), 800, "ms", `records painted at ${Math.round(of("records"))} ms`);
+  told("largest contentful paint, 4×", of("lcp"), 1_200, "ms");
+  told("cumulative layout shift, 4×", Math.max(...found.map((one) => one.shift)), 0.02, "");
+}
+
+/** Milliseconds from a press on a row to the painted panel with `text` in it. */
+function openTime(page, index) {
+  return page.evaluate(
+    (at) =>
+      new Promise((resolve) => {
+        const row = document.querySelectorAll("[role=grid] .row")[at];
+        const shown = () => document.querySelector(".row.open") === row && document.querySelector("[role=tabpanel] tr");
+        const before = document.querySelector("[role=tabpanel] tr");
+        const start = performance.now();
+        const observer = new MutationObserver(() => {
+          const now = shown();
+          if (!now || (now === before && !now.isConnected)) return;
+          if (document.querySelector("aside .skeleton, [aria-label=Record] .skeleton")) return;
+          observer.disconnect();
+          requestAnimationFrame(() => setTimeout(() => resolve(performance.now() - start)));
+        });
+        observer.observe(document.body, { childList: true, subtree: true, attributes: true, characterData: true });
+        row.click();
+      }),
+    index,
+  );
+}
+
+async function rowOpen() {
+  const { context, page } = await open("/logs?from=now-6h", { throttle: THROTTLE });
+  await isThere(page);
+  await page.waitForLoadState("networkidle");
+  const times = [];
+  for (let i = 0; i < OPENS; i += 1) {
+    // A fresh row each, with the panel closed before.
+    times.push(await openTime(page, 1 + i));
+    await page.getByRole("button", { name: "Close" }).first().click();
+    await page.locator(".row.open").waitFor({ state: "detached" });
+  }
+  told("opening a row, 4×", median(times), 100, "ms", `${OPENS} rows, slowest ${Math.round(Math.max(...times))}`);
+  await context.close();
+}
+
+async function bigMessage() {
+  const message = `begin ${"0123456789abcdef ".repeat(Math.floor(MB / 17))}`.slice(0, MB - 64);
+  await server.send(STREAM, [{ level: "info", source: "big", message, timestamp: new Date().toISOString() }]);
+  const { context, page } = await open("/logs?q=source:big&from=now-6h", { throttle: THROTTLE });
+  await page.locator("[role=grid] .row").first().waitFor();
+  await page.waitForLoadState("networkidle");
+  told("previewing a message of 1 MB, 4×", await openTime(page, 0), 150, "ms");
+  await context.close();
+}
+
+/** CPU time of the main thread in each frame, in ms, of a trace. */
+function frames(events) {
+  const thread = events.find((event) => event.name === "thread_name" && event.args?.name === "CrRendererMain" && events.some((other) => other.tid === event.tid && other.pid === event.pid && other.name === "FireAnimationFrame"));
+  const own = events.filter((event) => event.pid === thread.pid && event.tid === thread.tid);
+  const begins = own.filter((event) => event.name === "FireAnimationFrame").map((event) => event.ts).sort((a, b) => a - b);
+  const costs = new Array(begins.length).fill(0);
+  let frame = 0;
+  for (const task of own.filter((event) => event.name.endsWith("RunTask") && event.ph === "X").sort((a, b) => a.ts - b.ts)) {
+    // A task that holds the frame's callbacks begins before they do.
+    while (frame + 1 < begins.length && task.ts + task.dur > begins[frame + 1]) frame += 1;
+    if (task.ts + task.dur >= begins[0]) costs[frame] += (task.tdur ?? task.dur) / 1_000;
+  }
+  return costs;
+}
+
+async function traced(debug, work) {
+  const events = [];
+  debug.on("Tracing.dataCollected", ({ value }) => events.push(...value));
+  await debug.send("Tracing.start", { transferMode: "ReportEvents", traceConfig: { includedCategories: ["toplevel", "devtools.timeline", "disabled-by-default-devtools.timeline"] } });
+  await work();
+  const ended = new Promise((resolve) => debug.once("Tracing.tracingComplete", resolve));
+  await debug.send("Tracing.end");
+  await ended;
+  return events;
+}
+
+async function scroll() {
+  const { context, page, debug } = await open(null);
+  // The list asks for 200 at a time; here for more, to have all of them sooner.
+  await page.route("**/api/v1/search", (route) => {
+    const body = route.request().postDataJSON();
+    return route.continue({ postData: JSON.stringify(body.limit > 0 ? { ...body, limit: 10_000 } : body) });
+  });
+  await page.goto("/logs?from=now-6h");
+  await isThere(page);
+  const loaded = await page.evaluate(
+    async ([wanted, limitMs]) => {
+      const end = performance.now() + limitMs;
+      const view = document.querySelector("[role=grid]");
+      const height = document.querySelector("[role=grid] .row").offsetHeight;
+      while (performance.now() < end) {
+        view.scrollTop = view.scrollHeight;
+        await new Promise((resolve) => setTimeout(resolve, 50));
+        if (document.querySelector("[role=grid] .space").offsetHeight / height >= wanted - 1) return true;
+      }
+      return false;
+    },
+    [ROWS, PATIENCE_MS],
+  );
+  if (!loaded) throw new Error(`${ROWS} rows were not loaded`);
+  let nodes = 0;
+  const events = await traced(debug, async () => {
+    nodes = await page.evaluate(async () => {
+      const view = document.querySelector("[role=grid]");
+      const frame = () => new Promise((resolve) => requestAnimationFrame(resolve));
+      let most = 0;
+      // As a wheel does, as a thrown finger does, and by the bar across everything.
+      for (const [from, step, count] of [[20_000, 66, 150], [600_000, 700, 150], [0, 14_000, 150]]) {
+        view.scrollTop = from;
+        await frame();
+        for (let i = 0; i < count; i += 1) {
+          view.scrollTop += step;
+          await frame();
+          most = Math.max(most, document.querySelectorAll("[role=grid] .row").length);
+        }
+      }
+      return most;
+    });
+  });
+  const costs = frames(events);
+  told("main thread a frame, p95, 100,000 rows", percentile(costs, 0.95), 8, "ms", `${costs.length} frames, median ${median(costs).toFixed(1)}`);
+  told("row nodes, 100,000 rows", nodes, 120, "");
+  await context.close();
+}
+
+const heapOf = async (debug) => {
+  await debug.send("HeapProfiler.collectGarbage");
+  await debug.send("HeapProfiler.collectGarbage");
+  return (await debug.send("Runtime.getHeapUsage")).usedSize / MB;
+};
+
+async function tail() {
+  const minutes = Number(options["tail-minutes"]);
+  const { context, page, debug } = await open("/logs?live=1");
+  await page.getByRole("grid", { name: "Live records" }).waitFor();
+  await debug.send("HeapProfiler.enable");
+  await sleep(2_000);
+  const before = await heapOf(debug);
+  const data = new Data(RECORDS, Date.now());
+  const begun = Date.now();
+  let sent = 0;
+  while (Date.now() - begun < minutes * 60_000) {
+    // As many as are due, so that a slow answer does not lower the rate.
+    const due = Math.floor(((Date.now() - begun) / 1_000) * TAIL_LINES_PER_SECOND) - sent;
+    if (due > 0) {
+      const now = new Date().toISOString();
+      const lines = Array.from({ length: due }, (_, i) => data.line((sent + i) % RECORDS).replace(/"timestamp":"[^"]*"/, `"timestamp":"${now}"`));
+      await server.send(STREAM, lines.join("\n"));
+      sent += due;
+    }
+    await sleep(100);
+  }
+  await sleep(2_000);
+  const grown = (await heapOf(debug)) - before;
+  const shown = await page.locator(".bar .muted").first().innerText();
+  const dropped = await page.locator(".lost").allInnerTexts();
+  told(`heap grown by a tail of ${TAIL_LINES_PER_SECOND} lines/s for ${minutes} min`, grown, 20, "MiB", `${sent} sent, ${shown}${dropped.length ? `, ${dropped}` : ""}, ${before.toFixed(1)} MiB before`);
+  await context.close();
+}
+
+async function idle() {
+  const { context, page } = await open("/logs?from=now-6h");
+  await isThere(page);
+  await page.waitForLoadState("networkidle");
+  await sleep(2_000);
+  const asked = [];
+  page.on("request", (request) => asked.push(request.url()));
+  await sleep(Number(options["idle-seconds"]) * 1_000);
+  told(`requests while idle, ${options["idle-seconds"]} s`, asked.length, 0, "", asked[0] ?? "");
+  await context.close();
+}
+
+const works = { load, rowOpen, bigMessage, scroll, idle, tail };
+try {
+  await server.start();
+  const data = new Data(RECORDS, Date.now() - 60_000);
+  for (let from = 0; from < RECORDS; from += 10_000) await server.send(STREAM, data.lines(from, from + 10_000));
+  browser = await launch();
+  console.log(`${RECORDS} records, Chromium ${browser.version()}, load ${loadavg()[0].toFixed(1)}`);
+  for (const [name, work] of Object.entries(works)) if (!options.only || options.only.split(",").includes(name)) await work();
+} finally {
+  await browser?.close();
+  await server.remove();
+}
+const missed = rows.filter((row) => row.isMissed);
+console.log(missed.length === 0 ? `all ${rows.length} within their budgets` : `${missed.length} of ${rows.length} missed`);
+if (missed.length > 0) process.exit(1);
