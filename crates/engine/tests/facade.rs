@@ -1,5 +1,8 @@
 //! The façade on a real directory: what goes in is found, followed, kept and isolated.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+mod records;
+
+use records::batch;
 use std::{collections::BTreeSet, sync::Arc};
 use taffrail_engine::{
     Engine, MaintenanceError,
@@ -13,7 +16,6 @@ use taffrail_engine::{
 use taffrail_model::{
     access::{Principal, Role, Scope},
     batch::{RawBatch, Reject, RejectKind},
-    column::{ColumnSet, Kind},
     level::Level,
     limits::{PARTITIONS_PER_BATCH_MAX, REJECTS_PER_BATCH_MAX},
     stream::AccessClass,
@@ -30,21 +32,6 @@ fn options(directory: &tempfile::TempDir) -> EngineOptions {
             access: AccessClass::Restricted,
         }],
         ..EngineOptions::new(directory.path().join("data"))
-    }
-}
-
-fn batch(records: &[&[(&str, &str)]]) -> RawBatch {
-    let mut columns = ColumnSet::default();
-    for (row, record) in (0u32..).zip(records) {
-        for (name, value) in *record {
-            columns.get_or_create(name).push(row, Kind::String, value);
-        }
-    }
-    columns.set_rows(records.len() as u32);
-    RawBatch {
-        columns,
-        indexes: (0..records.len() as u32).collect(),
-        ..RawBatch::default()
     }
 }
 

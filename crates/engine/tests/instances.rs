@@ -1,6 +1,9 @@
 //! Instances through the façade: who owns a record, who may write one, and how long the records of
 //! a deleted instance can be read.
 #![allow(clippy::unwrap_used, clippy::expect_used)]
+mod records;
+
+use records::batch;
 use std::{collections::BTreeSet, sync::Arc};
 use taffrail_engine::{
     Engine,
@@ -14,8 +17,6 @@ use taffrail_engine::{
 };
 use taffrail_model::{
     access::{InstanceRefusal, Principal, Role, Scope},
-    batch::RawBatch,
-    column::{ColumnSet, Kind},
     instance::{Instance, InstanceStatus},
     tenant::DEFAULT_TENANT,
     time::{NS_PER_DAY, NS_PER_S, Timestamp},
@@ -113,21 +114,6 @@ async fn open(directory: &tempfile::TempDir, clock: &Arc<SimulatedClock>) -> Eng
     Engine::open_with_clock(options, clock.clone())
         .await
         .unwrap()
-}
-
-fn batch(records: &[&[(&str, &str)]]) -> RawBatch {
-    let mut columns = ColumnSet::default();
-    for (row, record) in (0u32..).zip(records) {
-        for (name, value) in *record {
-            columns.get_or_create(name).push(row, Kind::String, value);
-        }
-    }
-    columns.set_rows(records.len() as u32);
-    RawBatch {
-        columns,
-        indexes: (0..records.len() as u32).collect(),
-        ..RawBatch::default()
-    }
 }
 
 fn admin() -> Principal {
