@@ -1,6 +1,8 @@
 //! Tasks of the repository: `cargo xtask check` is the gate, `cargo xtask test` the gate and every
-//! test. Both print what they are doing, do all of it even after a fault, and end with a summary.
+//! test, the journeys through the web UI last. Both print what they are doing, do all of it even
+//! after a fault, and end with a summary.
 mod check;
+mod journeys;
 mod steps;
 mod test;
 mod web;
@@ -32,6 +34,7 @@ fn run(arguments: &[String]) -> Result<bool> {
             let mut steps = vec![web::step()];
             steps.extend(check::steps());
             steps.push(test::step());
+            steps.push(journeys::step());
             steps
         }
         _ => bail!(USAGE),

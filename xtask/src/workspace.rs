@@ -12,6 +12,9 @@ pub struct Workspace {
     /// Root of the repository.
     #[serde(rename = "workspace_root")]
     pub root: PathBuf,
+    /// Where cargo puts what it builds.
+    #[serde(rename = "target_directory")]
+    pub target: PathBuf,
     /// The members.
     pub packages: Vec<Package>,
 }

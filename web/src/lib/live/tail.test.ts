@@ -113,6 +113,23 @@ describe("a tail", () => {
     expect(ids()).toEqual([[1]]);
   });
 
+  it("begins anew when it breaks before the first cursor", () => {
+    const tail = start();
+    tail.pause();
+    world.say({ type: "log_entry", data: { id: 1 } });
+    world.pass(100);
+    expect(counts.held).toBe(1);
+    world.last.onclose?.({ code: 1006, reason: "" });
+    world.pass(250);
+    expect(new URL(world.last.url).searchParams.get("backlog")).toBe("50");
+    expect([restarts, counts.held]).toEqual([1, 0]);
+    world.say(entry(1));
+    world.last.onclose?.({ code: 1006, reason: "" });
+    world.pass(500);
+    tail.resume();
+    expect([restarts, ids()]).toEqual([1, [[1]]]);
+  });
+
   it("tries at once when asked", () => {
     const tail = start();
     world.last.onclose?.({ code: 1006, reason: "" });

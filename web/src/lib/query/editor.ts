@@ -176,6 +176,16 @@ export function makeEditor(options: QueryEditorOptions): QueryEditorHandle {
             },
           ]),
         ),
+        // What is typed over a selection the browser would give the look of what was there, by a
+        // style attribute, which the content security policy refuses.
+        EditorView.domEventHandlers({
+          beforeinput(event, editor) {
+            const { data, inputType } = event;
+            if (inputType !== "insertText" || !data || editor.composing || editor.state.selection.main.empty) return false;
+            editor.dispatch(editor.state.replaceSelection(data), { userEvent: "input.type" });
+            return true;
+          },
+        }),
         // One line: what is pasted with line ends becomes one.
         EditorState.transactionFilter.of((transaction) =>
           transaction.newDoc.lines > 1 || transaction.newDoc.length > QUERY_LENGTH_MAX

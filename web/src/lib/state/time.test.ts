@@ -1,5 +1,5 @@
 import { describe, expect, test } from "vitest";
-import { lengthLabel, parseRange, parseTime, printTime, rangeLabel, resolveRange, shiftRange, typedTime, zoomRange } from "./time";
+import { lengthLabel, momentOf, parseRange, parseTime, printTime, rangeAround, rangeLabel, resolveRange, shiftRange, typedTime, zoomRange } from "./time";
 
 const now = new Date(2026, 0, 4, 14, 30, 15, 250).getTime();
 const local = (...parts: [number, number, number, number?, number?, number?]) =>
@@ -67,6 +67,18 @@ test("zoom keeps a live range live", () => {
     from: "2026-01-04T10:15:00.000Z",
     to: "2026-01-04T10:45:00.000Z",
   });
+});
+
+test("a range around a moment keeps its length and ends by now", () => {
+  const hour = { from: "2026-01-04T10:00:00.000Z", to: "2026-01-04T11:00:00.000Z" };
+  const late = Date.parse("2026-01-05T00:00:00Z");
+  expect(rangeAround(hour, Date.parse("2026-01-03T12:00:00Z"), late)).toEqual({
+    from: "2026-01-03T11:30:00.000Z",
+    to: "2026-01-03T12:30:00.000Z",
+  });
+  expect(rangeAround(hour, late - 60_000, late).to).toBe(printTime(late));
+  expect(momentOf("10m ago", late)).toBe(late - 600_000);
+  expect(momentOf("soon", late)).toBeNull();
 });
 
 test("what cannot be read is the last hour", () => {
