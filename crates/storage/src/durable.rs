@@ -4,6 +4,7 @@
 //! - A file that is replaced is the old or the new one at every moment, and the new one for good
 //!   once the call returned.
 //! - A directory that was made is found again, and so is every ancestor that had to be made.
+//! - A write that fails leaves none of its bytes: on a full disk they would be what keeps it full.
 //!
 //! A directory that is there already may have been made by a process that was killed before it
 //! synced a name, so the names of all ancestors are synced each time.
@@ -89,9 +90,11 @@ fn write_unfinished_with<T>(
         _ => {}
     }
     let file = files.create(path)?;
-    let written = write(&*file)?;
-    file.sync()?;
-    Ok(written)
+    let written = write(&*file).and_then(|written| file.sync().map(|()| written));
+    written.inspect_err(|_| {
+        // The fault that is told is the first one; what is left is removed at the next start.
+        let _ = files.remove(path);
+    })
 }
 
 /// Gives a written file its name, durably.
@@ -120,7 +123,7 @@ mod tests {
         keys::{KeyFile, read_whole},
         local_files::LocalFiles,
     };
-    use taffrail_testkit::SimulatedDisk;
+    use taffrail_testkit::{SimulatedDisk, disk::Fault};
 
     fn is_there(disk: &SimulatedDisk, path: &str) -> bool {
         disk.files().list(Path::new(path)).is_ok()
@@ -170,6 +173,28 @@ mod tests {
                 assert!(is_new || found == b"old" && result.is_err());
                 replace(&*after.files(), path, b"again").unwrap();
             }
+        }
+    }
+
+    #[test]
+    fn a_write_that_fails_leaves_nothing_but_the_old_file() {
+        let path = Path::new("/d/state");
+        let check = |fail: &dyn Fn(&SimulatedDisk)| {
+            let disk = SimulatedDisk::new(1);
+            make_directories(&*disk.files(), Path::new("/d")).unwrap();
+            replace(&*disk.files(), path, b"old").unwrap();
+            fail(&disk);
+            let piece = |file: &dyn File| file.append(&[0; 16]);
+            let result = replace_with(&*disk.files(), path, |file| {
+                piece(file).and_then(|_| piece(file))
+            });
+            assert!(result.is_err());
+            assert_eq!(disk.all_files(), [(path.to_path_buf(), 3)]);
+        };
+        check(&|disk| disk.set_capacity_bytes(Some(3 + 24)));
+        // After looking for a leftover and making the file: both pieces and the sync.
+        for operation in 2..=4 {
+            check(&|disk| disk.fail_at(disk.operations() + operation, Fault::InputOutput));
         }
     }
 

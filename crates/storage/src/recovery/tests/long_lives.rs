@@ -95,6 +95,23 @@ fn a_full_disk_frees_the_days_that_are_over_before_it_flushes() {
 }
 
 #[test]
+fn a_manifest_snapshot_without_room_takes_none() {
+    let world = World::new();
+    let (core, _) = world.open();
+    send_one(&core, "row", key(1, 0), 1);
+    let before = world.disk.all_files();
+    fill_disk(&world, 40);
+    for _ in 0..3 {
+        let error = core.snapshot_manifest().unwrap_err();
+        assert!(error.is_no_space(), "{error}");
+        assert_eq!(world.disk.all_files(), before);
+    }
+    world.disk.set_capacity_bytes(None);
+    core.snapshot_manifest().unwrap();
+    assert_eq!(rows(&world.crash().open().0).len(), 1);
+}
+
+#[test]
 fn status_does_not_wait_for_the_log() {
     let world = World::new();
     let (core, _) = world.open();
