@@ -18,6 +18,13 @@ const FAILING = new Set(["serious", "critical"]);
 /** States that are looked at at the same time. */
 const TOGETHER = 3;
 
+/** Turns the page to a theme and waits for its transitions to end. */
+async function turnTo(theme) {
+  document.documentElement.dataset.theme = theme;
+  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
+  await Promise.all(document.getAnimations().map((one) => one.effect.getComputedTiming().iterations === Infinity || one.finished.catch(() => undefined)));
+}
+
 /** What axe has against a page: rule, how bad, where. */
 async function violationsOf(page) {
   // Over the debugger: the content security policy lets no script of others in.
@@ -57,7 +64,7 @@ async function worker() {
       await stage.inState(state, { theme: THEMES[0], width }, async (page) => {
         for (const theme of THEMES) {
           // Themes differ by their tokens alone.
-          await page.evaluate((wanted) => (document.documentElement.dataset.theme = wanted), theme);
+          await page.evaluate(turnTo, theme);
           note(await violationsOf(page), `${name} ${theme}`);
         }
       });

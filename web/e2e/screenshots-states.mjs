@@ -49,10 +49,14 @@ const failing = (path, status, problem) => (page) =>
 /** Changes what a path answers. */
 const changed = (path, change) => (page) =>
   page.route(`**${path}`, async (route) => {
-    const response = await route.fetch();
-    const body = await response.json();
-    change(body.data);
-    await route.fulfill({ response, json: body });
+    try {
+      const response = await route.fetch();
+      const body = await response.json();
+      if (body.data) change(body.data);
+      await route.fulfill({ response, json: body });
+    } catch {
+      // The page has given the request up.
+    }
   });
 /** Lets a path wait until the page closes. */
 const waiting = (path) => (page) => page.route(`**${path}`, () => {});
@@ -262,7 +266,7 @@ export const STATES = [
     path: logs(),
     act: async (page) => {
       await ready(page);
-      await page.getByRole("button", { name: /command palette/ }).click();
+      await page.getByRole("button", { name: /Go to or do|palette/ }).click();
       await page.getByRole("listbox", { name: "Actions" }).waitFor();
     },
   },
