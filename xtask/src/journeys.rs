@@ -20,17 +20,25 @@ pub fn step() -> Step {
 }
 
 fn run(workspace: &Workspace) -> Result<Outcome> {
+    drive(
+        workspace,
+        &["e2e/run.mjs"],
+        "journeys through the web UI failed",
+    )
+}
+
+/// Runs a script of `web/` that drives the program in Chromium.
+pub fn drive(workspace: &Workspace, words: &[&str], fault: &str) -> Result<Outcome> {
     let binary = match std::env::var_os(BINARY) {
         Some(named) => PathBuf::from(named),
         None => built(workspace)?,
     };
     let mut command = Command::new("node");
     command
-        .arg("e2e/run.mjs")
+        .args(words)
         .env(BINARY, binary)
         .current_dir(workspace.root.join("web"));
-    run_command(&mut command, "journeys through the web UI failed")
-        .context("Node.js 20.19 or newer is needed")
+    run_command(&mut command, fault).context("Node.js 20.19 or newer is needed")
 }
 
 /// The debug build, up to date with the UI that the first step has built.

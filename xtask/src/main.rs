@@ -1,8 +1,11 @@
 //! Tasks of the repository: `cargo xtask check` is the gate, `cargo xtask test` the gate and every
-//! test, the journeys through the web UI last. Both print what they are doing, do all of it even
-//! after a fault, and end with a summary.
+//! test, those of the web UI in a browser last; `cargo xtask screenshots` takes a picture of every
+//! state of the UI. All print what they are doing, do all of it even after a fault, and end with a
+//! summary.
+mod accessibility;
 mod check;
 mod journeys;
+mod screenshots;
 mod steps;
 mod test;
 mod web;
@@ -11,7 +14,7 @@ mod workspace;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check | test";
+const USAGE: &str = "usage: cargo xtask check | test | screenshots";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -35,8 +38,10 @@ fn run(arguments: &[String]) -> Result<bool> {
             steps.extend(check::steps());
             steps.push(test::step());
             steps.push(journeys::step());
+            steps.push(accessibility::step());
             steps
         }
+        [task] if task == "screenshots" => screenshots::steps(),
         _ => bail!(USAGE),
     };
     let workspace = workspace::Workspace::load()?;
