@@ -71,7 +71,10 @@ pub(super) fn is_frame(line: &[u8]) -> bool {
         return is_place(place);
     }
     if let Some(rest) = line.strip_prefix(b"... ") {
-        return rest.ends_with(b" more") || rest.ends_with(b" common frames omitted");
+        // The last is what Node leaves out: `... 4 lines matching cause stack trace ...`.
+        return rest.ends_with(b" more")
+            || rest.ends_with(b" common frames omitted")
+            || rest.ends_with(b" stack trace ...");
     }
     line.starts_with(b"[CIRCULAR REFERENCE") || line.starts_with(b"[... lines matching ")
 }
