@@ -15,6 +15,7 @@ mod proxy;
 mod recorder;
 mod restart;
 mod supervise;
+mod writer;
 
 use crate::{delivery::HttpSender, failure::Failure, shown::shown};
 use anyhow::{Context, Result};

@@ -234,7 +234,7 @@ impl Lifecycle {
             self.service
         );
         let processes = usage.processes as u64;
-        let mut fields: Vec<(&str, Scalar)> = vec![
+        let mut fields: Vec<(&'static str, Scalar)> = vec![
             ("process.memory_bytes", usage.memory_bytes.into()),
             ("process.thread_count", usage.threads.into()),
             ("process.count", processes.into()),
@@ -288,7 +288,7 @@ impl Lifecycle {
         level: Level,
         event: &'static str,
         message: String,
-        fields: Vec<(&str, Scalar)>,
+        fields: Vec<(&'static str, Scalar)>,
     ) {
         let own = [(EVENT, event.into()), (field::LOGGER, LOGGER.into())];
         let fields = own.into_iter().chain(fields);
@@ -298,9 +298,7 @@ impl Lifecycle {
             message,
             route: Route::App,
             origin: Origin::System,
-            fields: fields
-                .map(|(name, value)| (name.to_string(), value))
-                .collect(),
+            fields: fields.map(|(name, value)| (name.into(), value)).collect(),
         });
     }
 }

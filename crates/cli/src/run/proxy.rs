@@ -11,8 +11,9 @@ mod recorder;
 mod tap;
 
 use super::{
-    recorder::{RecorderOptions, Summary, Writer},
+    recorder::{RecorderOptions, Summary},
     say,
+    writer::Writer,
 };
 use crate::failure::Failure;
 use anyhow::{Context, Result};

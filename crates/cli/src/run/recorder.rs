@@ -4,60 +4,34 @@
 //! - One owner, one loop: copies of bytes and what the supervisor tells come in, batches go to the
 //!   buffer. Nobody waits for it but the end, and that not for long.
 //! - What passed and what was told are recorded in the order of their times.
-//! - Everything goes through the pipeline, redaction included, before it is kept anywhere but in
-//!   memory.
-//! - Bytes that the tap could not keep are said in their place, records that found no room in the
-//!   buffer as soon as it takes some again.
+//! - Bytes that the tap could not keep are said in their place.
 use super::{
-    buffer::{Buffer, BufferOptions, Fate},
+    buffer::{BufferOptions, Fate},
     lifecycle::{self, Lifecycle},
     lines::OutputLines,
+    writer::Writer,
 };
-use crate::ship::hostname;
 use anyhow::{Context, Result};
-use jiff::tz::TimeZone;
 use std::{
     collections::VecDeque,
     ffi::OsString,
     fmt,
-    sync::{Arc, mpsc},
+    sync::mpsc,
     time::{Duration, Instant},
 };
-use taffrail_engine::{
-    pipeline::{Arrival, CaptureConfig, LineOptions, Pipeline, PipelineConfig, Side},
-    spool::Bodies,
-};
 use taffrail_ingest::{
-    decode::lines,
-    listen::{
-        multiline::Joined,
-        process::{
-            ended::Ended,
-            sample::Sampler,
-            tap::{Chunk, Content, Direction, SteadyClock, Tap, Tapped},
-        },
+    listen::process::{
+        ended::Ended,
+        sample::Sampler,
+        tap::{Chunk, Content, Direction, SteadyClock, Tap, Tapped},
     },
     mcp::{
         self, Heard, attribute,
-        record::{METADATA_TYPE, Origin, Record, Route, batch},
         session::{Options as SessionOptions, Session},
     },
 };
-use taffrail_model::{
-    batch::RawBatch,
-    column::Kind,
-    field,
-    level::Level,
-    stream::{StreamCatalogue, StreamDefinition},
-    tenant::DEFAULT_TENANT,
-    time::Timestamp,
-};
+use taffrail_model::{level::Level, time::Timestamp};
 
-/// How long records wait for others before their batch is closed: a live tail shows a call in a
-/// quarter of a second, and a disk syncs ten times a second at most.
-const BATCH_AFTER: Duration = Duration::from_millis(75);
-/// Bytes of records at which a batch is closed at once.
-const BATCH_BYTES: usize = 256 << 10;
 /// How long copies gather after the first: the pumps wake this thread a hundred times a second at
 /// most, however many messages pass.
 const GATHER: Duration = Duration::from_millis(10);
@@ -72,10 +46,6 @@ const TICK: Duration = Duration::from_millis(50);
 const IDLE: Duration = Duration::from_secs(1);
 /// How much lower the priority of this thread is: the program comes first.
 const NICE: i32 = 10;
-/// Names the run that a record is of.
-const RUN_ID: &str = "labels.run_id";
-/// Process of the program.
-const PROCESS_ID: &str = "metadata.process_id";
 
 /// What is recorded and how.
 #[derive(Clone, Debug)]
@@ -261,6 +231,8 @@ struct Worker {
     told: mpsc::Receiver<(Timestamp, Told)>,
     /// What was told and is of a later time than what was taken.
     untaken: VecDeque<(Timestamp, Told)>,
+    /// Everything was told; nobody waits after this.
+    finish_until: Option<Instant>,
     clock: SteadyClock,
     session: Session,
     heard: Vec<Heard>,
@@ -299,6 +271,7 @@ impl Worker {
             tapped,
             told,
             untaken: VecDeque::new(),
+            finish_until: None,
             clock,
         })
     }
@@ -306,19 +279,17 @@ impl Worker {
     fn run(mut self) -> Summary {
         loop {
             let first = self.tapped.next(self.wait());
-            self.untaken.extend(self.told.try_iter());
+            self.listen();
             let is_first = first.is_ok();
             if let Ok(chunk) = first {
                 self.take(chunk);
             }
-            if is_first && self.untaken.is_empty() {
+            // Known before the rest is taken: then that is all there is.
+            let finish = self.finish_until;
+            if is_first && self.untaken.is_empty() && finish.is_none() {
                 std::thread::sleep(GATHER);
             }
-            let finish = self.untaken.iter().find_map(|(_, told)| match told {
-                Told::Finish { until } => Some(*until),
-                _ => None,
-            });
-            self.drain(finish);
+            self.drain();
             self.hear_until(Timestamp(i64::MAX));
             if let Some(until) = finish {
                 return self.finish(until);
@@ -327,14 +298,26 @@ impl Worker {
         }
     }
 
-    /// Takes what was left so far; at the end as much as there is time for.
-    fn drain(&mut self, until: Option<Instant>) {
+    fn listen(&mut self) {
+        for (at, told) in self.told.try_iter() {
+            match told {
+                Told::Finish { until } => self.finish_until = Some(until),
+                told => self.untaken.push_back((at, told)),
+            }
+        }
+    }
+
+    /// Takes what was left so far; at the end, which may come meanwhile, as much as there is time
+    /// for.
+    fn drain(&mut self) {
         let mut taken = 0;
         for _ in 0..self.tapped.waiting() {
             let Ok(chunk) = self.tapped.next(Duration::ZERO) else {
                 return;
             };
-            let is_late = taken >= LATE_BYTES && until.is_some_and(|until| Instant::now() >= until);
+            self.listen();
+            let is_over = self.finish_until.is_some_and(|it| Instant::now() >= it);
+            let is_late = is_over && taken >= LATE_BYTES;
             match (chunk.content, is_late) {
                 (Content::Bytes(bytes), true) => {
                     self.unread[chunk.direction as usize] += bytes.len() as u64;
@@ -363,6 +346,7 @@ impl Worker {
             || self.stderr.is_waiting()
             || self.lifecycle.is_waiting();
         let wait = match is_by_time {
+            _ if self.finish_until.is_some() => Duration::ZERO,
             true => TICK,
             false => IDLE,
         };
@@ -383,6 +367,9 @@ impl Worker {
             Content::Bytes(bytes) => self.bytes(direction, at, &bytes),
             Content::Gap { bytes } => self.gap(direction, at, bytes),
             Content::Closed | Content::Nudge => {}
+        }
+        if self.writer.is_full() {
+            self.writer.close(Instant::now(), at);
         }
     }
 
@@ -418,7 +405,7 @@ impl Worker {
             Direction::Stderr => {
                 let lost = bytes + self.stderr.tear();
                 let text = format!("recording gap: {lost} bytes of stderr were not recorded");
-                let fields = vec![(attribute::LOST_BYTES.to_string(), lost.into())];
+                let fields = vec![(attribute::LOST_BYTES.into(), lost.into())];
                 return self.writer.note(at, text, fields);
             }
         };
@@ -549,214 +536,4 @@ fn session(options: &RecorderOptions) -> Session {
         contents_bytes_max: options.contents_bytes_max,
         ..SessionOptions::default()
     })
-}
-
-/// Gathers records, makes batches of them, gives these to the buffer.
-pub(super) struct Writer {
-    pipeline: Pipeline,
-    catalogue: StreamCatalogue,
-    /// Fields of every record.
-    labels: Vec<(&'static str, String)>,
-    process: Option<u32>,
-    waiting: Vec<(Arc<StreamDefinition>, Vec<Record>)>,
-    bodies: Bodies,
-    open_since: Option<Instant>,
-    /// Records that the buffer did not take since it last took some.
-    lost: u64,
-    pub(super) buffer: Buffer,
-}
-
-impl Writer {
-    pub(super) fn new(options: &RecorderOptions) -> Result<Writer> {
-        let pipeline = Pipeline::new(PipelineConfig {
-            side: Side::Shipper,
-            hostname: hostname(),
-            source: Some(options.service.clone()),
-            capture: Some(CaptureConfig::default()),
-            ..PipelineConfig::default()
-        })?;
-        // Random enough to tell runs apart: 128 bits.
-        let random: [u8; 16] = ring::rand::generate(&ring::rand::SystemRandom::new())
-            .ok()
-            .context("no random numbers")?
-            .expose();
-        let run = format!("{:032x}", u128::from_le_bytes(random));
-        let mut labels = vec![
-            (field::INSTANCE_ID, options.instance.clone()),
-            (RUN_ID, run),
-        ];
-        labels.extend(options.user.clone().map(|user| (field::USER_ID, user)));
-        Ok(Writer {
-            pipeline,
-            catalogue: StreamCatalogue::built_in(),
-            labels,
-            process: None,
-            waiting: Vec::new(),
-            bodies: Bodies::default(),
-            open_since: None,
-            lost: 0,
-            buffer: Buffer::new(options.buffer.clone()),
-        })
-    }
-
-    pub(super) fn is_open(&self) -> bool {
-        self.open_since.is_some()
-    }
-
-    pub(super) fn record(&mut self, stream: &str, record: Record) {
-        let Some(stream) = self.catalogue.by_name(stream).cloned() else {
-            return;
-        };
-        self.open_since.get_or_insert_with(Instant::now);
-        let same = |(have, _): &&mut (Arc<StreamDefinition>, _)| have.number == stream.number;
-        match self.waiting.iter_mut().find(same) {
-            Some((_, records)) => records.push(record),
-            None => self.waiting.push((stream, vec![record])),
-        }
-    }
-
-    /// Something about the recording itself.
-    fn note(
-        &mut self,
-        time: Timestamp,
-        message: String,
-        fields: Vec<(String, mcp::record::Scalar)>,
-    ) {
-        let record = Record {
-            time,
-            level: Level::Warn,
-            message,
-            route: Route::App,
-            origin: Origin::System,
-            fields,
-        };
-        self.record(Route::App.stream(), record);
-    }
-
-    /// Texts of one output; those that came together are read together.
-    fn lines(&mut self, direction: Direction, lines: &[Joined]) {
-        for together in lines.chunk_by(|one, next| one.received == next.received) {
-            let Some(first) = together.first() else {
-                continue;
-            };
-            let texts = together.iter().map(|joined| joined.text.as_slice());
-            let mut raw = lines::texts(texts);
-            label(&mut raw, METADATA_TYPE, Kind::String, direction.name());
-            // Where they go is decided by what they say.
-            if let Some(stream) = self.catalogue.by_name(Route::App.stream()).cloned() {
-                self.process_lines(raw, &stream, first.received);
-            }
-        }
-    }
-
-    fn process_lines(&mut self, raw: RawBatch, stream: &Arc<StreamDefinition>, at: Timestamp) {
-        let mut options = LineOptions {
-            format: None,
-            zone: TimeZone::system(),
-            source: None,
-        };
-        let columns = raw.columns.clone();
-        let mut rejects = self.process(raw, stream, at, &options);
-        if rejects.is_empty() {
-            return;
-        }
-        // What looked like a record but is none is a line of text.
-        rejects.sort_unstable();
-        rejects.dedup();
-        let columns = columns.select(&rejects);
-        let plain = RawBatch {
-            indexes: (0..columns.rows()).collect(),
-            columns,
-            rejects: Vec::new(),
-            is_lines: true,
-        };
-        options.format = Some("plain".to_string());
-        self.process(plain, stream, at, &options);
-    }
-
-    /// Takes records through the pipeline; the rows that it did not take.
-    fn process(
-        &mut self,
-        mut raw: RawBatch,
-        stream: &Arc<StreamDefinition>,
-        received: Timestamp,
-        options: &LineOptions,
-    ) -> Vec<u32> {
-        for (name, text) in &self.labels {
-            label(&mut raw, name, Kind::String, text);
-        }
-        if let Some(process) = self.process {
-            label(&mut raw, PROCESS_ID, Kind::Integer, &process.to_string());
-        }
-        let arrival = Arrival {
-            tenant: DEFAULT_TENANT,
-            stream,
-            received,
-            catalogue: &self.catalogue,
-            may_write: &|_| true,
-        };
-        let clean = self.pipeline.process_lines(raw, &arrival, options);
-        self.bodies.push_routed(&self.catalogue, &clean);
-        self.open_since.get_or_insert_with(Instant::now);
-        clean.rejects().iter().map(|reject| reject.index).collect()
-    }
-
-    /// Closes the batch if it is due, and sends.
-    pub(super) fn tend(&mut self, now: Instant, at: Timestamp) {
-        let has_waited = |since: Instant| now.saturating_duration_since(since) >= BATCH_AFTER;
-        if self.open_since.is_some_and(has_waited) || self.bodies.bytes() >= BATCH_BYTES {
-            self.close(now, at);
-        }
-        self.buffer.tend(now, Duration::ZERO);
-    }
-
-    /// Gives everything to the buffer.
-    pub(super) fn close(&mut self, now: Instant, at: Timestamp) {
-        self.flush(at);
-        if !self.keep(now) || self.lost == 0 {
-            return;
-        }
-        let lost = std::mem::take(&mut self.lost);
-        let reason = self.buffer.fate().lost_reason.clone().unwrap_or_default();
-        let text = format!("{lost} records were lost: {reason}");
-        self.note(at, text, vec![("records_lost".to_string(), lost.into())]);
-        self.flush(at);
-        self.keep(now);
-    }
-
-    /// Records to bodies.
-    fn flush(&mut self, at: Timestamp) {
-        for (stream, records) in std::mem::take(&mut self.waiting) {
-            let options = LineOptions::default();
-            // Records of our own have no fault that would reject one.
-            self.process(batch(&records), &stream, at, &options);
-        }
-        self.open_since = None;
-    }
-
-    fn keep(&mut self, now: Instant) -> bool {
-        let bodies = std::mem::take(&mut self.bodies);
-        if bodies.is_empty() {
-            return false;
-        }
-        let is_kept = self.buffer.keep(&bodies, now);
-        if !is_kept {
-            self.lost += bodies.records();
-        }
-        is_kept
-    }
-}
-
-/// Gives every row a field, unless it has one.
-fn label(raw: &mut RawBatch, name: &str, kind: Kind, text: &str) {
-    let rows = raw.columns.rows();
-    let column = raw.columns.get_or_create(name);
-    let mut labelled = taffrail_model::column::Column::default();
-    for row in 0..rows {
-        match column.get(row) {
-            Some(value) => labelled.push(row, value.kind, value.text),
-            None => labelled.push(row, kind, text),
-        }
-    }
-    *column = labelled;
 }

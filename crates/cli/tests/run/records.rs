@@ -9,7 +9,7 @@ use std::{
     process::{Command, Stdio},
 };
 
-fn server() -> (tempfile::TempDir, Start, Server) {
+pub fn server() -> (tempfile::TempDir, Start, Server) {
     let folder = tempfile::tempdir().unwrap();
     let start = Start::in_folder(folder.path());
     let server = Server::start(&start);
@@ -27,7 +27,7 @@ fn script(scene: &Scene, options: &[&str], script: &str) -> Command {
 
 /// Runs it to its end; what it said on stderr.
 #[track_caller]
-fn run(mut command: Command, code: i32) -> String {
+pub fn run(mut command: Command, code: i32) -> String {
     let out = command.stdin(Stdio::null()).output().unwrap();
     assert_eq!(ended(out.status), (Some(code), None), "{out:?}");
     String::from_utf8_lossy(&out.stderr).into_owned()
@@ -39,7 +39,7 @@ fn messages(server: &Server, stream: &str) -> Vec<String> {
     records.iter().map(text).collect()
 }
 
-fn waiting_files(scene: &Scene) -> usize {
+pub fn waiting_files(scene: &Scene) -> usize {
     let spools = std::fs::read_dir(scene.path("state")).unwrap();
     let pending = spools.flatten().map(|entry| entry.path().join("pending"));
     pending
@@ -385,6 +385,16 @@ fn what_was_too_fast_is_counted_and_said() {
         said.contains("bytes of stdout were too fast to be recorded"),
         "{said}"
     );
+}
+
+#[test]
+fn a_flood_of_lines_before_the_end_is_counted_and_said() {
+    let scene = Scene::with_server(NO_SERVER);
+    let text = "yes 'a line as programs print them, again and again' | head -c 40000000";
+    let said = run(script(&scene, &["--summary"], text), 0);
+    assert!(said.contains("bytes of stdout were too fast"), "{said}");
+    // Nothing of it is unknown.
+    assert!(said.contains("records were made"), "{said}");
 }
 
 #[test]

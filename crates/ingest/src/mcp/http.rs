@@ -664,7 +664,7 @@ impl Recorder {
             .fields
             .iter()
             .fold(record, |mut record, (name, value)| {
-                record.set(name, value.clone());
+                record.set(name.clone(), value.clone());
                 record
             });
         self.heard.push(Heard::Record(record));

@@ -74,7 +74,7 @@ fn add_data(record: &mut Record, data: &str) {
                 } else {
                     name
                 };
-                record.set(&name, value);
+                record.set(name, value);
             }
         }
     }

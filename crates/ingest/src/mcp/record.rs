@@ -1,7 +1,7 @@
 //! A record of what was said, before it is a column or a line of JSON.
 use super::attribute;
 use crate::decode::json::escape_into;
-use std::fmt::Write;
+use std::{borrow::Cow, fmt::Write};
 use taffrail_model::{
     batch::RawBatch,
     column::{ColumnSet, Kind},
@@ -35,6 +35,9 @@ impl Route {
     }
 }
 
+/// Name of a field. Nearly all are known when this is compiled, and no record has a copy of them.
+pub type FieldName = Cow<'static, str>;
+
 /// One value of a field.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Scalar {
@@ -64,7 +67,7 @@ pub struct Record {
     /// Its `metadata.type`.
     pub origin: Origin,
     /// Everything else; names are flat and none is there twice.
-    pub fields: Vec<(String, Scalar)>,
+    pub fields: Vec<(FieldName, Scalar)>,
 }
 
 impl Record {
@@ -85,10 +88,11 @@ impl Record {
     }
 
     /// Sets a field.
-    pub fn set(&mut self, name: &str, value: Scalar) {
-        match self.fields.iter_mut().find(|(have, _)| have == name) {
+    pub fn set(&mut self, name: impl Into<FieldName>, value: Scalar) {
+        let name = name.into();
+        match self.fields.iter_mut().find(|(have, _)| *have == name) {
             Some((_, old)) => *old = value,
-            None => self.fields.push((name.to_string(), value)),
+            None => self.fields.push((name, value)),
         }
     }
 
@@ -137,7 +141,7 @@ impl Record {
     }
 
     /// All that the record says, the four first fields included.
-    fn values(&self) -> impl Iterator<Item = (&str, Kind, std::borrow::Cow<'_, str>)> {
+    fn values(&self) -> impl Iterator<Item = (&str, Kind, Cow<'_, str>)> {
         let first = [
             (field::TIMESTAMP, self.time.to_string().into()),
             (field::LEVEL, self.level.name().into()),
@@ -147,14 +151,14 @@ impl Record {
         let first = first.map(|(name, text)| (name, Kind::String, text));
         let rest = self.fields.iter().filter_map(|(name, value)| {
             let (kind, text) = value.as_json()?;
-            Some((name.as_str(), kind, text))
+            Some((&**name, kind, text))
         });
         first.into_iter().chain(rest)
     }
 }
 
 impl Scalar {
-    fn as_json(&self) -> Option<(Kind, std::borrow::Cow<'_, str>)> {
+    fn as_json(&self) -> Option<(Kind, Cow<'_, str>)> {
         Some(match self {
             Scalar::Text(text) => (Kind::String, text.as_str().into()),
             Scalar::Integer(value) => (Kind::Integer, value.to_string().into()),

@@ -11,7 +11,7 @@ use super::{
     log_message,
     members::{elements, is_json, members, string},
     message::{self, Answer, Body, Fault, Message},
-    record::{Origin, Record, Route, Scalar},
+    record::{FieldName, Origin, Record, Route, Scalar},
     told::{self, Ending, Outcome, Sides},
     traceparent::TraceParent,
     violation::{Violation, Violations, excerpt_of},
@@ -35,7 +35,7 @@ pub struct Options {
     /// How long a request waits before it is recorded as unanswered, in nanoseconds.
     pub unanswered_after_ns: i64,
     /// Fields of every record, such as `network.transport`.
-    pub fields: Vec<(String, Scalar)>,
+    pub fields: Vec<(FieldName, Scalar)>,
     /// What records of messages have as `metadata.type`.
     pub origin: Origin,
     /// Only MCP can pass here: nothing has to be seen before a breach is one.
@@ -833,7 +833,7 @@ impl Session {
 
     fn emit(&mut self, mut record: Record) {
         for (name, value) in &self.options.fields {
-            record.set(name, value.clone());
+            record.set(name.clone(), value.clone());
         }
         if record.get(attribute::PROTOCOL_VERSION).is_none()
             && let Some(version) = &self.sides.protocol_version

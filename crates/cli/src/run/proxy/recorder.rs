@@ -102,6 +102,6 @@ fn say_lost(tapped: &Tapped, at: Timestamp, out: &mut Vec<Heard>) {
         message: format!("recording gap: {lost} exchanges were too fast to be recorded"),
         route: Route::App,
         origin: Origin::System,
-        fields: vec![(attribute::LOST_EXCHANGES.to_string(), Scalar::Integer(lost))],
+        fields: vec![(attribute::LOST_EXCHANGES.into(), Scalar::Integer(lost))],
     }));
 }
