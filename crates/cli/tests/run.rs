@@ -7,6 +7,7 @@
 mod harness;
 
 mod run {
+    mod instances;
     mod jobs;
     mod programs;
     mod records;

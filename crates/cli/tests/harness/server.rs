@@ -187,6 +187,11 @@ impl Server {
         Answer::of(self.http.get(format!("http://{}{path}", self.address)))
     }
 
+    #[track_caller]
+    pub fn delete(&self, path: &str) -> Answer {
+        Answer::of(self.http.delete(format!("http://{}{path}", self.address)))
+    }
+
     pub fn post(&self, path: &str) -> RequestBuilder {
         self.http.post(format!("http://{}{path}", self.address))
     }

@@ -15,6 +15,7 @@ pub const NO_SERVER: &str = "http://127.0.0.1:1";
 pub struct Scene {
     pub folder: tempfile::TempDir,
     pub server: String,
+    pub instance: String,
 }
 
 /// How a program is run.
@@ -37,6 +38,7 @@ impl Scene {
         Scene {
             folder: tempfile::tempdir().unwrap(),
             server: server.to_string(),
+            instance: "i1".to_string(),
         }
     }
 
@@ -49,7 +51,8 @@ impl Scene {
         let mut command = program();
         command
             .env("HOME", self.folder.path())
-            .args(["run", "--instance", "i1", "--server", &self.server])
+            .args(["run", "--instance", &self.instance])
+            .args(["--server", &self.server])
             .arg("--state")
             .arg(self.path("state"))
             .arg("--key-file")
