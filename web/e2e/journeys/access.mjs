@@ -35,6 +35,28 @@ async function logIn({ enter, data, server }) {
   assert.equal(after.status, 401, "the cookie opens nothing any more");
 }
 
+async function endedSession({ browser, enter, server, data }) {
+  const cookies = await cookiesOf(browser, server, ADMIN);
+  const one = await enter({ cookies });
+  one.expects(/401/);
+  const there = span(data, 0.9, 0.91);
+  await one.logs(logsOf(there, { q: "level:warn" }));
+  const seen = await one.calls();
+  const [{ name, value }] = cookies;
+  const ended = await fetch(`${server.base}/api/v1/sessions/current`, {
+    method: "DELETE",
+    headers: { cookie: `${name}=${value}`, "X-Requested-With": "taffrail" },
+  });
+  assert.equal(ended.status, 204);
+  await one.button("Refresh").click();
+  await one.sees("Your session has ended.");
+  assert.equal(await one.page.getByLabel("Name").inputValue(), ADMIN.name);
+  await one.page.getByLabel("Password").fill(ADMIN.password);
+  await one.button("Log in").click();
+  await one.settled();
+  assert.deepEqual(await one.calls(), seen, "where one was");
+}
+
 async function shareALink({ admin, data }) {
   const one = await admin();
   await one.logs(logsOf(span(data, 0.4, 0.42), { q: "level>=warn source:billing", cols: "ts,msg,duration_ms", wrap: "1" }));
@@ -137,6 +159,7 @@ async function instances({ admin, server }) {
 
 export const journeys = {
   "log in, with a wrong password first, and out": logIn,
+  "a session that ends under an open page": endedSession,
   "a shared link shows another session the same": shareALink,
   "a link of this moment stays as it is": shareThisMoment,
   "a user sees their own records and no others": ownRecordsOnly,

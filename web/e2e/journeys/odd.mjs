@@ -4,8 +4,8 @@ import { HOSTILE, STREAM } from "../data.mjs";
 import { recent } from "./window.mjs";
 
 const MIB = 1 << 20;
-/** A row of a message of 1 MB is there after its answer within this: the budget of the design. */
-const PREVIEW_MS_MAX = 150;
+/** A row of a message of 1 MB is there after its answer within this: thrice the budget of the design, on a machine that is shared. */
+const PREVIEW_MS_MAX = 450;
 
 async function large({ admin, server }) {
   const mark = `large${Date.now()}`;
@@ -39,7 +39,7 @@ async function large({ admin, server }) {
   );
   await one.button("Refresh").click();
   const took = await drawn;
-  assert.ok(took <= PREVIEW_MS_MAX * 3, `the row took ${took.toFixed(0)} ms`);
+  assert.ok(took <= PREVIEW_MS_MAX, `the row took ${took.toFixed(0)} ms`);
   await one.rows.first().click();
   await one.sees(one.button(/^Show the other .* characters$/));
   assert.ok((await one.panel.locator(".message").innerText()).length < 30_000);
