@@ -15,6 +15,7 @@ mod proxy;
 mod recorder;
 mod restart;
 mod supervise;
+mod trace;
 mod writer;
 
 use crate::{delivery::HttpSender, failure::Failure, shown::shown};
@@ -92,6 +93,9 @@ pub struct RunArguments {
     /// KiB of each call's arguments and results that are recorded, redacted
     #[arg(long, value_name = "KIB", default_value_t = 0, value_parser = clap::value_parser!(u16).range(0..=256))]
     contents_kib: u16,
+    /// Give each request without a trace context one (_meta.traceparent): stdin passes by lines
+    #[arg(long, conflicts_with = "http")]
+    inject_traceparent: bool,
     /// Seconds between samples of memory and processor; 0: none
     #[arg(long, value_name = "SECONDS", default_value_t = 10)]
     sample_s: u64,
@@ -196,6 +200,7 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
         restart: arguments.restart,
         is_quiet: arguments.quiet,
         has_summary: arguments.summary,
+        is_trace_injected: arguments.inject_traceparent,
         recorder: RecorderOptions {
             instance: instance.clone(),
             user: arguments.user.clone(),

@@ -3,7 +3,7 @@ use super::{
     RestartArgument,
     recorder::{Recorder, RecorderOptions, Summary, Told},
     restart::{RestartPolicy, Verdict},
-    say,
+    say, trace,
 };
 use anyhow::Result;
 use rustix::process::{Pid, Signal};
@@ -32,6 +32,8 @@ pub struct Options {
     pub restart: RestartArgument,
     pub is_quiet: bool,
     pub has_summary: bool,
+    /// Whether requests on stdin get a trace context.
+    pub is_trace_injected: bool,
     pub recorder: RecorderOptions,
 }
 
@@ -74,7 +76,8 @@ pub fn run(options: Options) -> Result<Infallible> {
     })?;
     let is_restartable = options.restart != RestartArgument::Never;
     let command = options.recorder.command.clone();
-    let capture = Capture::prepare(command, is_restartable)?;
+    let mut capture = Capture::prepare(command, is_restartable)?;
+    capture.change_input(options.is_trace_injected.then(trace::injector));
     let (tap, tapped) = tap(TAP_BYTES_MAX);
     let recorder_options = RecorderOptions {
         is_terminal: capture.has_session(),

@@ -1,5 +1,6 @@
 //! Bytes, ends of streams, kinds of descriptors.
 use super::programs::{How, Running, Scene, ended, is_alive, wait_until};
+use crate::harness::server::KEY;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
@@ -326,4 +327,48 @@ fn a_killed_wrapper_takes_the_program_with_it() {
             .read_to_end(&mut rest)
             .unwrap();
     }
+}
+
+/// What the program gets of what is written to it.
+fn got(options: &[&str], scene: &Scene, sent: &[u8]) -> String {
+    let mut command = scene.run(options);
+    command.args(["cat"]).env("TAFFRAIL_TOKEN", KEY);
+    let mut running = Running::start(command);
+    let mut stdin = running.child.stdin.take().unwrap();
+    let sent = sent.to_vec();
+    let writer = std::thread::spawn(move || stdin.write_all(&sent).unwrap());
+    let mut text = String::new();
+    let mut stdout = running.child.stdout.take().unwrap();
+    stdout.read_to_string(&mut text).unwrap();
+    writer.join().unwrap();
+    assert_eq!(ended(running.end()), (Some(0), None));
+    text
+}
+
+#[test]
+fn requests_get_a_trace_context_only_when_asked_and_are_recorded_with_it() {
+    let (_folder, _, server) = super::records::server();
+    let scene = Scene::with_server(&server.url());
+    let bare = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
+    let traced = r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":{"_meta":{"traceparent":"00-11111111111111111111111111111111-2222222222222222-01"}}}"#;
+    let others = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
+    let long = "x".repeat(3 * MIB);
+    let sent = format!("{bare}\r\n{traced}\nplain \n\n{others}\n{long}\n{bare}");
+    assert_eq!(got(&[], &scene, sent.as_bytes()), sent);
+
+    let text = got(&["--inject-traceparent"], &scene, sent.as_bytes());
+    let (first, rest) = text.split_once('\n').unwrap();
+    // A last line without an end is none.
+    assert_eq!(rest, &sent[bare.len() + 2..]);
+    let request: serde_json::Value = serde_json::from_str(first).unwrap();
+    let context = request["params"]["_meta"]["traceparent"].as_str().unwrap();
+    let put_in = format!(r#""_meta":{{"traceparent":"{context}"}},"#);
+    assert_eq!(first.replace(&put_in, ""), format!("{bare}\r"));
+    let trace_id = &context[3..35];
+    assert_eq!(context.len(), 55);
+    wait_until("the request is recorded with its trace", || {
+        // `cat` says it too.
+        let query = format!("trace_id:{trace_id} mcp.request.sender:client");
+        (server.count("instance.access", &query) == 1).then_some(())
+    });
 }

@@ -3,7 +3,8 @@
 //!
 //! What holds
 //! - What passes is never changed, held back or waited for: a pump reads, leaves a copy with the
-//!   [`tap`], which never blocks, and writes. Nothing else happens on its thread.
+//!   [`tap`], which never blocks, and writes. Nothing else happens on its thread. The one exception
+//!   is asked for: lines of stdin that are to be changed ([`whole_lines`]).
 //! - The program finds descriptors of the kind that it would find without us: a terminal is a
 //!   terminal, a pipe a pipe, a socket a socket, and one pipe that is stdout and stderr is one.
 //! - Ends pass too: who closes what is seen by the other side as if we were not there ([`pump`]).
@@ -25,6 +26,7 @@ pub mod stage;
 pub mod stdio;
 pub mod tap;
 pub mod terminal;
+pub mod whole_lines;
 mod witness;
 
 use std::{io, path::Path};

@@ -9,6 +9,7 @@ use super::{
     stdio::{Ends, Kind, Standard, second},
     tap::{Direction, Tap},
     terminal::{self, Pair, Processing, Raw},
+    whole_lines::WholeLines,
     witness::Witness,
 };
 use rustix::{
@@ -123,6 +124,16 @@ impl Capture {
         Ok(capture)
     }
 
+    /// Changes the lines of stdin on their way. To be called before the start; not for a terminal,
+    /// where what is typed is no protocol.
+    pub fn change_input(&mut self, mut lines: Option<WholeLines>) {
+        for pump in &mut self.waiting {
+            if pump.direction == Some(Direction::Stdin) && self.session.is_none() {
+                pump.lines = lines.take();
+            }
+        }
+    }
+
     /// Whether the program has a terminal and a session of its own.
     #[must_use]
     pub fn has_session(&self) -> bool {
@@ -145,12 +156,14 @@ impl Capture {
             from: End::Ours(Standard::Input),
             to: End::Made(inner.clone()),
             direction: Some(Direction::Stdin),
+            lines: None,
         });
         self.waiting.push(Pump {
             from: End::Made(inner.clone()),
             // What is typed is echoed, even if neither output is this terminal.
             to: End::Ours(shown.unwrap_or(Standard::Input)),
             direction: shown.map(direction),
+            lines: None,
         });
         let outer = Raw::enter()?;
         self.session = Some(Session { inner, outer });
@@ -167,6 +180,7 @@ impl Capture {
             from: End::Ours(Standard::Input),
             to: End::made(ends.writing),
             direction: Some(Direction::Stdin),
+            lines: None,
         });
         Ok(())
     }
@@ -201,6 +215,7 @@ impl Capture {
                     false => End::Ours(standard),
                 },
                 direction: Some(direction(standard)),
+                lines: None,
             });
         }
         Ok(())

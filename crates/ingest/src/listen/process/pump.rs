@@ -1,7 +1,8 @@
 //! Passes bytes from one descriptor to another, and leaves a copy.
 //!
 //! Invariants
-//! - A byte that was read is written before the next is read: what waits inside is one read.
+//! - A byte that was read is written before the next is read: what waits inside is one read, and
+//!   the beginning of a line where lines are changed. The copy is of what is written.
 //! - The end of the source closes the target. A target that nobody reads closes the source, so
 //!   that who writes to it gets SIGPIPE or EPIPE at the next write, as it would without us.
 //! - Bytes that came before the program ended are passed on after it; what is open then, because
@@ -12,6 +13,7 @@
 use super::{
     stdio::Standard,
     tap::{Direction, Tap},
+    whole_lines::WholeLines,
 };
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -83,6 +85,8 @@ pub struct Pump {
     pub to: End,
     /// Whose copies are left; `None`: nobody records them.
     pub direction: Option<Direction>,
+    /// Changes lines on their way; `None`: every byte passes as it is.
+    pub lines: Option<WholeLines>,
 }
 
 /// A pump on its thread.
@@ -140,7 +144,8 @@ impl Pump {
         })
     }
 
-    fn run(self, tap: &Tap, told: &OwnedFd) -> Outcome {
+    fn run(mut self, tap: &Tap, told: &OwnedFd) -> Outcome {
+        let mut lines = self.lines.take();
         let mut buffer = vec![0; READ_BYTES_MAX];
         let outcome = loop {
             match self.look(told) {
@@ -156,16 +161,21 @@ impl Pump {
                 continue;
             }
             let bytes = match read(self.from.fd(), &mut buffer[..]) {
-                Ok(0) => break Outcome::Closed,
-                Ok(count) => &buffer[..count],
+                Ok(count @ 1..) => &buffer[..count],
                 Err(Errno::INTR | Errno::AGAIN) => continue,
-                // A terminal that nobody holds at its other side says so with EIO.
-                Err(_) => break Outcome::Closed,
+                // A terminal that nobody holds at its other side says so with an error.
+                Ok(0) | Err(_) => {
+                    if let Some(lines) = &mut lines {
+                        self.pass(&lines.finish(), tap);
+                    }
+                    break Outcome::Closed;
+                }
             };
-            if let Some(direction) = self.direction {
-                tap.leave(direction, bytes);
-            }
-            if !write_all(self.to.fd(), bytes) {
+            let is_taken = match &mut lines {
+                Some(lines) => self.pass(&lines.push(bytes), tap),
+                None => self.pass(bytes, tap),
+            };
+            if !is_taken {
                 break Outcome::Closed;
             }
         };
@@ -176,6 +186,14 @@ impl Pump {
             tap.close(direction);
         }
         outcome
+    }
+
+    /// Leaves a copy and writes; whether the target took it.
+    fn pass(&self, bytes: &[u8], tap: &Tap) -> bool {
+        if let Some(direction) = self.direction.filter(|_| !bytes.is_empty()) {
+            tap.leave(direction, bytes);
+        }
+        write_all(self.to.fd(), bytes)
     }
 
     fn look(&self, told: &OwnedFd) -> Seen {
