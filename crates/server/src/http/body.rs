@@ -10,14 +10,21 @@ use axum::{
 };
 use futures_util::StreamExt;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How long a client may pause within a body.
 const PAUSE_MAX: Duration = Duration::from_secs(30);
+/// How long a body may take beside the time that its bytes get: two pauses.
+const BODY_GRACE: Duration = Duration::from_secs(60);
+/// Bytes a second that a client sends at least once that time is over, as few as one that reads an
+/// answer takes ([`crate::stall`]): who sends a byte now and then would hold a connection for days.
+const BODY_BYTES_PER_S_MIN: u64 = 1 << 10;
 
 /// Reads a body. `admit` is asked before bytes are kept.
 ///
 /// # Errors
-/// 413 past `bytes_max`, 408 after a pause, 400 if the client breaks off, or what `admit` says.
+/// 413 past `bytes_max`, 408 after a pause or if it comes too slowly, 400 if the client breaks off,
+/// or what `admit` says.
 pub(crate) async fn read_body(
     headers: &HeaderMap,
     body: Body,
@@ -41,6 +48,7 @@ pub(crate) async fn read_body(
     let mut admitted = 0;
     let is_short = body.size_hint().upper().is_some_and(|most| most < 64 << 10);
     let mut frames = body.into_data_stream();
+    let began = Instant::now();
     loop {
         let frame = match is_short {
             // Most bodies are there already: no timer for them.
@@ -49,9 +57,12 @@ pub(crate) async fn read_body(
         };
         let frame = match frame {
             Some(frame) => frame,
-            None => tokio::time::timeout(PAUSE_MAX, frames.next())
-                .await
-                .map_err(|_| Problem::new(Kind::Timeout, "the body stopped coming"))?,
+            None => {
+                let until = (Instant::now() + PAUSE_MAX).min(began + time_of(kept.len()));
+                tokio::time::timeout_at(until, frames.next())
+                    .await
+                    .map_err(|_| Problem::new(Kind::Timeout, "the body stopped coming"))?
+            }
         };
         let Some(frame) = frame else { break };
         let frame = frame.map_err(|fault| {
@@ -70,6 +81,11 @@ pub(crate) async fn read_body(
         kept.extend_from_slice(&frame);
     }
     Ok(kept.into())
+}
+
+/// How long a body may have taken of which so many bytes are there.
+fn time_of(bytes: usize) -> Duration {
+    BODY_GRACE + Duration::from_secs(bytes as u64 / BODY_BYTES_PER_S_MIN)
 }
 
 /// Parameters of a `GET` from the query string, of anything else from the JSON body.
@@ -142,6 +158,37 @@ mod tests {
         let body = Body::from_stream(never);
         let outcome = read_body(&HeaderMap::new(), body, 10, |_| Ok(())).await;
         assert_eq!(outcome.unwrap_err().kind(), Kind::Timeout);
+    }
+
+    /// The outcome of a body of so many pieces, before each of which the client pauses, and when.
+    async fn read_slowly(
+        piece: &'static [u8],
+        pieces: usize,
+        pause: Duration,
+    ) -> (Result<usize, Kind>, Duration) {
+        let frames = futures_util::stream::iter(0..pieces).then(move |_| async move {
+            tokio::time::sleep(pause).await;
+            Ok::<_, Infallible>(Bytes::from_static(piece))
+        });
+        let began = Instant::now();
+        let body = Body::from_stream(frames);
+        let outcome = read_body(&HeaderMap::new(), body, 1 << 20, |_| Ok(())).await;
+        let outcome = outcome.map(|body| body.len());
+        (outcome.map_err(|problem| problem.kind()), began.elapsed())
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_body_that_trickles_ends_and_one_that_comes_slowly_does_not() {
+        let pause = PAUSE_MAX - Duration::from_secs(1);
+        let (outcome, took) = read_slowly(b"x", 1_000, pause).await;
+        assert_eq!(outcome, Err(Kind::Timeout));
+        assert!(took <= BODY_GRACE + Duration::from_secs(1), "{took:?}");
+        // A few bytes after a pause or two.
+        let (outcome, _) = read_slowly(b"x", 2, pause).await;
+        assert_eq!(outcome, Ok(2));
+        // The least rate, for ten minutes.
+        let (outcome, _) = read_slowly(&[b'x'; 1 << 10], 600, Duration::from_secs(1)).await;
+        assert_eq!(outcome, Ok(600 << 10));
     }
 
     #[tokio::test]
