@@ -18,6 +18,7 @@ use taffrail_model::{
     },
     position::Position,
     stream::StreamDefinition,
+    tenant::TenantNumber,
     time::Timestamp,
 };
 use taffrail_pipeline::{Arrival, Writer, clean::CleanBatch};
@@ -124,9 +125,15 @@ pub enum IngestError {
 
 /// What a repeat of a request finds.
 enum Reserved {
-    /// The first of its key: the key is held until commit or [`Engine::forget`].
+    /// The first of its key: the key is held until its commit ends.
     First,
     Repeat(IngestAnswer),
+}
+
+/// Whose the keys of a batch are. A credential may write to several tenants, one a request: what one
+/// of them has stored is not stored in the others.
+fn scope(principal: &Principal, tenant: TenantNumber) -> Arc<str> {
+    format!("{}/{}", tenant.0, principal.credential).into()
 }
 
 impl Engine {
@@ -310,11 +317,12 @@ impl Engine {
             Some(key) => {
                 // Before the key is reserved: from there on nothing may fail but the commit.
                 let kept = serde_json::to_vec(&answer).map_err(IngestError::Answer)?;
-                if let Reserved::Repeat(answer) = self.reserve(principal, &key).await? {
+                let scope = scope(principal, batch.tenant());
+                if let Reserved::Repeat(answer) = self.reserve(&scope, &key).await? {
                     return Ok(answer);
                 }
                 Some(StoredKey {
-                    scope: principal.credential.clone(),
+                    scope,
                     key: key.key,
                     body_hash: key.body_hash,
                     answer: kept,
@@ -326,20 +334,12 @@ impl Engine {
         Ok(answer)
     }
 
-    async fn reserve(
-        &self,
-        principal: &Principal,
-        key: &IdempotencyKey,
-    ) -> Result<Reserved, IngestError> {
+    async fn reserve(&self, scope: &str, key: &IdempotencyKey) -> Result<Reserved, IngestError> {
         if key.key.is_empty() || key.key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
             return Err(IngestError::KeyLength);
         }
         loop {
-            match self
-                .inner
-                .store
-                .recall(&principal.credential, &key.key, &key.body_hash)
-            {
+            match self.inner.store.recall(scope, &key.key, &key.body_hash) {
                 Recall::New => return Ok(Reserved::First),
                 Recall::Conflict => return Err(IngestError::KeyReused),
                 Recall::Answer(bytes) => {

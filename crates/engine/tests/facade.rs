@@ -286,6 +286,16 @@ async fn a_repeat_stores_nothing_and_gets_the_first_answer() {
         .await
         .unwrap();
     assert_eq!(messages(&engine, &admin(), &Question::default()).len(), 3);
+    // What one tenant has, the other tenant of the same credential has not.
+    let other_tenant = Principal {
+        tenants: vec![TenantNumber(7)],
+        ..admin()
+    };
+    ingest(&engine, &other_tenant, "machine", records(), Some("k"))
+        .await
+        .unwrap();
+    let theirs = messages(&engine, &other_tenant, &Question::default());
+    assert_eq!(theirs, ["once"]);
     let long = "k".repeat(256);
     let long = ingest(&engine, &admin(), "machine", records(), Some(&long)).await;
     assert!(matches!(long, Err(IngestError::KeyLength)));

@@ -94,7 +94,7 @@ pub struct CommitRequest {
 /// The key of a request, and what it is to be answered if it is stored.
 #[derive(Clone, Debug)]
 pub struct IdempotencyKey {
-    /// The credential.
+    /// Whose the key is: tenant and credential.
     pub scope: Arc<str>,
     /// The key.
     pub key: String,
