@@ -371,6 +371,13 @@ fn exceptions_of_node() {
             ),
             open,
             ("Error", "database is not there"),
+            ("Error", "no configuration"),
+            (
+                "Error",
+                "ENOENT: no such file or directory, open '/nowhere/x'",
+            ),
+            ("AggregateError", "many"),
+            ("Error", "http"),
         ],
     );
 }
