@@ -4,7 +4,7 @@ use crate::{
     capture::{CaptureRules, Seen},
     clean::{BatchCounts, CleanBatch, CleanPart},
     config::{ConfigError, LineOptions, PipelineConfig, Side},
-    enrich,
+    enrich::{self, Stamp},
     overflow::FieldRegistry,
     ownership::{self, Writer},
     parse::{alias, level, line, time},
@@ -108,7 +108,7 @@ impl Pipeline {
         arrival: &Arrival<'_>,
         writer: &Writer<'_>,
     ) -> CleanBatch {
-        self.run(raw, arrival, &self.config.lines, Some(writer))
+        self.run(raw, arrival, &self.config.lines, Some(writer), &[])
     }
 
     /// As [`Pipeline::process`], with lines read as `options` say. A format that does not exist
@@ -120,7 +120,19 @@ impl Pipeline {
         arrival: &Arrival<'_>,
         options: &LineOptions,
     ) -> CleanBatch {
-        self.run(raw, arrival, options, None)
+        self.run(raw, arrival, options, None, &[])
+    }
+
+    /// As [`Pipeline::process_lines`], for a source that decides some fields itself.
+    #[must_use]
+    pub fn process_stamped(
+        &self,
+        raw: RawBatch,
+        arrival: &Arrival<'_>,
+        options: &LineOptions,
+        stamps: &[Stamp<'_>],
+    ) -> CleanBatch {
+        self.run(raw, arrival, options, None, stamps)
     }
 
     fn run(
@@ -129,6 +141,7 @@ impl Pipeline {
         arrival: &Arrival<'_>,
         options: &LineOptions,
         writer: Option<&Writer<'_>>,
+        stamps: &[Stamp<'_>],
     ) -> CleanBatch {
         let is_server = self.config.side == Side::Server;
         let mut columns = raw.columns;
@@ -166,6 +179,9 @@ impl Pipeline {
         required::reject_empty(&columns, &level_is_missing, &mut rows);
         if let Some(writer) = writer {
             ownership::apply(&mut columns, &streams, writer, &mut rows);
+        }
+        for stamp in stamps {
+            enrich::stamp(&mut columns, stamp);
         }
         self.enrich(&mut columns, raw.is_lines, options);
         required::apply(

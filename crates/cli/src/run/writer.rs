@@ -5,6 +5,7 @@
 //!   memory.
 //! - What is in memory is bounded, if whoever gathers closes the batch as soon as it
 //!   [is full](Writer::is_full).
+//! - Which instance a record is of, of which run and process, is never what the program says.
 //! - Records that found no room in the buffer are said as soon as it takes some again.
 use super::{buffer::Buffer, recorder::RecorderOptions};
 use crate::ship::hostname;
@@ -15,7 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use taffrail_engine::{
-    pipeline::{Arrival, CaptureConfig, LineOptions, Pipeline, PipelineConfig, Side},
+    pipeline::{Arrival, CaptureConfig, LineOptions, Pipeline, PipelineConfig, Side, Stamp},
     spool::Bodies,
 };
 use taffrail_ingest::{
@@ -52,7 +53,7 @@ const PROCESS_ID: &str = "metadata.process_id";
 pub(super) struct Writer {
     pipeline: Pipeline,
     catalogue: StreamCatalogue,
-    /// Fields of every record.
+    /// Fields of every record, whatever the program says.
     labels: Vec<(&'static str, String)>,
     pub(super) process: Option<u32>,
     waiting: Vec<(Arc<StreamDefinition>, Vec<Record>)>,
@@ -182,17 +183,19 @@ impl Writer {
     /// Takes records through the pipeline; the rows that it did not take.
     fn process(
         &mut self,
-        mut raw: RawBatch,
+        raw: RawBatch,
         stream: &Arc<StreamDefinition>,
         received: Timestamp,
         options: &LineOptions,
     ) -> Vec<u32> {
-        for (name, text) in &self.labels {
-            label(&mut raw, name, Kind::String, text);
-        }
-        if let Some(process) = self.process {
-            label(&mut raw, PROCESS_ID, Kind::Integer, &process.to_string());
-        }
+        let process = self.process.map(|process| process.to_string());
+        let labels = self.labels.iter();
+        let labels = labels.map(|(name, text)| (*name, Kind::String, text));
+        let process = process.iter().map(|text| (PROCESS_ID, Kind::Integer, text));
+        let stamps: Vec<Stamp<'_>> = labels
+            .chain(process)
+            .map(|(name, kind, text)| Stamp { name, kind, text })
+            .collect();
         let arrival = Arrival {
             tenant: DEFAULT_TENANT,
             stream,
@@ -200,7 +203,9 @@ impl Writer {
             catalogue: &self.catalogue,
             may_write: &|_| true,
         };
-        let clean = self.pipeline.process_lines(raw, &arrival, options);
+        let clean = self
+            .pipeline
+            .process_stamped(raw, &arrival, options, &stamps);
         self.bodies.push_routed(&self.catalogue, &clean);
         self.open_since.get_or_insert_with(Instant::now);
         clean.rejects().iter().map(|reject| reject.index).collect()

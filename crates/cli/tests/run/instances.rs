@@ -3,7 +3,7 @@ use super::{
     programs::{Running, Scene, ended, wait_until},
     records::{run, server, waiting_files},
 };
-use crate::harness::server::{Answer, Server};
+use crate::harness::server::{Answer, KEY, Server};
 use serde_json::{Value, json};
 use std::{
     io::{Read, Write},
@@ -141,6 +141,37 @@ fn nothing_gets_into_another_users_instance() {
     assert!(said.contains(expected), "{said}");
     assert_eq!(server.count("instance.app", "own"), 0);
     assert_eq!(logs(&server, "i2")["pagination"]["total"], 0);
+}
+
+/// Two programs' ways to speak as somebody else: a line of JSON, and data of a log message.
+const FORGED: &str = r#"
+echo '{"message":"line","instance_id":"i2","user_id":"u-joe","labels.run_id":"r","stream":"system.audit"}'
+echo '{"jsonrpc":"2.0","method":"notifications/message","params":{"level":"info","data":{"message":"data","instanceId":"i2","instance_id":"i2","user_id":"u-joe"}}}'
+cat"#;
+
+#[test]
+fn a_program_cannot_speak_as_another_instance() {
+    let (_folder, _, server) = server();
+    two_owners(&server);
+    let scene = Scene::with_server(&server.url());
+    // The admin may write to every instance.
+    let running = Running::start(script(&scene, KEY, &["--user", "u-jane"], FORGED));
+    wait_until("both are stored", || {
+        (server.count("instance.app", "line OR data") == 2).then_some(())
+    });
+    drop(running);
+    assert_eq!(logs(&server, "i2")["pagination"]["total"], 0);
+    assert_eq!(server.count("system.audit", "line"), 0);
+    let names = ["instance_id", "user_id", "labels.instance_id"];
+    let fields = [&names[..], &["message", "labels.run_id"]].concat();
+    let records = server.all("instance.app", &fields);
+    for record in &records {
+        let found = names[..2].iter().map(|name| record[name].clone());
+        assert_eq!(found.collect::<Vec<_>>(), ["i1", "u-jane"], "{record}");
+        assert_ne!(record["labels.run_id"], "r", "{record}");
+    }
+    let forged = records.iter().filter(|it| it["labels.instance_id"] == "i2");
+    assert_eq!(forged.count(), 2, "{records:?}");
 }
 
 #[test]

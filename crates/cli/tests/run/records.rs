@@ -390,8 +390,9 @@ fn what_was_too_fast_is_counted_and_said() {
 #[test]
 fn a_flood_of_lines_before_the_end_is_counted_and_said() {
     let scene = Scene::with_server(NO_SERVER);
-    let text = "yes 'a line as programs print them, again and again' | head -c 40000000";
-    let said = run(script(&scene, &["--summary"], text), 0);
+    let line = "as programs print them, again and again ".repeat(10);
+    let text = format!("yes '{line}' | head -c 40000000");
+    let said = run(script(&scene, &["--summary"], &text), 0);
     assert!(said.contains("bytes of stdout were too fast"), "{said}");
     // Nothing of it is unknown.
     assert!(said.contains("records were made"), "{said}");
