@@ -18,13 +18,6 @@ const FAILING = new Set(["serious", "critical"]);
 /** States that are looked at at the same time. */
 const TOGETHER = 3;
 
-/** Turns the page to a theme and waits for its transitions to end. */
-async function turnTo(theme) {
-  document.documentElement.dataset.theme = theme;
-  await new Promise((resolve) => requestAnimationFrame(() => requestAnimationFrame(resolve)));
-  await Promise.all(document.getAnimations().map((one) => one.effect.getComputedTiming().iterations === Infinity || one.finished.catch(() => undefined)));
-}
-
 /** What axe has against a page: rule, how bad, where. */
 async function violationsOf(page) {
   // Over the debugger: the content security policy lets no script of others in.
@@ -39,9 +32,9 @@ const { values: options, positionals: names } = parseArgs({ options: { dev: { ty
 const begun = Date.now();
 const work = Object.keys(WIDTHS)
   .map(Number)
-  .flatMap((width) => statesAt(width).map((state) => ({ state, width })))
+  .flatMap((width) => THEMES.flatMap((theme) => statesAt(width).map((state) => ({ state, theme, width }))))
   .filter(({ state }) => names.length === 0 || names.includes(state.name));
-const count = work.length * THEMES.length;
+const count = work.length;
 /** Violations by what is wrong and where, with the states they were seen in. */
 const seen = new Map();
 const failed = [];
@@ -58,16 +51,10 @@ function note(violations, where) {
 const stage = await Stage.open({ serve: options.dev ? viteOver : null });
 async function worker() {
   for (let next = work.shift(); next; next = work.shift()) {
-    const { state, width } = next;
-    const name = `${state.name} ${width}`;
+    const { state, theme, width } = next;
+    const name = `${state.name} ${theme} ${width}`;
     try {
-      await stage.inState(state, { theme: THEMES[0], width }, async (page) => {
-        for (const theme of THEMES) {
-          // Themes differ by their tokens alone.
-          await page.evaluate(turnTo, theme);
-          note(await violationsOf(page), `${name} ${theme}`);
-        }
-      });
+      await stage.inState(state, { theme, width }, async (page) => note(await violationsOf(page), name));
     } catch (error) {
       failed.push(`${name}: ${error.message.split("\n")[0]}`);
     }

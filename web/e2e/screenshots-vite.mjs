@@ -1,7 +1,7 @@
 // Pages as Vite serves them over a server: what is in `src` now, and the page of all components.
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
-import { createServer } from "vite";
+import { createServer, preview } from "vite";
 
 const web = fileURLToPath(new URL("..", import.meta.url));
 const open = [];
@@ -18,6 +18,14 @@ export async function viteOver(base) {
     cacheDir: join(web, "node_modules/.vite-screenshots"),
   });
   await vite.listen();
+  open.push(vite);
+  return `http://127.0.0.1:${vite.httpServer.address().port}`;
+}
+
+/** Serves `dist` as it was built over the server at `base`; its address. */
+export async function distOver(base) {
+  process.env.TAFFRAIL_URL = base;
+  const vite = await preview({ root: web, configFile: join(web, "vite.config.ts"), logLevel: "error", preview: { port: 0, host: "127.0.0.1" } });
   open.push(vite);
   return `http://127.0.0.1:${vite.httpServer.address().port}`;
 }

@@ -199,7 +199,7 @@ export function makeEditor(options: QueryEditorOptions): QueryEditorHandle {
               }
             : transaction,
         ),
-        EditorView.contentAttributes.of({ "aria-label": options.label, spellcheck: "false", autocapitalize: "off" }),
+        EditorView.contentAttributes.of({ "aria-label": options.label, tabindex: "0", spellcheck: "false", autocapitalize: "off" }),
         placeholder(options.placeholder),
         autocompletion({ override: [completionSource(options.suggest)], icons: false, maxRenderedOptions: 50 }),
         linter(null),

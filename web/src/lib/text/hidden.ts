@@ -32,6 +32,15 @@ export function isHidden(code: number): boolean {
   return (code >= 0x7f && code < 0xa0) || code in DIRECTION || code in INVISIBLE;
 }
 
+const ANY_HIDDEN = new RegExp(
+  `[\\u0000-\\u0008\\u000b-\\u001f\\u007f-\\u009f${[...Object.keys(DIRECTION), ...Object.keys(INVISIBLE)]
+    .map((code) => `\\u${Number(code).toString(16).padStart(4, "0")}`)
+    .join("")}]`,
+);
+
+/** Whether any character of a text is hidden: most have none, and are drawn as they are. */
+export const hasHidden = (text: string): boolean => ANY_HIDDEN.test(text);
+
 /** What is shown for such a character: a symbol of one character for ASCII, else its name. */
 export function visible(code: number): string {
   if (code < 0x20) return String.fromCharCode(0x2400 + code);
