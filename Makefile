@@ -1,4 +1,5 @@
 # make run    builds Taffrail with its web UI and starts the demonstration on the logs of this machine
+#             and on the calls of a real MCP server
 # make test   runs every check and every test
 # make check  the checks alone (format, lints, who imports whom, licences)
 #
@@ -8,7 +9,7 @@
 
 run:
 	@scripts/setup.sh run
-	cargo run --release --locked --package taffrail-cli --bin taffrail -- demo
+	cargo run --release --locked --package taffrail-cli --bin taffrail -- demo --mcp demo
 
 test:
 	@scripts/setup.sh test

@@ -33,15 +33,26 @@ has_node() {
         const [major, minor] = process.versions.node.split(".").map(Number);
         process.exit(major > 20 || (major === 20 && minor >= 19) ? 0 : 1)' 2>/dev/null
 }
+# The MCP server and the client that the demonstration runs, from the package registry; only when the
+# lockfile or Node.js has changed.
+install_demo() {
+    local stamp=demo/node_modules/.installed now
+    now="$(cat demo/package.json demo/package-lock.json | cksum) $(node --version)"
+    [ "$(cat "$stamp" 2>/dev/null)" = "$now" ] && return
+    say "installing the MCP server of the demonstration"
+    (cd demo && npm ci --loglevel=error) && printf '%s' "$now" >"$stamp"
+}
 if [ "$purpose" = run ]; then
     if has_node; then
         node web/scripts/prepare.mjs build
+        install_demo || say "npm could not install the MCP server: going on without live calls"
     else
-        say "no npm with Node.js 20.19 or newer: going on without the web UI"
+        say "no npm with Node.js 20.19 or newer: going on without the web UI and without live calls"
     fi
     exit 0
 fi
 has_node || stop "no npm with Node.js 20.19 or newer: install it from https://nodejs.org and try again"
+install_demo || stop "npm could not install the MCP server of the demonstration: see above"
 
 # The tests of the UI look at it in a real browser.
 if ! command -v chromium >/dev/null 2>&1; then

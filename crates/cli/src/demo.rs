@@ -66,6 +66,7 @@ pub async fn run(arguments: DemoArguments) -> Result<()> {
     let folder = DemoFolder::open(root.unwrap_or_else(|| home.join(".taffrail/demo")))?;
     if is_running(&folder, arguments.listen).await? {
         eprintln!("taffrail: the demonstration is running already\n");
+        eprintln!("{}", welcome(arguments.listen, None));
         eprint!("{}", what_next(&folder, arguments.listen));
         return Ok(());
     }
@@ -278,8 +279,11 @@ fn what_next(folder: &DemoFolder, address: SocketAddr) -> String {
         Some(program) => format!("  alias taffrail={}\n", quoted(&program)),
         None => String::new(),
     };
-    let instance = live::SERVER;
-    let calls = format!("http://{address}/logs?q=instance_id%3A{instance}");
+    let calls = match folder.read_instance_token(live::SERVER) {
+        // There are none, and never were.
+        Ok(None) | Err(_) => String::new(),
+        Ok(Some(_)) => what_next_of_calls(&curl, address),
+    };
     format!(
         "\
 In another terminal:
@@ -291,20 +295,29 @@ In another terminal:
   taffrail logs search --stream 'system.*'
   taffrail logs tail
 
-The MCP server, its calls as they come, and its records the way a program reads them:
-
-  {calls}
-  taffrail logs tail 'mcp.method.name:\"tools/call\"'
-  taffrail logs search --since all 'mcp.outcome:tool_error OR mcp.outcome:cancelled'
-  curl -K {curl} \"$TAFFRAIL_URL/api/v1/mcps/{instance}/logs?limit=3\"
-
-Records of your own:
+{calls}Records of your own:
 
   curl -K {curl} $TAFFRAIL_URL/api/v1/ingest/app.backend \\
        --data '{{\"level\":\"error\",\"message\":\"hello from curl\"}}'
   curl -K {curl} \"$TAFFRAIL_URL/api/v1/search?query=hello\"
 
 Ctrl-C ends it. What was acknowledged is on disk: kill -9 loses nothing.
+"
+    )
+}
+
+/// Where the live calls are to be seen.
+fn what_next_of_calls(curl: &str, address: SocketAddr) -> String {
+    let instance = live::SERVER;
+    format!(
+        "\
+The MCP server: in the web UI, its calls as they come, and its records for a program:
+
+  http://{address}/logs?q=instance_id%3A{instance}
+  taffrail logs tail 'mcp.method.name:\"tools/call\"'
+  taffrail logs search --since all 'mcp.outcome:tool_error OR mcp.outcome:cancelled'
+  curl -K {curl} \"$TAFFRAIL_URL/api/v1/mcps/{instance}/logs?limit=3\"
+
 "
     )
 }
@@ -373,7 +386,16 @@ mod tests {
         let parent = tempfile::tempdir().unwrap();
         let folder = DemoFolder::open(parent.path().to_path_buf()).unwrap();
         folder.write_token("tfr_secret").unwrap();
-        let text = what_next(&folder, "127.0.0.1:4600".parse().unwrap());
+        let what_next = || what_next(&folder, "127.0.0.1:4600".parse().unwrap());
+        assert!(
+            !what_next().contains("/mcps/"),
+            "no calls, no words of them"
+        );
+        folder
+            .write_instance_token(live::SERVER, "tfr_secret")
+            .unwrap();
+        let text = what_next();
+        assert!(text.contains("/api/v1/mcps/everything/logs"));
         assert!(!text.contains("tfr_secret"));
         assert!(text.contains("TAFFRAIL_TOKEN_FILE="));
     }

@@ -24,7 +24,7 @@ use std::{
     ffi::OsString,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::{ExitStatus, Stdio},
+    process::Stdio,
     time::Duration,
 };
 use taffrail_engine::{Engine, meta::Meta};
@@ -45,6 +45,8 @@ const USER: &str = "demo";
 const CLIENT_FILE: &str = "client.mjs";
 /// The server's program there.
 const SERVER_FILE: &str = "node_modules/@modelcontextprotocol/server-everything/dist/index.js";
+/// The word for which the client puts the id of its own process.
+const OWN_ID_OF_CLIENT: &str = "{pid}";
 /// KiB of arguments and results that are recorded: nothing in them is anybody's.
 const CONTENTS_KIB: &str = "4";
 /// How long the client and the server may take to end, until they are killed: the client waits two
@@ -113,7 +115,7 @@ impl LiveCalls {
     /// kills them when it ends.
     pub async fn start(place: &Place<'_>) -> Result<LiveCalls> {
         let programs = Programs::find(place.packages)?;
-        let inner = place.run(SERVER, CLIENT_OF_PARENT).await?;
+        let inner = place.run(SERVER, OWN_ID_OF_CLIENT).await?;
         let outer = place.run(CLIENT, &std::process::id().to_string()).await?;
         let mut words = outer.into_iter();
         let program = words.next().unwrap_or_default();
@@ -138,7 +140,7 @@ impl LiveCalls {
     /// Waits until they end by themselves, which they should not; why they did.
     pub async fn ended(&mut self) -> String {
         let how = match self.child.wait().await {
-            Ok(status) => how(status),
+            Ok(status) => status.to_string(),
             Err(error) => error.to_string(),
         };
         let said = (&mut self.said).await.unwrap_or_default();
@@ -168,9 +170,6 @@ impl LiveCalls {
         }
     }
 }
-
-/// What the client puts its own process for.
-const CLIENT_OF_PARENT: &str = "{pid}";
 
 impl Place<'_> {
     /// The words of `taffrail run` as an instance, up to the program, ended with its parent.
@@ -247,10 +246,6 @@ struct Instance {
 #[derive(Deserialize)]
 struct MadeKey {
     secret: String,
-}
-
-fn how(status: ExitStatus) -> String {
-    status.to_string()
 }
 
 /// Reads all, so that nobody waits for us; the last lines, each up to a limit.
