@@ -5,9 +5,14 @@ import os
 import sys
 import time
 
+import mcp.client.stdio
 from mcp import StdioServerParameters
 from mcp.client import Client
 from mcp.client.stdio import stdio_client
+
+# Two seconds after it has closed stdin the client ends a server with a signal. On a machine that has
+# much else to do Python itself may need that long, bare or not, and no exit code is to be compared.
+mcp.client.stdio.PROCESS_TERMINATION_TIMEOUT = 30.0
 
 
 async def ask(answers, name, question):
