@@ -366,6 +366,10 @@ fn requests_get_a_trace_context_only_when_asked_and_are_recorded_with_it() {
     assert_eq!(first.replace(&put_in, ""), format!("{bare}\r"));
     let trace_id = &context[3..35];
     assert_eq!(context.len(), 55);
+    // What was not sent at the end of the run is sent by the next one.
+    let mut next = scene.run(&[]);
+    next.args(["cat"]).env("TAFFRAIL_TOKEN", KEY);
+    let _next = Running::start(next);
     wait_until("the request is recorded with its trace", || {
         // `cat` says it too.
         let query = format!("trace_id:{trace_id} mcp.request.sender:client");
