@@ -10,7 +10,7 @@ import { fileURLToPath } from "node:url";
 import { parseArgs } from "node:util";
 import { contextOf, THEMES, WIDTHS } from "./screenshots-browser.mjs";
 import { Stage } from "./screenshots-stage.mjs";
-import { settled, statesAt } from "./screenshots-states.mjs";
+import { statesAt } from "./screenshots-states.mjs";
 import { closeVites, viteOver } from "./screenshots-vite.mjs";
 
 const web = fileURLToPath(new URL("..", import.meta.url));
@@ -36,7 +36,7 @@ async function components(stage, theme) {
   await page.goto("/dev/components");
   await page.getByRole("heading").nth(2).waitFor();
   await page.setViewportSize({ width: 1440, height: await page.evaluate(() => Math.min(6_000, document.querySelector("#screen").scrollHeight + 60)) });
-  await settled(page);
+  await page.evaluate(() => document.fonts.ready);
   await page.screenshot({ path: join(out, `components-${theme}-1440.png`) });
   await context.close();
 }

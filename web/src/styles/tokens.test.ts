@@ -25,7 +25,7 @@ function contrast(a: string, b: string): number {
 const texts = ["text", "muted", "accent", "ok"].concat(
   ["trace", "debug", "info", "warn", "error", "critical"].map((level) => `level-${level}`),
 );
-const backgrounds = ["canvas", "surface", "hover", "selected", "overlay"];
+const backgrounds = ["canvas", "surface", "hover", "selected", "overlay", "overlay-hover"];
 const themes = { light: tokens(":root"), dark: tokens(':root[data-theme="dark"]') };
 
 for (const [theme, values] of Object.entries(themes)) {

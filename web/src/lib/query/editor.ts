@@ -45,7 +45,7 @@ const QUERY_LENGTH_MAX = 16_384;
 const theme = EditorView.theme({
   "&": { fontSize: "var(--size-12)", backgroundColor: "transparent" },
   "&.cm-focused": { outline: "none" },
-  ".cm-scroller": { fontFamily: "var(--font-log)", lineHeight: "26px", overflowX: "auto" },
+  ".cm-scroller": { fontFamily: "var(--font-log)", fontFeatureSettings: "\"calt\" 0", lineHeight: "26px", overflowX: "auto" },
   ".cm-content": { padding: "0", caretColor: "var(--text)", color: "var(--text)" },
   ".cm-line": { padding: "0" },
   // Cut where it does not fit: an empty line has nothing to scroll to.
