@@ -3401,6 +3401,10 @@ export interface operations {
                 backlog?: number;
                 /** @description Cursor of the connection before: go on after it, without backlog. */
                 cursor?: string;
+                /** @description Fields to return, in this order; default all. */
+                fields?: string[];
+                /** @description Texts are cut to so many bytes, 16 to 65,536, and `_cut` of a record gives the whole lengths of those that were; default whole. */
+                preview_bytes?: number;
                 /** @description Query in the search language; empty: everything. */
                 query?: string;
                 /** @description Literal words beside the query. */
@@ -3992,6 +3996,10 @@ export interface operations {
                 backlog?: number;
                 /** @description Cursor of the connection before: go on after it, without backlog. */
                 cursor?: string;
+                /** @description Fields to return, in this order; default all. */
+                fields?: string[];
+                /** @description Texts are cut to so many bytes, 16 to 65,536, and `_cut` of a record gives the whole lengths of those that were; default whole. */
+                preview_bytes?: number;
                 /** @description Query in the search language; empty: everything. */
                 query?: string;
                 /** @description Literal words beside the query. */

@@ -735,4 +735,9 @@ pub struct TailParameters {
     pub backlog: Option<u32>,
     /// Cursor of the connection before: go on after it, without backlog.
     pub cursor: Option<String>,
+    /// Fields to return, in this order; default all.
+    pub fields: Option<Vec<String>>,
+    /// Texts are cut to so many bytes, 16 to 65,536, and `_cut` of a record gives the whole lengths of those that were; default whole.
+    #[param(minimum = 16, maximum = 65_536)]
+    pub preview_bytes: Option<u32>,
 }
