@@ -1,6 +1,6 @@
 // Accessibility of every state: axe-core on each, in both themes and at both widths.
 //
-//   node e2e/axe.mjs [--dev] [names of states]
+//   node e2e/axe.mjs [--dev] [--all] [names of states]
 //
 // A serious or critical violation fails it. TAFFRAIL_E2E_BINARY is the program;
 // `--dev` shows the pages as Vite serves them, without a build.
@@ -9,7 +9,7 @@ import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import { THEMES, WIDTHS } from "./screenshots-browser.mjs";
 import { Stage } from "./screenshots-stage.mjs";
-import { statesAt } from "./screenshots-states.mjs";
+import { STATES, statesAt } from "./screenshots-states.mjs";
 import { closeVites, viteOver } from "./screenshots-vite.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
@@ -28,11 +28,19 @@ async function violationsOf(page) {
   );
 }
 
-const { values: options, positionals: names } = parseArgs({ options: { dev: { type: "boolean" } }, allowPositionals: true });
+const { values: options, positionals: names } = parseArgs({ options: { all: { type: "boolean", default: false }, dev: { type: "boolean", default: false } }, allowPositionals: true });
 const begun = Date.now();
+/** Routes are looked at in both themes at both widths. */
+const ROUTES = new Set(["login", "logs", "instances", "settings", "settings-account", "settings-appearance"]);
+/** Other states in one theme wide and in the other on a phone, unless all is asked for. */
+function isChosen(state, theme, width, at) {
+  if (options.all || names.length > 0 || ROUTES.has(state.name)) return true;
+  return THEMES.indexOf(theme) === (at + (width < 600 ? 1 : 0)) % THEMES.length;
+}
 const work = Object.keys(WIDTHS)
   .map(Number)
   .flatMap((width) => THEMES.flatMap((theme) => statesAt(width).map((state) => ({ state, theme, width }))))
+  .filter(({ state, theme, width }) => isChosen(state, theme, width, STATES.indexOf(state)))
   .filter(({ state }) => names.length === 0 || names.includes(state.name));
 const count = work.length;
 /** Violations by what is wrong and where, with the states they were seen in. */
