@@ -54,11 +54,16 @@ export class Opener {
   }
 }
 
+/** A page that has just begun has better to do, even while it waits for an answer. */
+const FETCH_AFTER_MS = 2_000;
+
 /** Fetches the code of overlays while nothing else is to be done. */
 export function fetchOverlays(): void {
   const all = () => [import("./MenuBody.svelte"), import("./PopoverBody.svelte"), import("./DialogBody.svelte")];
   // One that does not come is asked for again when it is wanted, and fails in sight.
   const fetch = () => void Promise.allSettled(all());
-  if ("requestIdleCallback" in globalThis) requestIdleCallback(fetch, { timeout: 4_000 });
-  else setTimeout(fetch, 2_000);
+  setTimeout(() => {
+    if ("requestIdleCallback" in globalThis) requestIdleCallback(fetch, { timeout: FETCH_AFTER_MS });
+    else fetch();
+  }, FETCH_AFTER_MS);
 }
