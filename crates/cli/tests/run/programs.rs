@@ -2,6 +2,7 @@
 use crate::harness::{program, server::PATIENCE};
 use std::{
     io::Read,
+    os::unix::process::CommandExt,
     os::unix::process::ExitStatusExt,
     path::PathBuf,
     process::{Child, Command, ExitStatus, Stdio},
@@ -48,6 +49,10 @@ impl Scene {
 
     /// `taffrail run` with these options, up to the program.
     pub fn run(&self, options: &[&str]) -> Command {
+        with_usual_signals(&self.run_as_started(options))
+    }
+
+    fn run_as_started(&self, options: &[&str]) -> Command {
         let mut command = program();
         command
             .env("HOME", self.folder.path())
@@ -62,25 +67,45 @@ impl Scene {
         command
     }
 
+    /// The words as a program of their own or under the wrapper, with every signal as usual.
     pub fn command(&self, how: How, words: &[&str]) -> Command {
-        match how {
-            How::Bare => {
-                let mut command = Command::new(words[0]);
-                command.args(&words[1..]);
-                command
-            }
-            How::Wrapped => {
-                let mut command = self.run(&[]);
-                command.args(words);
-                command
-            }
-        }
+        with_usual_signals(&self.command_as_started(how, words))
+    }
+
+    /// The same with the signals that this process ignores ignored.
+    pub fn command_as_started(&self, how: How, words: &[&str]) -> Command {
+        let mut command = match how {
+            How::Bare => Command::new(words[0]),
+            How::Wrapped => self.run_as_started(&[]),
+        };
+        command.args(match how {
+            How::Bare => &words[1..],
+            How::Wrapped => words,
+        });
+        command
     }
 
     /// A shell script with pipes on all three.
     pub fn shell(&self, how: How, script: &str) -> Running {
         Running::start(self.command(how, &["sh", "-c", script]))
     }
+}
+
+/// The command with every signal as usual: who started the tests may have ignored some, as
+/// `nohup` and jobs in the background do.
+fn with_usual_signals(command: &Command) -> Command {
+    let mut usual = Command::new("env");
+    usual
+        .arg("--default-signal")
+        .arg(command.get_program())
+        .args(command.get_args());
+    for (name, value) in command.get_envs() {
+        match value {
+            Some(value) => usual.env(name, value),
+            None => usual.env_remove(name),
+        };
+    }
+    usual
 }
 
 /// A running program.
@@ -91,6 +116,9 @@ pub struct Running {
 impl Running {
     pub fn start(mut command: Command) -> Running {
         command
+            // A group of its own has a parent outside of it, so that the system lets it be stopped,
+            // whatever the tests run under.
+            .process_group(0)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());

@@ -140,7 +140,7 @@ fn what_is_ignored_stays_ignored() {
     for how in How::BOTH {
         let scene = Scene::new();
         let script = "echo ready; kill -HUP $PPID; kill -HUP $$; echo survived";
-        let tested = scene.command(how, &["sh", "-c", script]);
+        let tested = scene.command_as_started(how, &["sh", "-c", script]);
         let mut command = std::process::Command::new("sh");
         // A shell in between: the bare program's parent is not the test.
         command.args(["-c", "trap '' HUP; \"$@\"; exit $?", "x"]);
