@@ -93,7 +93,7 @@ impl Scene {
 
 /// The command with every signal as usual: who started the tests may have ignored some, as
 /// `nohup` and jobs in the background do.
-fn with_usual_signals(command: &Command) -> Command {
+pub fn with_usual_signals(command: &Command) -> Command {
     let mut usual = Command::new("env");
     usual
         .arg("--default-signal")

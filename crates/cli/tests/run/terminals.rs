@@ -2,7 +2,7 @@
 //!
 //! A stage of the program gives the tested program a session and a terminal, as a terminal
 //! emulator does; the bare program gets the same.
-use super::programs::{How, Scene, wait_until};
+use super::programs::{How, Scene, wait_until, with_usual_signals};
 use crate::harness::PROGRAM;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -76,13 +76,15 @@ impl Screen {
         prepare: impl Fn(&mut Command),
     ) -> Pid {
         let tested = scene.command(how, &["sh", "-c", script]);
-        let mut command = Command::new(PROGRAM);
-        command
+        let mut session = Command::new(PROGRAM);
+        session
             .args(["run-stage", "session"])
             .arg(std::process::id().to_string())
             .arg(tested.get_program())
             .args(tested.get_args())
-            .env("HOME", scene.folder.path())
+            .env("HOME", scene.folder.path());
+        let mut command = with_usual_signals(&session);
+        command
             .stdin(self.stdio())
             .stdout(self.stdio())
             .stderr(self.stdio());
