@@ -145,7 +145,10 @@ function completionSource(suggest: QueryEditorOptions["suggest"]) {
 
 function insert(view: EditorView, offer: { apply: string; kind: "field" | "value" }, from: number, to: number) {
   const hasColon = offer.kind === "field" && view.state.sliceDoc(to, to + 1) === ":";
-  const text = hasColon ? offer.apply.slice(0, -1) : offer.kind === "value" ? `${offer.apply} ` : offer.apply;
+  // What was counted is the whole value: a quoted one behind a plain colon is asked for exactly.
+  const isExact = offer.kind === "value" && offer.apply.startsWith('"') && view.state.sliceDoc(from - 1, from) === ":";
+  const value = `${isExact ? "=" : ""}${offer.apply} `;
+  const text = hasColon ? offer.apply.slice(0, -1) : offer.kind === "value" ? value : offer.apply;
   view.dispatch({ changes: { from, to, insert: text }, selection: { anchor: from + text.length + (hasColon ? 1 : 0) } });
   if (offer.kind === "field") startCompletion(view);
 }
