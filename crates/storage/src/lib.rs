@@ -2,7 +2,7 @@
 //!
 //! What is where
 //! - The way in: [`store`] (threads), [`store_core`] (the synchronous machine), the log in `wal`.
-//! - What is read: [`snapshot`], [`read`], [`tail`], [`segment`].
+//! - What is read: [`snapshot`], [`read`], [`find`], [`tail`], [`segment`].
 //! - On disk: [`durable`] names, [`container`] around everything, [`keys`], bundles, the manifest.
 //! - Over time: [`flush`], [`retention`], [`recovery`].
 
@@ -13,6 +13,7 @@ mod bundle;
 pub mod container;
 pub mod durable;
 mod encoding;
+pub mod find;
 pub mod flush;
 mod idempotency;
 pub mod keys;

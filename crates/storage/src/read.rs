@@ -1,5 +1,6 @@
 //! What a scan sees of storage: sources of rows, cut into blocks. A tail chunk and a section of a
 //! segment are read through the same trait, so that there is one executor.
+use crate::find::{Finding, TextQuestion};
 use std::{borrow::Cow, sync::Arc};
 use taffrail_model::{
     column::{Column, FieldName},
@@ -115,6 +116,14 @@ pub trait RowSource: Send + Sync {
     /// itself: sorted dictionaries of ids and ranges of numbers are looked up by text.
     fn may_contain_word(&self, block: usize, name: &str, folded: &str) -> Result<bool, ReadError> {
         self.may_contain(block, name, token_hash(folded))
+    }
+    /// Looks for text in all rows at once; `None` if decoding the blocks is as good.
+    fn find(
+        &self,
+        _name: &str,
+        _question: &Arc<dyn TextQuestion>,
+    ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
+        Ok(None)
     }
 }
 

@@ -47,6 +47,11 @@ impl<'a> Collector<'a> for CountCollector {
         true
     }
 
+    fn take_count(&mut self, rows: u64) -> bool {
+        self.0 += rows;
+        true
+    }
+
     fn take(
         &mut self,
         _: &OpenBlock<'a>,

@@ -25,7 +25,7 @@ impl From<ReadError> for BlockFault {
 
 pub(super) struct BlockView<'a> {
     source: &'a dyn RowSource,
-    block: usize,
+    pub(super) block: usize,
     pub(super) extent: Extent,
     interrupt: &'a Interrupt,
     columns: HashMap<FieldName, Option<Rc<LoadedColumn>>>,

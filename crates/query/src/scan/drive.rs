@@ -15,7 +15,7 @@ use crate::{
     result::{Completeness, ScanError, ScanWork},
     search::tree::{Expr, Leaf, Test},
 };
-use parking_lot::Mutex;
+use parking_lot::{Condvar, Mutex, MutexGuard};
 use std::{
     collections::{BTreeSet, BinaryHeap},
     sync::{
@@ -212,6 +212,10 @@ pub(super) trait Collector<'a>: Send + Sized {
     fn take_whole(&mut self, _extent: &Extent) -> bool {
         false
     }
+    /// Takes the number of matching rows of an extent, if their values are not needed.
+    fn take_count(&mut self, _rows: u64) -> bool {
+        false
+    }
     /// Drops rows that cannot change the result before they are looked at.
     fn narrow(&self, _: &mut BlockView<'_>, _: &mut Selection) -> Result<(), BlockFault> {
         Ok(())
@@ -258,9 +262,33 @@ struct Queue<'a> {
     order: Order,
     heap: BinaryHeap<Queued<'a>>,
     rows_left: u64,
+    /// Sources that a thread is opening: their blocks come soon.
+    opening: usize,
+}
+
+/// The queue as threads share it.
+struct SharedQueue<'a> {
+    queue: Mutex<Queue<'a>>,
+    /// Told when a source has been opened.
+    opened: Condvar,
+}
+
+/// A source that is being opened, until this is dropped.
+struct Opening<'q, 'a>(&'q SharedQueue<'a>);
+
+impl Drop for Opening<'_, '_> {
+    fn drop(&mut self) {
+        self.0.queue.lock().opening -= 1;
+        self.0.opened.notify_all();
+    }
 }
 
 impl<'a> Queue<'a> {
+    fn push_block(&mut self, block: OpenBlock<'a>) {
+        let extent = block.extent;
+        self.push(&extent, Task::Block(block));
+    }
+
     fn push(&mut self, extent: &Extent, task: Task<'a>) {
         self.rows_left += u64::from(extent.rows);
         self.heap.push(Queued {
@@ -363,6 +391,7 @@ impl<'a> Scan<'a> {
             order: collector.order(),
             heap: BinaryHeap::new(),
             rows_left: 0,
+            opening: 0,
         };
         for view in self.snapshot.partitions() {
             let Some(partition) = self.partition(&view.key) else {
@@ -376,9 +405,12 @@ impl<'a> Scan<'a> {
                 }
             }
         }
-        let queue = Mutex::new(queue);
+        let queue = SharedQueue {
+            queue: Mutex::new(queue),
+            opened: Condvar::new(),
+        };
         self.work_off(&queue, &mut collector, ALONE_BLOCKS)?;
-        if queue.lock().rows_left < SECOND_THREAD_ROWS_MIN {
+        if queue.queue.lock().rows_left < SECOND_THREAD_ROWS_MIN {
             self.work_off(&queue, &mut collector, u64::MAX)?;
             return Ok(collector);
         }
@@ -458,7 +490,7 @@ impl<'a> Scan<'a> {
     /// blocks were looked at.
     fn work_off<C: Collector<'a>>(
         &self,
-        queue: &Mutex<Queue<'a>>,
+        queue: &SharedQueue<'a>,
         collector: &mut C,
         blocks_max: u64,
     ) -> Result<(), ScanError> {
@@ -469,7 +501,7 @@ impl<'a> Scan<'a> {
             if outcome.is_err() {
                 break;
             }
-            let Some(block) = self.next_block(&mut queue.lock(), collector) else {
+            let Some(block) = self.next_block(queue, collector) else {
                 break;
             };
             work.blocks += 1;
@@ -493,44 +525,47 @@ impl<'a> Scan<'a> {
     /// The next block that has to be read; opens sources on the way.
     fn next_block<C: Collector<'a>>(
         &self,
-        queue: &mut Queue<'a>,
+        shared: &SharedQueue<'a>,
         collector: &mut C,
     ) -> Option<OpenBlock<'a>> {
-        while let Some(next) = queue.pop() {
+        let mut queue = shared.queue.lock();
+        loop {
+            let Some(next) = queue.pop() else {
+                if queue.opening == 0 {
+                    return None;
+                }
+                shared.opened.wait(&mut queue);
+                continue;
+            };
+            if collector.is_done(next.first) {
+                continue;
+            }
             match next.task {
                 Task::Source(partition, source) => {
-                    let extent = source.extent();
-                    let plan = self.plan_for(&partition, extent, None);
-                    let is_whole = plan.is(true)
-                        && partition.shows_all_rows()
-                        && self.covers(&extent)
-                        && collector.take_whole(&extent);
-                    let is_done = is_whole
-                        || plan.is(false)
-                        || collector.is_done(next.first)
-                        || !collector.wants(&extent);
-                    if is_done {
-                        continue;
+                    queue.opening += 1;
+                    // Others go on with what is queued, and wait for what is opened, even if
+                    // that panics.
+                    let opening = Opening(shared);
+                    let opened = MutexGuard::unlocked(&mut queue, || {
+                        self.open(&partition, source, collector)
+                    });
+                    match opened {
+                        Ok(blocks) => blocks.into_iter().for_each(|block| queue.push_block(block)),
+                        Err(error) => self.note(partition.key, &error),
                     }
-                    if let Err(error) = self.open(queue, &partition, source) {
-                        self.note(partition.key, &error);
-                    }
+                    MutexGuard::unlocked(&mut queue, || drop(opening));
                 }
                 Task::Block(block) => {
                     let is_whole = block.open.plan.is(true)
                         && block.open.shows_all_rows()
                         && self.covers(&block.extent)
                         && collector.take_whole(&block.extent);
-                    let is_done = is_whole
-                        || collector.is_done(next.first)
-                        || !collector.wants(&block.extent);
-                    if !is_done {
+                    if !is_whole && collector.wants(&block.extent) {
                         return Some(block);
                     }
                 }
             }
         }
-        None
     }
 
     fn plan_for(
@@ -553,41 +588,59 @@ impl<'a> Scan<'a> {
         }
     }
 
-    /// Reads a source's directory and queues its blocks.
-    fn open(
+    /// Reads a source's directory, unless its extent decides: the blocks that have to be read.
+    fn open<C: Collector<'a>>(
         &self,
-        queue: &mut Queue<'a>,
         partition: &Arc<PartitionScope>,
         source: &'a dyn RowSource,
-    ) -> Result<(), ReadError> {
-        let columns = SourceColumns::new(source.column_names()?);
-        let plan = self.plan_for(partition, source.extent(), Some(&columns.names));
-        if plan.is(false) {
-            return Ok(());
+        collector: &mut C,
+    ) -> Result<Vec<OpenBlock<'a>>, ReadError> {
+        let extent = source.extent();
+        let unopened = self.plan_for(partition, extent, None);
+        let is_covered = self.covers(&extent);
+        let is_whole = unopened.is(true)
+            && partition.shows_all_rows()
+            && is_covered
+            && collector.take_whole(&extent);
+        if is_whole || unopened.is(false) || !collector.wants(&extent) {
+            return Ok(Vec::new());
         }
+        let columns = SourceColumns::new(source.column_names()?);
+        let plan = self.plan_for(partition, extent, Some(&columns.names));
+        let plan = plan.looked_up(source, &columns)?;
+        if plan.is(false) {
+            return Ok(Vec::new());
+        }
+        let has_instances = columns
+            .names
+            .iter()
+            .any(|name| &**name == field::INSTANCE_ID);
         let open = Arc::new(OpenSource {
             partition: partition.clone(),
             source,
-            has_instances: columns
-                .names
-                .iter()
-                .any(|name| &**name == field::INSTANCE_ID),
+            has_instances,
             columns,
             plan,
         });
-        for (block, extent) in source.blocks()?.iter().enumerate() {
-            if self.overlaps(extent) {
-                queue.push(
-                    extent,
-                    Task::Block(OpenBlock {
-                        open: open.clone(),
-                        block,
-                        extent: *extent,
-                    }),
-                );
-            }
+        if let Some(rows) = open.plan.count()
+            && open.shows_all_rows()
+            && is_covered
+            && collector.take_count(rows)
+        {
+            return Ok(Vec::new());
         }
-        Ok(())
+        let blocks = source.blocks()?;
+        let blocks = blocks
+            .iter()
+            .enumerate()
+            .filter(|(block, extent)| self.overlaps(extent) && open.plan.may_match_in(*block));
+        Ok(blocks
+            .map(|(block, extent)| OpenBlock {
+                open: open.clone(),
+                block,
+                extent: *extent,
+            })
+            .collect())
     }
 
     /// Gives the block's matching rows to the collector.

@@ -14,6 +14,7 @@ mod aggregate;
 mod asked;
 mod block;
 mod drive;
+mod found;
 mod overflow;
 mod plan;
 mod rows;

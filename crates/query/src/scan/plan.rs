@@ -5,18 +5,19 @@
 //! matches are counted unread, and sources where none can are not opened.
 use super::{
     block::{BlockFault, BlockView},
+    found::FoundLeaf,
     overflow,
     selection::Selection,
-    text::TextTest,
+    text::{Question, TextTest},
 };
 use crate::{
     number::Number,
-    regex,
+    regex::{self, CompiledRegex},
     result::ScanError,
     search::tree::{Expr, Leaf, Operator, Test},
 };
 use jiff::{civil::Date, tz::TimeZone};
-use std::sync::Arc;
+use std::{convert::Infallible, sync::Arc};
 use taffrail_model::{
     column::{FieldName, Kind},
     field,
@@ -25,7 +26,7 @@ use taffrail_model::{
     position::{PartitionKey, Position},
     time::{Timestamp, parse_epoch, parse_rfc3339, parse_time},
 };
-use taffrail_storage::read::Extent;
+use taffrail_storage::read::{Extent, ReadError, RowSource};
 
 /// A predicate that can run.
 #[derive(Clone, Debug)]
@@ -35,25 +36,34 @@ pub(super) enum Plan {
     Or(Vec<Plan>),
     Not(Box<Plan>),
     Leaf(Arc<LeafPlan>),
+    /// A leaf that one source has looked up on its encoded data.
+    Found(Arc<FoundLeaf>),
 }
 
 #[derive(Debug)]
 pub(super) struct LeafPlan {
     /// `None`: every text column.
-    field: Option<FieldName>,
-    ask: Ask,
+    pub(super) field: Option<FieldName>,
+    pub(super) ask: Ask,
 }
 
 /// What is asked of a value.
 #[derive(Debug)]
-enum Ask {
-    Text(TextTest),
+pub(super) enum Ask {
+    Text(TextAsk),
     Number(Operator, Number),
     /// Against the record's time, or the time that a value says.
     Time(Operator, Timestamp),
     Level(LevelSet),
     Id(RecordId),
     Exists,
+}
+
+/// A test of text, and as sources are asked it.
+#[derive(Debug)]
+pub(super) struct TextAsk {
+    pub(super) test: Arc<TextTest>,
+    pub(super) question: Arc<Question>,
 }
 
 /// A set of levels.
@@ -186,28 +196,71 @@ impl Plan {
                 (Ask::Id(_) | Ask::Time(..), _) => 1,
                 (Ask::Level(_), _) => 2,
                 (Ask::Number(..) | Ask::Exists, _) => 3,
-                (Ask::Text(test), Some(_)) if !test.is_regex() => 10,
-                (Ask::Text(test), _) if !test.is_regex() => 100,
+                (Ask::Text(text), Some(_)) if !text.test.is_regex() => 10,
+                (Ask::Text(text), _) if !text.test.is_regex() => 100,
                 (Ask::Text(_), Some(_)) => 1_000,
                 (Ask::Text(_), None) => 10_000,
             },
+            // What was looked up is decided by sources, after costs are compared.
+            Plan::Found(_) => 1,
         }
     }
 
     /// The plan for one source, with everything decided that can be.
     pub(super) fn for_source(&self, scope: &SourceScope<'_>) -> Plan {
         match self {
-            Plan::Const(value) => Plan::Const(*value),
-            Plan::And(children) => join(children, scope, false, Plan::And),
-            Plan::Or(children) => join(children, scope, true, Plan::Or),
-            Plan::Not(child) => match child.for_source(scope) {
-                Plan::Const(value) => Plan::Const(!value),
-                other => Plan::Not(Box::new(other)),
-            },
             Plan::Leaf(leaf) => match leaf.decide(scope) {
                 Some(value) => Plan::Const(value),
                 None => self.clone(),
             },
+            other => match other.map(&mut |child| Ok::<_, Infallible>(child.for_source(scope))) {
+                Ok(plan) => plan,
+                Err(never) => match never {},
+            },
+        }
+    }
+
+    /// The plan for one source after its text tests were looked up on the encoded data.
+    pub(super) fn looked_up(
+        &self,
+        source: &dyn RowSource,
+        columns: &SourceColumns,
+    ) -> Result<Plan, ReadError> {
+        match self {
+            Plan::Leaf(leaf) => FoundLeaf::look_up(leaf, source, columns),
+            other => other.map(&mut |child| child.looked_up(source, columns)),
+        }
+    }
+
+    /// The plan with its children replaced, and with what that decides decided.
+    fn map<E>(&self, change: &mut dyn FnMut(&Plan) -> Result<Plan, E>) -> Result<Plan, E> {
+        Ok(match self {
+            Plan::And(children) => join(children, change, false, Plan::And)?,
+            Plan::Or(children) => join(children, change, true, Plan::Or)?,
+            Plan::Not(child) => match change(child)? {
+                Plan::Const(value) => Plan::Const(!value),
+                other => Plan::Not(Box::new(other)),
+            },
+            Plan::Const(_) | Plan::Leaf(_) | Plan::Found(_) => self.clone(),
+        })
+    }
+
+    /// How many rows of a source match, if looking up has told.
+    pub(super) fn count(&self) -> Option<u64> {
+        match self {
+            Plan::Found(found) => found.count(),
+            _ => None,
+        }
+    }
+
+    /// Whether a row of the block may match, as far as looking up has told.
+    pub(super) fn may_match_in(&self, block: usize) -> bool {
+        match self {
+            Plan::Const(value) => *value,
+            Plan::And(children) => children.iter().all(|child| child.may_match_in(block)),
+            Plan::Or(children) => children.iter().any(|child| child.may_match_in(block)),
+            Plan::Not(_) | Plan::Leaf(_) => true,
+            Plan::Found(found) => found.may_be_in(block),
         }
     }
 
@@ -254,6 +307,7 @@ impl Plan {
                 Ok(left)
             }
             Plan::Leaf(leaf) => leaf.evaluate(view, columns, within),
+            Plan::Found(found) => found.evaluate(view, columns, within),
         }
     }
 }
@@ -268,6 +322,13 @@ pub(super) struct SourceColumns {
 }
 
 impl SourceColumns {
+    /// The column that may hold values of a field beside the field's own.
+    pub(super) fn overflow_of(&self, name: &str) -> Option<&FieldName> {
+        self.overflow
+            .as_ref()
+            .filter(|overflow| &***overflow != name)
+    }
+
     pub(super) fn new(names: Vec<FieldName>) -> SourceColumns {
         let mut text: Vec<_> = names
             .iter()
@@ -288,25 +349,25 @@ impl SourceColumns {
 }
 
 /// `And` (absorbing value false) or `Or` (absorbing value true) of what is left of the children.
-fn join(
+fn join<E>(
     children: &[Plan],
-    scope: &SourceScope<'_>,
+    change: &mut dyn FnMut(&Plan) -> Result<Plan, E>,
     absorbing: bool,
     make: fn(Vec<Plan>) -> Plan,
-) -> Plan {
+) -> Result<Plan, E> {
     let mut left = Vec::with_capacity(children.len());
     for child in children {
-        match child.for_source(scope) {
-            Plan::Const(value) if value == absorbing => return Plan::Const(absorbing),
+        match change(child)? {
+            Plan::Const(value) if value == absorbing => return Ok(Plan::Const(absorbing)),
             Plan::Const(_) => {}
             other => left.push(other),
         }
     }
-    match left.len() {
+    Ok(match left.len() {
         0 => Plan::Const(!absorbing),
         1 => left.swap_remove(0),
         _ => make(left),
-    }
+    })
 }
 
 /// The comparisons among the children of an `And` that ask one field by one alias, together, and
@@ -381,10 +442,7 @@ impl Ask {
                     pattern: text.pattern().to_owned(),
                     detail: fault.detail,
                 })?;
-                match TextTest::new(test, Some(compiled)) {
-                    Some(test) => Ask::Text(test),
-                    None => return Ok(None),
-                }
+                return Ok(Ask::text(name, test, Some(compiled)));
             }
             // An id is looked up as it is stored.
             Test::Whole(text) => {
@@ -392,19 +450,19 @@ impl Ask {
                     Some(name) => field::stored_id(name, text).into_owned(),
                     None => text.clone(),
                 };
-                match TextTest::new(&Test::Whole(text), None) {
-                    Some(test) => Ask::Text(test),
-                    None => return Ok(None),
-                }
+                return Ok(Ask::text(name, &Test::Whole(text), None));
             }
             Test::Words(_) | Test::WordPattern(_) | Test::Substring(_) | Test::WholePattern(_) => {
-                match TextTest::new(test, None) {
-                    Some(test) => Ask::Text(test),
-                    None => return Ok(None),
-                }
+                return Ok(Ask::text(name, test, None));
             }
         };
         Ok(Some(ask))
+    }
+
+    fn text(name: Option<&FieldName>, test: &Test, regex: Option<CompiledRegex>) -> Option<Ask> {
+        let test = Arc::new(TextTest::new(test, regex)?);
+        let question = Arc::new(Question::new(test.clone(), name.is_none()));
+        Some(Ask::Text(TextAsk { test, question }))
     }
 }
 
@@ -428,7 +486,9 @@ impl LeafPlan {
                 (!is_here).then_some(false)
             }
             (field::STREAM | field::ID | field::TIMESTAMP, Ask::Exists) => Some(true),
-            (field::STREAM, Ask::Text(test)) => Some(test.matches(Kind::String, scope.stream_name)),
+            (field::STREAM, Ask::Text(text)) => {
+                Some(text.test.matches(Kind::String, scope.stream_name))
+            }
             (field::TIMESTAMP, Ask::Time(operator, bound)) => {
                 decide_by_time(*operator, *bound, &scope.extent)
             }
@@ -450,10 +510,10 @@ impl LeafPlan {
     ) -> Result<Selection, BlockFault> {
         let mut out = view.none();
         let Some(name) = &self.field else {
-            if let Ask::Text(test) = &self.ask {
+            if let Ask::Text(text) = &self.ask {
                 let mut left = within.clone();
                 for name in &columns.text {
-                    test.scan(view, name, true, &left, &mut out)?;
+                    text.test.scan(view, name, true, &left, &mut out)?;
                     left.subtract(&out);
                     if left.is_empty() {
                         break;
@@ -481,7 +541,7 @@ impl LeafPlan {
             _ => {}
         }
         match &self.ask {
-            Ask::Text(test) => test.scan(view, name, false, within, &mut out)?,
+            Ask::Text(text) => text.test.scan(view, name, false, within, &mut out)?,
             ask if ask.may_match(view, name)? => {
                 if let Some(loaded) = view.column(name)? {
                     for (row, value) in loaded.column.iter() {
@@ -493,30 +553,27 @@ impl LeafPlan {
             }
             _ => {}
         }
-        if let Some(overflow) = &columns.overflow
-            && overflow != name
-        {
-            let mut left = within.clone();
-            left.subtract(&out);
-            self.evaluate_overflow(view, name, overflow, &left, &mut out)?;
-        }
+        self.evaluate_overflow(view, name, columns, within, &mut out)?;
         Ok(out)
     }
 
-    /// Rows whose value is among the attributes past the limit of columns.
-    fn evaluate_overflow(
+    /// Adds the rows whose value is among the attributes past the limit of columns.
+    pub(super) fn evaluate_overflow(
         &self,
         view: &mut BlockView<'_>,
         name: &FieldName,
-        overflow: &FieldName,
+        columns: &SourceColumns,
         within: &Selection,
         out: &mut Selection,
     ) -> Result<(), BlockFault> {
+        let Some(overflow) = columns.overflow_of(name) else {
+            return Ok(());
+        };
         let Some(loaded) = view.column(overflow)? else {
             return Ok(());
         };
         for (row, value) in loaded.column.iter() {
-            if !within.has(row) {
+            if !within.has(row) || out.has(row) {
                 continue;
             }
             let is_match = overflow::value(value.text, name)
@@ -533,7 +590,7 @@ impl Ask {
     /// Whether a value passes.
     fn holds(&self, kind: Kind, text: &str) -> bool {
         match self {
-            Ask::Text(test) => test.matches(kind, text),
+            Ask::Text(ask) => ask.test.matches(kind, text),
             Ask::Number(operator, bound) => {
                 matches!(kind, Kind::Integer | Kind::Float | Kind::String)
                     && Number::parse(text)

@@ -1,4 +1,5 @@
 //! Which rows of a block are still in question: a bit for each.
+use taffrail_storage::read::ReadError;
 
 /// A set of rows of one block.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,6 +36,19 @@ impl Selection {
         if row < self.rows {
             self.words[row as usize / 64] |= 1 << (row % 64);
         }
+    }
+
+    /// A bit for each row, the lowest of a word first.
+    pub(super) fn words(&self) -> &[u64] {
+        &self.words
+    }
+
+    /// Adds the rows whose bits `set` sets; it may set none past the last row.
+    pub(super) fn add_by(
+        &mut self,
+        set: impl FnOnce(&mut [u64]) -> Result<(), ReadError>,
+    ) -> Result<(), ReadError> {
+        set(&mut self.words)
     }
 
     pub(super) fn is_empty(&self) -> bool {

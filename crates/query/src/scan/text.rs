@@ -3,6 +3,7 @@
 //! A test has one probe for each normal form of the query. A probe that has a literal looks for
 //! it with a vectorised search over the contiguous text of the column, and looks closer only
 //! where it hits; without one, or when few rows are left, it looks at the values one by one.
+//! Sources that can look for text on their encoded data are asked a [`Question`] instead.
 use super::{
     block::{BlockFault, BlockView, LoadedColumn},
     selection::Selection,
@@ -22,6 +23,7 @@ use taffrail_model::{
     column::{FieldName, Kind},
     token::{fold, fold_char, fold_into, tokens},
 };
+use taffrail_storage::find::{Clue, TextQuestion};
 
 /// Below one candidate in this many values, values are looked at one by one.
 const SPARSE_FACTOR: usize = 16;
@@ -65,6 +67,43 @@ enum Check {
     WholeGlob(Vec<GlobChar>),
     /// A regex over the whole value.
     Regex(Arc<CompiledRegex>),
+}
+
+/// A test as sources are asked it.
+#[derive(Debug)]
+pub(super) struct Question {
+    test: Arc<TextTest>,
+    /// Whether every text column is asked, in which only strings and JSON are looked at.
+    is_full_text: bool,
+    clues: Vec<Clue>,
+}
+
+impl Question {
+    pub(super) fn new(test: Arc<TextTest>, is_full_text: bool) -> Question {
+        let mut clues: Vec<Clue> = test.probes.iter().map(Probe::clue).collect();
+        if let (Some(number), false) = (test.number, is_full_text) {
+            clues.push(Clue::Number(number.as_f64()));
+        }
+        Question {
+            test,
+            is_full_text,
+            clues,
+        }
+    }
+}
+
+impl TextQuestion for Question {
+    fn clues(&self) -> &[Clue] {
+        &self.clues
+    }
+
+    fn passes(&self, kind: Kind, text: &str) -> bool {
+        let may_look = !self.is_full_text || matches!(kind, Kind::String | Kind::Json);
+        may_look
+            && self
+                .test
+                .matches_with(kind, text, self.is_full_text, &mut String::new())
+    }
 }
 
 /// What a hit of the finder says about its value.
@@ -343,6 +382,22 @@ fn whole_literal(pattern: &[GlobChar]) -> Option<String> {
 }
 
 impl Probe {
+    /// What of this an encoding can follow.
+    fn clue(&self) -> Clue {
+        let literal = self.finder.as_ref().and_then(|finder| {
+            let text = std::str::from_utf8(finder.needle()).ok()?;
+            Some((text.to_owned(), self.is_folded))
+        });
+        match (&self.check, literal) {
+            (Check::Word, _) => Clue::Phrase(self.tokens.clone()),
+            (Check::Phrase { tokens, .. }, Some(_)) => Clue::Phrase(tokens.clone()),
+            (Check::Substring, Some((text, _))) => Clue::Substring(text),
+            (Check::Whole(text), _) => Clue::Whole(text.clone()),
+            (_, Some((text, is_folded))) => Clue::Contains { text, is_folded },
+            (_, None) => Clue::Anything,
+        }
+    }
+
     fn needs_folded(&self) -> bool {
         self.is_folded
             || !matches!(
