@@ -40,6 +40,12 @@ pub(super) enum Part {
     TimestampPages,
     PositionPages,
     Found,
+    /// Templates of a column.
+    Head,
+    /// What is searched of them.
+    TemplateIndex,
+    /// Pages of their variables.
+    SlotPages,
 }
 
 /// Name of an entry.

@@ -22,7 +22,7 @@ use taffrail_model::{
 /// Last bytes of every section.
 pub(super) const MAGIC: [u8; 8] = *b"TFSECT\x00\x01";
 /// Version of the format.
-pub(super) const VERSION: u16 = 1;
+pub(super) const VERSION: u16 = 2;
 /// Bytes of the footer.
 pub(super) const FOOTER_BYTES: usize = 24;
 /// Columns of one section: attribute columns are bounded far below, this bounds a reader.
@@ -129,12 +129,18 @@ impl Pages {
         (first.min(index), end.max(index + 1))
     }
 
-    fn write(&self, out: &mut Vec<u8>) {
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
         let lengths: Vec<usize> = (0..self.len()).map(|index| self.span(index).1).collect();
         ints::encode_lengths(&lengths, out);
     }
 
-    fn parse(cursor: &mut Cursor<'_>, count: usize, start: u64, bytes: u64) -> Result<Pages, Flaw> {
+    /// Reads the lengths of `count` parts, the first of which begins at `start`; all end by `bytes`.
+    pub(super) fn parse(
+        cursor: &mut Cursor<'_>,
+        count: usize,
+        start: u64,
+        bytes: u64,
+    ) -> Result<Pages, Flaw> {
         let length_max = usize::try_from(bytes).unwrap_or(usize::MAX);
         let lengths = ints::decode_lengths(cursor, count, length_max)?;
         let total = lengths
@@ -336,6 +342,9 @@ pub(super) enum Layout {
         bytes: usize,
         plain_bytes: usize,
     },
+    Template {
+        head_bytes: usize,
+    },
     Text {
         groups: Vec<Group>,
         frames: Vec<Frame>,
@@ -344,7 +353,7 @@ pub(super) enum Layout {
     },
 }
 
-/// Numbers of the encodings. 8 is kept for templates with variables, 9 for prose with a word index.
+/// Numbers of the encodings. 9 is kept for prose with a word index.
 const CONSTANT: u8 = 1;
 const INTEGER: u8 = 2;
 const DECIMAL: u8 = 3;
@@ -352,6 +361,7 @@ const FIXED: u8 = 4;
 const FIXED_DICTIONARY: u8 = 5;
 const DICTIONARY: u8 = 6;
 const TEXT: u8 = 7;
+const TEMPLATE: u8 = 8;
 
 /// What is where in a column, relative to its area.
 #[derive(Clone, Debug, PartialEq)]
@@ -375,6 +385,7 @@ impl ColumnDirectory {
             Layout::FixedDictionary { .. } => FIXED_DICTIONARY,
             Layout::Dictionary { .. } => DICTIONARY,
             Layout::Text { .. } => TEXT,
+            Layout::Template { .. } => TEMPLATE,
         }
     }
 
@@ -442,6 +453,7 @@ impl ColumnDirectory {
                 put_varint(out, *bytes as u64);
                 put_varint(out, *plain_bytes as u64);
             }
+            Layout::Template { head_bytes } => put_varint(out, *head_bytes as u64),
             Layout::Text {
                 groups,
                 frames,
@@ -570,6 +582,10 @@ fn parse_layout(
                 plain_bytes,
             };
             return Ok((layout, bytes as u64));
+        }
+        TEMPLATE => {
+            let head_bytes = cursor.count(usize::try_from(area_bytes).unwrap_or(usize::MAX))?;
+            return Ok((Layout::Template { head_bytes }, head_bytes as u64));
         }
         TEXT => return parse_text(cursor, area_bytes, presence, blocks),
         _ => return Err(Flaw("an encoding is unknown")),

@@ -16,6 +16,7 @@ use super::{
     gather::{Gathered, RowsPart, Values},
     ints,
     number::{number_of, parse_decimal, parse_integer, rescale, trimmed_decimals},
+    template::encode as template,
     text::{
         BLOCK_TEXT_BYTES_MAX, DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES, FRAME_PLAIN_BYTES_MAX,
         pack, push_text,
@@ -47,9 +48,9 @@ const TEXT_GAIN_VALUES: usize = 2;
 const FIXED_DICTIONARY_COST_PERCENT: usize = 105;
 
 /// A column in one encoding.
-struct Candidate {
-    directory: ColumnDirectory,
-    area: Vec<u8>,
+pub(super) struct Candidate {
+    pub directory: ColumnDirectory,
+    pub area: Vec<u8>,
 }
 
 impl Candidate {
@@ -184,7 +185,8 @@ fn encode_column(
         consider(try_fixed(values, kind));
         consider(try_dictionary(values, kind, compressor).map_err(EncodeError::Compress)?);
     }
-    match best {
+    let templated = try_template(values, kind, best.as_ref(), compressor)?;
+    match templated.or(best) {
         Some(best) if !is_text_smaller(values, best.cost(), compressor)? => {
             out.extend_from_slice(&best.area);
             Ok(best.directory)
@@ -195,7 +197,7 @@ fn encode_column(
 
 /// Builds one page for each block: the kinds if they differ, then what `write` appends for the
 /// block's values.
-fn encode_pages(
+pub(super) fn encode_pages(
     values: &Values<'_>,
     kind: Option<Kind>,
     out: &mut Vec<u8>,
@@ -221,7 +223,7 @@ fn encode_pages(
 }
 
 /// Least and greatest number of each block of which all values are numbers.
-fn numbers_of_blocks(
+pub(super) fn numbers_of_blocks(
     values: &Values<'_>,
     mut number: impl FnMut(usize) -> Option<f64>,
 ) -> Vec<Option<(f64, f64)>> {
@@ -514,6 +516,28 @@ fn try_dictionary(
     }))
 }
 
+/// The column by templates, if it has such and they cost less than the best other encoding.
+fn try_template(
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    best: Option<&Candidate>,
+    compressor: &mut Compressor<'_>,
+) -> Result<Option<Candidate>, EncodeError> {
+    let cost = best.map_or(usize::MAX, Candidate::cost);
+    if cost <= values.len() || !template::is_templated(values) {
+        return Ok(None);
+    }
+    let templated = template::encode(values, kind, compressor).map_err(EncodeError::Compress)?;
+    Ok(templated.filter(|templated| is_worth(values, templated.cost(), cost)))
+}
+
+/// Whether an encoding that is harder to search saves enough against one that costs `cost`.
+fn is_worth(values: &Values<'_>, estimate: usize, cost: usize) -> bool {
+    let gain = cost - estimate.min(cost);
+    (estimate as u128) * 100 < cost as u128 * TEXT_COST_PERCENT as u128
+        && gain > values.len() / TEXT_GAIN_VALUES
+}
+
 /// Whether text compresses so well that `cost` bytes of another encoding are too many.
 fn is_text_smaller(
     values: &Values<'_>,
@@ -551,9 +575,8 @@ fn is_text_smaller(
     let sample_cost = packed_bytes + filter_tokens;
     let text_bytes = values.text_bytes() + values.len();
     let estimate = text_bytes as u128 * sample_cost as u128 / plain_bytes.max(1) as u128;
-    let gain = cost as u128 - estimate.min(cost as u128);
-    Ok(estimate * 100 < cost as u128 * TEXT_COST_PERCENT as u128
-        && gain > (values.len() / TEXT_GAIN_VALUES) as u128)
+    let estimate = usize::try_from(estimate).unwrap_or(usize::MAX);
+    Ok(is_worth(values, estimate, cost))
 }
 
 /// Appends a column as compressed runs with a filter of tokens for each group of blocks.

@@ -9,20 +9,23 @@
 //!   written is the container's promise.)
 //!
 //! Rows ascend by (timestamp, position) in blocks of 1,024; each column has the encoding that
-//! costs least for it; the directory is at the end. Templates and an index of words come later and
-//! have their encoding numbers reserved. Format: docs/formats/segment.md.
+//! costs least for it; the directory is at the end. An index of words comes later and has its
+//! encoding number reserved. Format: docs/formats/segment.md.
 
 mod bits;
 mod cache;
 mod directory;
 mod encode;
 mod filter;
+mod find;
 mod fixed;
 mod gather;
 mod ints;
+mod needle;
 mod number;
 mod presence;
 mod reader;
+mod template;
 #[cfg(test)]
 mod tests;
 mod text;

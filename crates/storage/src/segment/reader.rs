@@ -11,14 +11,16 @@ use super::{
         ColumnDirectory, Decimals, Directory, FIXED_PAGE_ENTRIES, FOOTER_BYTES, Footer, Frame,
         Group, Layout, Pages, unpack_directory,
     },
-    filter,
+    filter, find,
     fixed::{Form, Squeeze},
     ints,
     number::{trimmed_decimals, write_decimal},
     presence::{Presence, rows_of_block},
+    template::decode::Templated,
     text::{BLOCK_TEXT_BYTES_MAX, Texts},
     wire::{Cursor, Flaw},
 };
+use crate::find::{Finding, TextQuestion};
 use crate::read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash};
 use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
 use taffrail_model::{
@@ -35,6 +37,7 @@ const DICTIONARY_ENTRIES_SMALL: usize = 64;
 const DICTIONARY_TOKENS_MAX: usize = 1 << 19;
 
 /// Reads one section of a segment.
+#[derive(Clone)]
 pub struct SectionReader {
     extent: Extent,
     source: Arc<dyn ReadAt>,
@@ -43,11 +46,13 @@ pub struct SectionReader {
 }
 
 /// A column while it is read.
-struct OpenColumn {
-    number: u32,
-    area: u64,
-    presence: Arc<Presence>,
-    directory: Arc<ColumnDirectory>,
+#[derive(Clone)]
+pub(super) struct OpenColumn {
+    pub number: u32,
+    pub area: u64,
+    pub area_bytes: u64,
+    pub presence: Arc<Presence>,
+    pub directory: Arc<ColumnDirectory>,
 }
 
 /// The tokens of a dictionary: (hash, code), ascending; `None` if they are too many to be held.
@@ -92,7 +97,11 @@ impl SectionReader {
         Ok(layout)
     }
 
-    fn key(&self, part: Part, column: u32, index: usize) -> Key {
+    pub(super) fn cache(&self) -> &BlockCache {
+        &self.cache
+    }
+
+    pub(super) fn key(&self, part: Part, column: u32, index: usize) -> Key {
         Key {
             reader: self.number,
             part,
@@ -101,7 +110,7 @@ impl SectionReader {
         }
     }
 
-    fn damaged(&self, offset: u64, flaw: Flaw) -> ReadError {
+    pub(super) fn damaged(&self, offset: u64, flaw: Flaw) -> ReadError {
         ReadError::Damaged {
             file: self.source.name(),
             offset,
@@ -110,7 +119,7 @@ impl SectionReader {
     }
 
     /// Bytes `at..at + bytes`, and what `parse` makes of them.
-    fn read<T>(
+    pub(super) fn read<T>(
         &self,
         at: u64,
         bytes: usize,
@@ -162,7 +171,7 @@ impl SectionReader {
         }
     }
 
-    fn open_column(&self, name: &str) -> Result<Option<OpenColumn>, ReadError> {
+    pub(super) fn open_column(&self, name: &str) -> Result<Option<OpenColumn>, ReadError> {
         let directory = self.directory()?;
         let Some(number) = directory.column(name) else {
             return Ok(None);
@@ -188,7 +197,7 @@ impl SectionReader {
         Ok(OpenColumn {
             number,
             area,
-
+            area_bytes,
             directory: self.cache.get_or_load(key, load)?,
             presence,
         })
@@ -212,7 +221,7 @@ impl SectionReader {
     }
 
     /// Gives `parse` one of the pages, which is read together with its neighbours.
-    fn with_page<T>(
+    pub(super) fn with_page<T>(
         &self,
         part: Part,
         column: u32,
@@ -236,7 +245,7 @@ impl SectionReader {
     }
 
     /// The page of a block's values.
-    fn with_block_page<T>(
+    pub(super) fn with_block_page<T>(
         &self,
         column: &OpenColumn,
         block: usize,
@@ -250,7 +259,7 @@ impl SectionReader {
     }
 
     /// Codes of a block's values in a column with a dictionary.
-    fn codes(&self, column: &OpenColumn, block: usize) -> Result<Vec<i64>, ReadError> {
+    pub(super) fn codes(&self, column: &OpenColumn, block: usize) -> Result<Vec<i64>, ReadError> {
         let values = count_of(&column.presence, block);
         let is_mixed = column.directory.kind.is_none();
         self.with_block_page(column, block, |page| {
@@ -262,7 +271,7 @@ impl SectionReader {
         })
     }
 
-    fn text_dictionary(
+    pub(super) fn text_dictionary(
         &self,
         column: &OpenColumn,
         entries: usize,
@@ -382,6 +391,12 @@ impl SectionReader {
                 self.copy_texts(column, block, groups, frames, pages, &mut sink)?;
                 self.decode_page(column, block, count, |_| Ok(()))?
             }
+            Layout::Template { .. } => {
+                Templated::open(self, column)?.decode(block, &mut sink)?;
+                self.decode_page(column, block, count, |cursor| {
+                    ints::decode(cursor, count).map(|_| ())
+                })?
+            }
             layout => self.decode_page(column, block, count, |cursor| {
                 decode_plain(layout, cursor, count, &mut sink)
             })?,
@@ -415,6 +430,18 @@ impl SectionReader {
             values(&mut cursor)?;
             cursor.finish()?;
             Ok(kinds)
+        })
+    }
+
+    /// Kinds of a block's `count` values in a column whose pages have codes.
+    pub(super) fn kinds(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        count: usize,
+    ) -> Result<Vec<Kind>, ReadError> {
+        self.decode_page(column, block, count, |cursor| {
+            ints::decode(cursor, count).map(|_| ())
         })
     }
 
@@ -561,6 +588,30 @@ impl SectionReader {
         }
     }
 
+    /// Rows of a block that have a value.
+    pub(super) fn rows_of(&self, column: &OpenColumn, block: usize) -> Result<Vec<u32>, ReadError> {
+        let rows = column.presence.rows_of(block);
+        rows.map_err(|flaw| self.damaged(column.area, flaw))
+    }
+
+    /// Codes of the ids within `range` in a column with a sorted dictionary of them.
+    pub(super) fn codes_of_ids(
+        &self,
+        column: &OpenColumn,
+        range: &RangeInclusive<u128>,
+    ) -> Result<Option<RangeInclusive<i64>>, ReadError> {
+        match &column.directory.layout {
+            Layout::FixedDictionary {
+                squeeze,
+                entries,
+                firsts,
+                pages,
+                ..
+            } => self.find_codes(column, squeeze, *entries, firsts, pages, range),
+            _ => Ok(None),
+        }
+    }
+
     /// Codes of the entries within `range`: the pages that it touches are read, one nearly always.
     fn find_codes(
         &self,
@@ -633,7 +684,7 @@ impl SectionReader {
 }
 
 /// Values of a block.
-fn count_of(presence: &Presence, block: usize) -> usize {
+pub(super) fn count_of(presence: &Presence, block: usize) -> usize {
     let (start, end) = presence.values_of(block);
     end - start
 }
@@ -674,14 +725,19 @@ fn decode_fixed_page(
 
 /// Texts of a column that is being decoded.
 #[derive(Default)]
-struct Sink {
-    text: String,
-    ends: Vec<u32>,
+pub(super) struct Sink {
+    pub text: String,
+    pub ends: Vec<u32>,
 }
 
 impl Sink {
     fn push(&mut self, write: impl FnOnce(&mut String)) -> Result<(), Flaw> {
         write(&mut self.text);
+        self.end_value()
+    }
+
+    /// Ends the value that was appended to `text`.
+    pub(super) fn end_value(&mut self) -> Result<(), Flaw> {
         if self.text.len() > BLOCK_TEXT_BYTES_MAX {
             return Err(Flaw("a block has more text than it may have"));
         }
@@ -742,13 +798,16 @@ fn decode_plain(
             })
         }
         // Decoded by the caller.
-        Layout::FixedDictionary { .. } | Layout::Dictionary { .. } | Layout::Text { .. } => Ok(()),
+        Layout::FixedDictionary { .. }
+        | Layout::Dictionary { .. }
+        | Layout::Text { .. }
+        | Layout::Template { .. } => Ok(()),
     }
 }
 
 /// Ids that hold a folded word, as a range; `Err(false)` if none can, `Err(true)` if the form does
 /// not tell.
-fn ids_with_word(form: Form, word: &str) -> Result<RangeInclusive<u128>, bool> {
+pub(super) fn ids_with_word(form: Form, word: &str) -> Result<RangeInclusive<u128>, bool> {
     let digits = word.len();
     let number = u128::from_str_radix(word, 16).ok().filter(|_| {
         digits <= 32
@@ -834,6 +893,14 @@ impl RowSource for SectionReader {
             values: count_of(&column.presence, block) as u32,
             numbers: column.directory.numbers.get(block).copied().flatten(),
         }))
+    }
+
+    fn find(
+        &self,
+        name: &str,
+        question: &Arc<dyn TextQuestion>,
+    ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
+        find::find(self, name, question)
     }
 
     fn may_contain(&self, block: usize, name: &str, token_hash: u64) -> Result<bool, ReadError> {

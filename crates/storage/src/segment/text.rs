@@ -59,13 +59,17 @@ pub(super) struct Texts {
 impl Texts {
     /// Decompresses a run of exactly `count` texts.
     pub(super) fn unpack(bytes: &[u8], plain_bytes: usize, count: usize) -> Result<Texts, Flaw> {
-        let plain = unpack(bytes, plain_bytes)?;
+        Texts::parse(&unpack(bytes, plain_bytes)?, count)
+    }
+
+    /// Reads a run of exactly `count` texts.
+    pub(super) fn parse(plain: &[u8], count: usize) -> Result<Texts, Flaw> {
         if count > plain.len() {
             return Err(Flaw("a run has fewer texts than declared"));
         }
         let mut text = Vec::with_capacity(plain.len() - count);
         let mut ends = Vec::with_capacity(count);
-        let mut cursor = Cursor::new(&plain);
+        let mut cursor = Cursor::new(plain);
         for _ in 0..count {
             let end = memchr::memchr(END, cursor.rest())
                 .ok_or(Flaw("a run has fewer texts than declared"))?;
@@ -88,6 +92,21 @@ impl Texts {
 
     pub(super) fn memory_bytes(&self) -> usize {
         self.text.len() + self.ends.len() * 4
+    }
+
+    /// All texts, one after the other.
+    pub(super) fn text(&self) -> &str {
+        &self.text
+    }
+
+    /// Number and end of the text that has the byte at `offset`.
+    pub(super) fn at(&self, offset: usize) -> (usize, usize) {
+        let index = self.ends.partition_point(|end| *end as usize <= offset);
+        let end = self
+            .ends
+            .get(index)
+            .map_or(self.text.len(), |end| *end as usize);
+        (index, end)
     }
 
     /// Text `index`, if there is one.
@@ -136,6 +155,17 @@ impl Texts {
                 .map_or(self.text.len(), |end| *end as usize),
             None => 0,
         }
+    }
+}
+
+impl<'a> FromIterator<&'a str> for Texts {
+    fn from_iter<I: IntoIterator<Item = &'a str>>(texts: I) -> Texts {
+        let mut all = Texts::default();
+        for text in texts {
+            all.text.push_str(text);
+            all.ends.push(all.text.len() as u32);
+        }
+        all
     }
 }
 

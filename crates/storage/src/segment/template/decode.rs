@@ -1,0 +1,378 @@
+//! Decoding the blocks of a templated column.
+use super::{
+    head::{HEAD_BYTES_MAX, Head, MARK_BLOCKS},
+    heap::Heap,
+    slot::{PAGE_VALUES, Page, Slot},
+};
+use crate::{
+    read::ReadError,
+    segment::{
+        cache::Part,
+        directory::Layout,
+        filter, ints,
+        reader::{OpenColumn, SectionReader, Sink, count_of},
+        text::{Texts, unpack},
+        wire::{Cursor, Flaw},
+    },
+};
+use std::{ops::Range, sync::Arc};
+
+/// A templated column while it is read.
+pub(in crate::segment) struct Templated<'a> {
+    pub reader: &'a SectionReader,
+    pub column: &'a OpenColumn,
+    pub head: Arc<Head>,
+}
+
+/// The values of the variables of a block, template by template.
+struct BlockSlots {
+    /// For each template with columns: where its next row's numbers are.
+    next: Vec<u32>,
+    /// Numbers and codes; nothing for constants and the heap.
+    numbers: Vec<u128>,
+}
+
+/// The texts of a heap that a block needs, one after the other.
+struct HeapTexts {
+    runs: Vec<(Range<usize>, Arc<Texts>)>,
+    next: usize,
+}
+
+impl HeapTexts {
+    fn next(&mut self) -> Result<&str, Flaw> {
+        let at = self.next;
+        self.next += 1;
+        let run = self.runs.iter().find(|(texts, _)| texts.contains(&at));
+        let text = run.and_then(|(texts, run)| run.get(at - texts.start));
+        text.ok_or(Flaw("a block needs more texts of the heap than it has"))
+    }
+}
+
+impl<'a> Templated<'a> {
+    pub(in crate::segment) fn open(
+        reader: &'a SectionReader,
+        column: &'a OpenColumn,
+    ) -> Result<Templated<'a>, ReadError> {
+        let Layout::Template { head_bytes } = &column.directory.layout else {
+            return Err(reader.damaged(column.area, Flaw("a column has no templates")));
+        };
+        let key = reader.key(Part::Head, column.number, 0);
+        let head = reader.cache().get_or_load(key, || {
+            let head = reader.read(column.area, *head_bytes, |packed| {
+                let mut cursor = Cursor::new(&packed);
+                let plain_bytes = cursor.count(HEAD_BYTES_MAX)?;
+                let plain = unpack(cursor.rest(), plain_bytes)?;
+                let pages = &column.directory.pages;
+                Head::parse(
+                    &plain,
+                    &column.presence,
+                    pages.len(),
+                    pages.end(),
+                    column.area_bytes,
+                )
+            })?;
+            let bytes = head.memory_bytes();
+            Ok::<_, ReadError>((head, bytes))
+        })?;
+        Ok(Templated {
+            reader,
+            column,
+            head,
+        })
+    }
+
+    pub(in crate::segment) fn damaged(&self, flaw: Flaw) -> ReadError {
+        self.reader.damaged(self.column.area, flaw)
+    }
+
+    /// Codes of a block's values.
+    pub(in crate::segment) fn codes(&self, block: usize) -> Result<Vec<u32>, ReadError> {
+        let count = count_of(&self.column.presence, block);
+        let is_mixed = self.column.directory.kind.is_none();
+        if count == 0 {
+            return Ok(Vec::new());
+        }
+        self.reader.with_block_page(self.column, block, |page| {
+            let mut cursor = Cursor::new(page);
+            if is_mixed {
+                ints::decode(&mut cursor, count)?;
+            }
+            let codes = ints::decode_lengths(&mut cursor, count, self.head.templates())?;
+            Ok(codes.into_iter().map(|code| code as u32).collect())
+        })
+    }
+
+    /// Rows of each template with columns before a block.
+    pub(in crate::segment) fn ranks(&self, block: usize) -> Result<Vec<u32>, ReadError> {
+        let mark = block / MARK_BLOCKS;
+        let mut ranks = self.head.mark(mark).to_vec();
+        for before in mark * MARK_BLOCKS..block {
+            for code in self.codes(before)? {
+                let template = (code as usize).checked_sub(1);
+                if let Some(rank) = template.and_then(|template| ranks.get_mut(template)) {
+                    *rank += 1;
+                }
+            }
+        }
+        Ok(ranks)
+    }
+
+    /// Gives `each` the values `rows` of a variable that has pages.
+    pub(in crate::segment) fn numbers(
+        &self,
+        template: usize,
+        slot: usize,
+        rows: Range<usize>,
+        mut each: impl FnMut(usize, u128),
+    ) -> Result<(), ReadError> {
+        let head = &*self.head;
+        let (Some(layout), Some(first_page)) = (head.slots.get(slot), head.first_pages.get(slot))
+        else {
+            return Err(self.damaged(Flaw("a variable has no column")));
+        };
+        let all = head.rows.get(template).map_or(0, |rows| *rows as usize);
+        if rows.end > all {
+            return Err(self.damaged(Flaw("a block has more rows of a template than there are")));
+        }
+        let mut at = rows.start;
+        while at < rows.end {
+            let page = at / PAGE_VALUES;
+            let start = page * PAGE_VALUES;
+            let count = (all - start).min(PAGE_VALUES);
+            let end = rows.end.min(start + count);
+            let (part, number) = (Part::SlotPages, self.column.number);
+            let index = *first_page as usize + page;
+            self.reader.with_page(
+                part,
+                number,
+                self.column.area,
+                &head.pages,
+                index,
+                |bytes| {
+                    let page = Page::parse(layout, bytes, count)?;
+                    (at..end).for_each(|row| each(row, page.get(row - start)));
+                    Ok(())
+                },
+            )?;
+            at = end;
+        }
+        Ok(())
+    }
+
+    /// A run of one of the heaps.
+    pub(in crate::segment) fn heap_run(
+        &self,
+        heap: &Heap,
+        number: usize,
+    ) -> Result<Arc<Texts>, ReadError> {
+        let Some(run) = heap.runs.get(number) else {
+            return Err(self.damaged(Flaw("a heap has too few runs")));
+        };
+        let (at, bytes) = heap.pages.span(number);
+        // The wholes come after the heap, so that an offset names a run of either.
+        let key = self
+            .reader
+            .key(Part::Frame, self.column.number, at as usize);
+        self.reader.cache().get_or_load(key, || {
+            let texts = self.reader.read(self.column.area + at, bytes, |packed| {
+                Texts::unpack(&packed, run.plain_bytes, run.end - run.first)
+            })?;
+            let bytes = texts.memory_bytes();
+            Ok((texts, bytes))
+        })
+    }
+
+    fn heap_texts(&self, heap: &Heap, block: usize) -> Result<HeapTexts, ReadError> {
+        let texts = heap.texts_of(block);
+        let all = &heap.runs;
+        let first = all.partition_point(|run| run.end <= texts.start);
+        let end = all.partition_point(|run| run.first < texts.end);
+        let runs = (first..end).map(|number| {
+            Ok((
+                all[number].first..all[number].end,
+                self.heap_run(heap, number)?,
+            ))
+        });
+        let runs = if texts.is_empty() {
+            Vec::new()
+        } else {
+            runs.collect::<Result<_, ReadError>>()?
+        };
+        Ok(HeapTexts {
+            runs,
+            next: texts.start,
+        })
+    }
+
+    /// Whether the filter of a run of a heap passes all of these tokens.
+    pub(in crate::segment) fn filter_has_all(
+        &self,
+        heap: &Heap,
+        run: usize,
+        token_hashes: &[u64],
+    ) -> Result<bool, ReadError> {
+        let (part, area, number) = (Part::Filters, self.column.area, self.column.number);
+        if token_hashes.is_empty() {
+            return Ok(true);
+        }
+        // Filters of the wholes come after those of the heap: their first offset names them.
+        let (at, bytes) = heap.filters.span(run);
+        let key = self.reader.key(part, number, at as usize);
+        let filter = self.reader.cache().get_or_load(key, || {
+            let filter = self.reader.read(area + at, bytes, Ok)?;
+            Ok::<_, ReadError>((filter, bytes))
+        })?;
+        for hash in token_hashes {
+            if !filter::may_contain(&filter, *hash).map_err(|flaw| self.damaged(flaw))? {
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    /// The numbers of a block's variables in columns, of the templates that are `wanted`.
+    fn block_slots(
+        &self,
+        block: usize,
+        codes: &[u32],
+        wanted: &[bool],
+    ) -> Result<BlockSlots, ReadError> {
+        let head = &*self.head;
+        let mut counts = vec![0u32; head.own];
+        for code in codes {
+            let template = (*code as usize).checked_sub(1);
+            if let Some(count) = template.and_then(|template| counts.get_mut(template)) {
+                *count += 1;
+            }
+        }
+        let ranks = self.ranks(block)?;
+        let mut slots = BlockSlots {
+            next: vec![0; head.own],
+            numbers: Vec::new(),
+        };
+        for (template, count) in counts.iter().enumerate().filter(|(template, count)| {
+            **count > 0 && wanted.get(*template).is_none_or(|wanted| *wanted)
+        }) {
+            let of_template = head.slots_of(template);
+            let with_pages: Vec<usize> = of_template
+                .filter(|slot| head.slots[*slot].has_pages())
+                .collect();
+            let start = slots.numbers.len();
+            slots.next[template] = start as u32;
+            slots
+                .numbers
+                .resize(start + *count as usize * with_pages.len(), 0);
+            let first = ranks.get(template).map_or(0, |rank| *rank as usize);
+            let rows = first..first + *count as usize;
+            for (place, slot) in with_pages.iter().enumerate() {
+                self.numbers(template, *slot, rows.clone(), |row, number| {
+                    slots.numbers[start + (row - first) * with_pages.len() + place] = number;
+                })?;
+            }
+        }
+        Ok(slots)
+    }
+
+    /// Appends the values of a block to `sink`.
+    pub(in crate::segment) fn decode(
+        &self,
+        block: usize,
+        sink: &mut Sink,
+    ) -> Result<(), ReadError> {
+        let codes = self.codes(block)?;
+        let mut slots = self.block_slots(block, &codes, &[])?;
+        let mut heap = self.heap_texts(&self.head.heap, block)?;
+        let mut wholes = self.heap_texts(&self.head.wholes, block)?;
+        for code in codes {
+            let written = match (code as usize).checked_sub(1) {
+                Some(template) => self.write_value(template, &mut slots, &mut heap, &mut sink.text),
+                None => wholes.next().map(|text| sink.text.push_str(text)),
+            };
+            written
+                .and_then(|()| sink.end_value())
+                .map_err(|flaw| self.damaged(flaw))?;
+        }
+        Ok(())
+    }
+
+    /// Gives `each` those values of a block whose numbers in the block `is_wanted` names; it is
+    /// asked about each number, ascending.
+    pub(in crate::segment) fn visit(
+        &self,
+        block: usize,
+        mut is_wanted: impl FnMut(usize) -> bool,
+        mut each: impl FnMut(usize, &str) -> Result<(), Flaw>,
+    ) -> Result<(), ReadError> {
+        let codes = self.codes(block)?;
+        let picked: Vec<bool> = (0..codes.len()).map(&mut is_wanted).collect();
+        let mut wanted = vec![false; self.head.own];
+        for code in codes
+            .iter()
+            .zip(&picked)
+            .filter(|(_, picked)| **picked)
+            .map(|(code, _)| *code)
+        {
+            let template = (code as usize).checked_sub(1);
+            if let Some(wanted) = template.and_then(|template| wanted.get_mut(template)) {
+                *wanted = true;
+            }
+        }
+        let mut slots = self.block_slots(block, &codes, &wanted)?;
+        let mut heap = self.heap_texts(&self.head.heap, block)?;
+        let mut wholes = self.heap_texts(&self.head.wholes, block)?;
+        let mut text = String::new();
+        for (index, code) in codes.iter().enumerate() {
+            text.clear();
+            let template = (*code as usize).checked_sub(1);
+            let is_read =
+                template.is_none_or(|template| wanted.get(template).is_none_or(|wanted| *wanted));
+            let written = match template {
+                Some(template) if is_read => {
+                    self.write_value(template, &mut slots, &mut heap, &mut text)
+                }
+                Some(_) => {
+                    heap.next += self.head.heap_texts(*code as usize);
+                    Ok(())
+                }
+                None => wholes.next().map(|whole| text.push_str(whole)),
+            };
+            let picked = picked.get(index).copied().unwrap_or(false);
+            written
+                .and_then(|()| if picked { each(index, &text) } else { Ok(()) })
+                .map_err(|flaw| self.damaged(flaw))?;
+        }
+        Ok(())
+    }
+
+    /// Appends the next value of a template.
+    fn write_value(
+        &self,
+        template: usize,
+        slots: &mut BlockSlots,
+        heap: &mut HeapTexts,
+        out: &mut String,
+    ) -> Result<(), Flaw> {
+        let head = &*self.head;
+        let of_template = head.slots_of(template);
+        for (index, slot) in of_template.clone().enumerate() {
+            out.push_str(head.literal(template, index));
+            match head.slots.get(slot) {
+                Some(Slot::Constant(text)) => out.push_str(text),
+                Some(Slot::Heap) | None => out.push_str(heap.next()?),
+                Some(layout) => {
+                    let number = slots
+                        .next
+                        .get_mut(template)
+                        .and_then(|next| {
+                            *next += 1;
+                            slots.numbers.get(*next as usize - 1)
+                        })
+                        .ok_or(Flaw("a block has too few numbers"))?;
+                    layout.write(*number, out)?;
+                }
+            }
+        }
+        out.push_str(head.literal(template, of_template.len()));
+        Ok(())
+    }
+}

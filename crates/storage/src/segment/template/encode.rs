@@ -1,0 +1,424 @@
+//! Encoding a text column by templates.
+//!
+//! One pass cuts every value and counts the templates; then the variables of each frequent
+//! template are gathered and encoded slot by slot. Memory is 12 bytes for each variable and the
+//! templates that were seen, of which there is a bound.
+use super::{
+    head::{HEAD_BYTES_MAX, HeadParts, MARK_BLOCKS, OWN_ROWS_MIN, TEMPLATES_MAX, WHOLE},
+    heap::HeapWriter,
+    slot::{self, EncodedSlot, Slot},
+    split::{SlotKind, Span, hash_of, split},
+};
+use crate::segment::{
+    directory::{ColumnDirectory, Layout, Pages},
+    encode::{Candidate, encode_pages, numbers_of_blocks},
+    gather::Values,
+    ints,
+    number::number_of,
+    text::{BLOCK_TEXT_BYTES_MAX, FRAME_PLAIN_BYTES_MAX, pack, push_text},
+};
+use hashbrown::{HashMap, hash_map::Entry};
+use taffrail_model::{column::Kind, limits::BLOCK_ROWS};
+use zstd::bulk::Compressor;
+
+/// Rows of a template below which its values are kept whole: its literal parts would cost more.
+const TEMPLATE_ROWS_MIN: u32 = 4;
+/// Templates that are told apart while values are cut; those of later values stay whole.
+const DRAFTS_MAX: usize = 1 << 16;
+/// Part of the values (one in this many) that may stay whole: with more, it is no column of
+/// templates.
+const WHOLE_PART_MAX: usize = 2;
+/// Values by which it is judged whether a column has templates, in runs of neighbours.
+const SAMPLE_VALUES: usize = 1_024;
+const SAMPLE_RUNS: usize = 4;
+
+/// No template.
+const NONE: u32 = u32::MAX;
+
+/// A template while values are counted: it is that of a value.
+struct Draft {
+    hash: u64,
+    exemplar: u32,
+    rows: u32,
+}
+
+/// All values, cut.
+struct Cut {
+    drafts: Vec<Draft>,
+    /// Template of each value.
+    drafts_of: Vec<u32>,
+    /// First variable of each value; one more for the end.
+    first_spans: Vec<u32>,
+    spans: Vec<Span>,
+}
+
+impl Cut {
+    fn of(values: &Values<'_>) -> Cut {
+        let mut cut = Cut {
+            drafts: Vec::new(),
+            drafts_of: Vec::with_capacity(values.len()),
+            first_spans: Vec::with_capacity(values.len() + 1),
+            spans: Vec::new(),
+        };
+        let mut index: HashMap<u64, u32> = HashMap::new();
+        cut.first_spans.push(0);
+        for (number, text) in (0u32..).zip(values.texts()) {
+            let first = cut.spans.len();
+            let draft = match split(text, &mut cut.spans) {
+                true => cut.draft_of(values, number, text, first, &mut index),
+                false => NONE,
+            };
+            if draft == NONE {
+                cut.spans.truncate(first);
+            }
+            cut.drafts_of.push(draft);
+            cut.first_spans.push(cut.spans.len() as u32);
+        }
+        cut
+    }
+
+    fn draft_of(
+        &mut self,
+        values: &Values<'_>,
+        number: u32,
+        text: &str,
+        first: usize,
+        index: &mut HashMap<u64, u32>,
+    ) -> u32 {
+        let hash = hash_of(text, &self.spans[first..]);
+        let is_full = self.drafts.len() == DRAFTS_MAX;
+        match index.entry(hash) {
+            Entry::Vacant(_) if is_full => NONE,
+            Entry::Vacant(entry) => {
+                let draft = self.drafts.len() as u32;
+                entry.insert(draft);
+                self.drafts.push(Draft {
+                    hash,
+                    exemplar: number,
+                    rows: 1,
+                });
+                draft
+            }
+            Entry::Occupied(entry) => {
+                let draft = *entry.get();
+                let exemplar = self.drafts[draft as usize].exemplar;
+                // Two templates of one hash: made, not met by chance. The second has no template.
+                if !is_same(
+                    values.text(exemplar as usize),
+                    self.spans_of(exemplar),
+                    text,
+                    &self.spans[first..],
+                ) {
+                    return NONE;
+                }
+                self.drafts[draft as usize].rows += 1;
+                draft
+            }
+        }
+    }
+
+    fn spans_of(&self, number: u32) -> &[Span] {
+        let number = number as usize;
+        &self.spans[self.first_spans[number] as usize..self.first_spans[number + 1] as usize]
+    }
+}
+
+/// Whether two texts have the same template.
+fn is_same(a: &str, a_spans: &[Span], b: &str, b_spans: &[Span]) -> bool {
+    let (mut a_at, mut b_at) = (0, 0);
+    a_spans.len() == b_spans.len()
+        && a_spans.iter().zip(b_spans).all(|(a_span, b_span)| {
+            let is_same = a_span.kind == b_span.kind
+                && a.as_bytes()[a_at..a_span.start as usize]
+                    == b.as_bytes()[b_at..b_span.start as usize];
+            (a_at, b_at) = (a_span.end as usize, b_span.end as usize);
+            is_same
+        })
+        && a.as_bytes()[a_at..] == b.as_bytes()[b_at..]
+}
+
+/// Whether a sample says that the values have templates.
+pub(in crate::segment) fn is_templated(values: &Values<'_>) -> bool {
+    let mut hashes = hashbrown::HashSet::new();
+    let mut spans = Vec::new();
+    let (mut taken, mut variables) = (0, 0);
+    for run in 0..SAMPLE_RUNS {
+        let start = values.len() * run / SAMPLE_RUNS;
+        let end = values.len() * (run + 1) / SAMPLE_RUNS;
+        for index in (start..end).take(SAMPLE_VALUES / SAMPLE_RUNS) {
+            let text = values.text(index);
+            taken += 1;
+            if split(text, &mut spans) {
+                hashes.insert(hash_of(text, &spans));
+                variables += spans.len();
+                spans.clear();
+            } else {
+                hashes.insert(taken as u64);
+            }
+        }
+    }
+    variables > 0 && hashes.len() * WHOLE_PART_MAX < taken
+}
+
+/// The column by templates; `None` if too few of its values have one.
+pub(in crate::segment) fn encode(
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    compressor: &mut Compressor<'_>,
+) -> std::io::Result<Option<Candidate>> {
+    let is_too_large = |block: std::ops::Range<usize>| {
+        let lengths = block.map(|index| values.text(index).len());
+        let (total, greatest) = lengths.fold((0, 0), |(total, greatest), length| {
+            (total + length, length.max(greatest))
+        });
+        total > BLOCK_TEXT_BYTES_MAX || greatest > FRAME_PLAIN_BYTES_MAX / 2
+    };
+    if values.blocks().any(is_too_large) {
+        return Ok(None);
+    }
+    let cut = Cut::of(values);
+    let order = order_of(&cut.drafts);
+    let kept: usize = order
+        .iter()
+        .map(|draft| cut.drafts[*draft as usize].rows as usize)
+        .sum();
+    if (values.len() - kept) * WHOLE_PART_MAX > values.len() {
+        return Ok(None);
+    }
+    TemplateWriter::new(values, &cut, order).write(kind, compressor)
+}
+
+/// The drafts that become templates, the most frequent first.
+fn order_of(drafts: &[Draft]) -> Vec<u32> {
+    let mut order: Vec<u32> = (0..drafts.len() as u32)
+        .filter(|draft| drafts[*draft as usize].rows >= TEMPLATE_ROWS_MIN)
+        .collect();
+    order.sort_by_key(|draft| {
+        let draft = &drafts[*draft as usize];
+        (std::cmp::Reverse(draft.rows), draft.hash)
+    });
+    order.truncate(TEMPLATES_MAX);
+    order
+}
+
+struct TemplateWriter<'a, 'b> {
+    values: &'a Values<'b>,
+    cut: &'a Cut,
+    /// Draft of each template.
+    order: Vec<u32>,
+    /// Templates with columns of their own.
+    own: usize,
+    /// Code of each value.
+    codes: Vec<u32>,
+}
+
+impl<'a, 'b> TemplateWriter<'a, 'b> {
+    fn new(values: &'a Values<'b>, cut: &'a Cut, order: Vec<u32>) -> TemplateWriter<'a, 'b> {
+        let mut code_of = vec![WHOLE as u32; cut.drafts.len()];
+        for (code, draft) in (1u32..).zip(&order) {
+            code_of[*draft as usize] = code;
+        }
+        let codes = cut.drafts_of.iter().map(|draft| match *draft {
+            NONE => WHOLE as u32,
+            draft => code_of[draft as usize],
+        });
+        let own = order
+            .partition_point(|draft| cut.drafts[*draft as usize].rows as usize >= OWN_ROWS_MIN);
+        TemplateWriter {
+            values,
+            cut,
+            own,
+            codes: codes.collect(),
+            order,
+        }
+    }
+
+    fn write(
+        &self,
+        kind: Option<Kind>,
+        compressor: &mut Compressor<'_>,
+    ) -> std::io::Result<Option<Candidate>> {
+        let mut code_pages = Vec::new();
+        let code_lengths = encode_pages(self.values, kind, &mut code_pages, |block, out| {
+            let codes: Vec<i64> = self.codes[block]
+                .iter()
+                .map(|code| i64::from(*code))
+                .collect();
+            ints::encode(&codes, out);
+        });
+        let (slots, slot_bytes, page_lengths) = self.slots();
+        let (mut heap, mut wholes) = (HeapWriter::default(), HeapWriter::default());
+        self.fill_heaps(&slots, &mut heap, &mut wholes, compressor)?;
+
+        let mut head = Vec::new();
+        let rows: Vec<u32> = self.drafts().map(|draft| draft.rows).collect();
+        let kinds: Vec<Vec<SlotKind>> = self.drafts().map(|draft| self.kinds_of(draft)).collect();
+        let kinds: Vec<&[SlotKind]> = kinds.iter().map(Vec::as_slice).collect();
+        let parts = HeadParts {
+            own: self.own,
+            rows: &rows,
+            kinds: &kinds,
+            literals: &self.literals(),
+            slots: &slots,
+            page_lengths: &page_lengths,
+            group_rows: &self.group_rows(),
+        };
+        parts.write(&mut head);
+        heap.finish(compressor, &mut head)?;
+        wholes.finish(compressor, &mut head)?;
+        if head.len() > HEAD_BYTES_MAX {
+            return Ok(None);
+        }
+        let mut area = pack(compressor, &head)?;
+        let head_bytes = area.len();
+        area.extend_from_slice(&code_pages);
+        for part in [&slot_bytes, &heap.bytes, &wholes.bytes] {
+            area.extend_from_slice(part);
+        }
+        Ok(Some(Candidate {
+            directory: ColumnDirectory {
+                kind,
+                layout: Layout::Template { head_bytes },
+                pages: Pages::new(head_bytes as u64, &code_lengths),
+                numbers: numbers_of_blocks(self.values, |index| number_of(self.values.text(index))),
+            },
+            area,
+        }))
+    }
+
+    fn drafts(&self) -> impl Iterator<Item = &'a Draft> + '_ {
+        self.order
+            .iter()
+            .map(|draft| &self.cut.drafts[*draft as usize])
+    }
+
+    fn kinds_of(&self, draft: &Draft) -> Vec<SlotKind> {
+        self.cut
+            .spans_of(draft.exemplar)
+            .iter()
+            .map(|span| span.kind)
+            .collect()
+    }
+
+    /// The literal parts of all templates, as a run of texts.
+    fn literals(&self) -> Vec<u8> {
+        let mut out = Vec::new();
+        for draft in self.drafts() {
+            let text = self.values.text(draft.exemplar as usize);
+            let mut at = 0;
+            for span in self.cut.spans_of(draft.exemplar) {
+                push_text(&mut out, &text[at..span.start as usize]);
+                at = span.end as usize;
+            }
+            push_text(&mut out, &text[at..]);
+        }
+        out
+    }
+
+    /// The variables of the templates with columns: their forms, pages and the pages' lengths.
+    fn slots(&self) -> (Vec<Slot>, Vec<u8>, Vec<usize>) {
+        let (mut slots, mut bytes, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
+        let numbers = self.values_by_template();
+        let mut first = 0;
+        let mut texts: Vec<&str> = Vec::new();
+        for draft in self.drafts().take(self.own) {
+            let of_template = &numbers[first..first + draft.rows as usize];
+            first += of_template.len();
+            let variables = self.cut.spans_of(draft.exemplar);
+            for (index, variable) in variables.iter().enumerate() {
+                texts.clear();
+                texts.extend(of_template.iter().map(|number| {
+                    let span = self.cut.spans_of(*number)[index];
+                    &self.values.text(*number as usize)[span.start as usize..span.end as usize]
+                }));
+                let EncodedSlot { slot, mut pages } = slot::encode(variable.kind, &texts);
+                bytes.append(&mut pages.bytes);
+                lengths.append(&mut pages.lengths);
+                slots.push(slot);
+            }
+        }
+        (slots, bytes, lengths)
+    }
+
+    /// Numbers of the values that have a template with columns, template by template.
+    fn values_by_template(&self) -> Vec<u32> {
+        let mut ends = Vec::with_capacity(self.own);
+        let mut total = 0usize;
+        for draft in self.drafts().take(self.own) {
+            ends.push(total);
+            total += draft.rows as usize;
+        }
+        let mut numbers = vec![0u32; total];
+        for (number, code) in (0u32..).zip(&self.codes) {
+            let end = (*code as usize)
+                .checked_sub(1)
+                .and_then(|template| ends.get_mut(template));
+            if let Some(end) = end {
+                numbers[*end] = number;
+                *end += 1;
+            }
+        }
+        numbers
+    }
+
+    /// For each group of blocks the rows in it of each template with columns.
+    fn group_rows(&self) -> Vec<Vec<i64>> {
+        let blocks: Vec<_> = self.values.blocks().collect();
+        let groups = blocks.chunks(MARK_BLOCKS).map(|blocks| {
+            let mut rows = vec![0i64; self.own];
+            for code in blocks.iter().flat_map(|block| &self.codes[block.clone()]) {
+                let template = (*code as usize).checked_sub(1);
+                if let Some(rows) = template.and_then(|template| rows.get_mut(template)) {
+                    *rows += 1;
+                }
+            }
+            rows
+        });
+        groups.collect()
+    }
+
+    fn fill_heaps(
+        &self,
+        slots: &[Slot],
+        heap: &mut HeapWriter,
+        wholes: &mut HeapWriter,
+        compressor: &mut Compressor<'_>,
+    ) -> std::io::Result<()> {
+        let in_heap = self.slots_in_heap(slots);
+        for block in self.values.blocks() {
+            for number in block {
+                let text = self.values.text(number);
+                let Some(template) = (self.codes[number] as usize).checked_sub(1) else {
+                    wholes.push(text, compressor)?;
+                    continue;
+                };
+                let spans = self.cut.spans_of(number as u32);
+                let mut push = |span: &Span| {
+                    heap.push(&text[span.start as usize..span.end as usize], compressor)
+                };
+                match in_heap.get(template) {
+                    Some(indices) => indices.iter().try_for_each(|index| push(&spans[*index]))?,
+                    None => spans.iter().try_for_each(push)?,
+                }
+            }
+            heap.end_block();
+            wholes.end_block();
+        }
+        Ok(())
+    }
+
+    /// For each template with columns those of its variables that are in the heap.
+    fn slots_in_heap(&self, slots: &[Slot]) -> Vec<Vec<usize>> {
+        let mut rest = slots;
+        let of_templates = self.drafts().take(self.own).map(|draft| {
+            let (of_template, others) = rest.split_at(self.cut.spans_of(draft.exemplar).len());
+            rest = others;
+            let indices = of_template.iter().enumerate();
+            let indices = indices.filter(|(_, slot)| matches!(slot, Slot::Heap));
+            indices.map(|(index, _)| index).collect()
+        });
+        of_templates.collect()
+    }
+}
+
+const _: () = assert!(BLOCK_ROWS * MARK_BLOCKS <= 8_192);
