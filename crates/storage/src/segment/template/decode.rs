@@ -358,7 +358,7 @@ impl<'a> Templated<'a> {
             out.push_str(head.literal(template, index));
             match head.slots.get(slot) {
                 Some(Slot::Constant(text)) => out.push_str(text),
-                Some(Slot::Heap) | None => out.push_str(heap.next()?),
+                Some(Slot::Heap(_)) | None => out.push_str(heap.next()?),
                 Some(layout) => {
                     let number = slots
                         .next

@@ -6,7 +6,7 @@
 use super::{
     head::{HEAD_BYTES_MAX, HeadParts, MARK_BLOCKS, OWN_ROWS_MIN, TEMPLATES_MAX, WHOLE},
     heap::HeapWriter,
-    slot::{self, EncodedSlot, Slot},
+    slot::{self, EncodedSlot, Letters, Slot},
     split::{SlotKind, Span, hash_of, split},
 };
 use crate::segment::{
@@ -248,7 +248,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
         });
         let (slots, slot_bytes, page_lengths) = self.slots();
         let (mut heap, mut wholes) = (HeapWriter::default(), HeapWriter::default());
-        self.fill_heaps(&slots, &mut heap, &mut wholes, compressor)?;
+        let letters = self.fill_heaps(&slots, &mut heap, &mut wholes, compressor)?;
 
         let mut head = Vec::new();
         let rows: Vec<u32> = self.drafts().map(|draft| draft.rows).collect();
@@ -260,6 +260,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
             kinds: &kinds,
             literals: &self.literals(),
             slots: &slots,
+            letters: &letters,
             page_lengths: &page_lengths,
             group_rows: &self.group_rows(),
         };
@@ -377,14 +378,22 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
         groups.collect()
     }
 
+    /// Returns the letters of each variable of the templates without columns.
     fn fill_heaps(
         &self,
         slots: &[Slot],
         heap: &mut HeapWriter,
         wholes: &mut HeapWriter,
         compressor: &mut Compressor<'_>,
-    ) -> std::io::Result<()> {
+    ) -> std::io::Result<Vec<Letters>> {
         let in_heap = self.slots_in_heap(slots);
+        let mut firsts = Vec::new();
+        let mut total = 0;
+        for draft in self.drafts().skip(self.own) {
+            firsts.push(total);
+            total += self.cut.spans_of(draft.exemplar).len();
+        }
+        let mut letters = vec![Letters::default(); total];
         for block in self.values.blocks() {
             for number in block {
                 let text = self.values.text(number);
@@ -392,19 +401,27 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
                     wholes.push(text, compressor)?;
                     continue;
                 };
+                let of = |span: &Span| &text[span.start as usize..span.end as usize];
                 let spans = self.cut.spans_of(number as u32);
-                let mut push = |span: &Span| {
-                    heap.push(&text[span.start as usize..span.end as usize], compressor)
-                };
                 match in_heap.get(template) {
-                    Some(indices) => indices.iter().try_for_each(|index| push(&spans[*index]))?,
-                    None => spans.iter().try_for_each(push)?,
+                    Some(indices) => {
+                        for index in indices {
+                            heap.push(of(&spans[*index]), compressor)?;
+                        }
+                    }
+                    None => {
+                        let first = firsts[template - self.own];
+                        for (span, letters) in spans.iter().zip(&mut letters[first..]) {
+                            letters.0 |= Letters::of(&[of(span)]).0;
+                            heap.push(of(span), compressor)?;
+                        }
+                    }
                 }
             }
             heap.end_block();
             wholes.end_block();
         }
-        Ok(())
+        Ok(letters)
     }
 
     /// For each template with columns those of its variables that are in the heap.
@@ -414,7 +431,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
             let (of_template, others) = rest.split_at(self.cut.spans_of(draft.exemplar).len());
             rest = others;
             let indices = of_template.iter().enumerate();
-            let indices = indices.filter(|(_, slot)| matches!(slot, Slot::Heap));
+            let indices = indices.filter(|(_, slot)| matches!(slot, Slot::Heap(_)));
             indices.map(|(index, _)| index).collect()
         });
         of_templates.collect()

@@ -2,7 +2,7 @@
 //! everything is. Read once, then held by the cache.
 use super::{
     heap::Heap,
-    slot::{PAGE_VALUES, Slot},
+    slot::{Letters, PAGE_VALUES, Slot},
     split::{SlotKind, TemplateHasher},
 };
 use crate::segment::{
@@ -38,7 +38,9 @@ pub(in crate::segment) struct Head {
     pub literals: Texts,
     /// The variables of the first templates.
     pub slots: Vec<Slot>,
-    /// First page of each of these; one more for the end.
+    /// Letters of the variables of the other templates.
+    pub letters: Vec<Letters>,
+    /// First page of each variable with a column; one more for the end.
     pub first_pages: Vec<u32>,
     /// Pages of variables, after those of the codes.
     pub pages: Pages,
@@ -69,6 +71,15 @@ impl Head {
         self.literals.get(first + index).unwrap_or_default()
     }
 
+    /// Letters of a variable whose values are in the heap.
+    pub(in crate::segment) fn letters(&self, slot: usize) -> Option<Letters> {
+        match self.slots.get(slot) {
+            Some(Slot::Heap(letters)) => Some(*letters),
+            Some(_) => None,
+            None => self.letters.get(slot - self.slots.len()).copied(),
+        }
+    }
+
     /// The hash of a template, the same in every segment.
     pub(in crate::segment) fn hash(&self, template: usize) -> u64 {
         let mut hasher = TemplateHasher::new();
@@ -95,7 +106,7 @@ impl Head {
         let slots = self.slots.get(slots).unwrap_or_default();
         slots
             .iter()
-            .filter(|slot| matches!(slot, Slot::Heap))
+            .filter(|slot| matches!(slot, Slot::Heap(_)))
             .count()
     }
 
@@ -108,6 +119,7 @@ impl Head {
     pub(in crate::segment) fn memory_bytes(&self) -> usize {
         let slots: usize = self.slots.iter().map(Slot::memory_bytes).sum();
         self.rows.len() * 8
+            + self.letters.len() * 4
             + self.kinds.len()
             + self.literals.memory_bytes()
             + slots
@@ -127,6 +139,7 @@ pub(in crate::segment) struct HeadParts<'a> {
     /// Literal parts of all templates, as a run of texts.
     pub literals: &'a [u8],
     pub slots: &'a [Slot],
+    pub letters: &'a [Letters],
     pub page_lengths: &'a [usize],
     /// For each group of blocks: rows in it of each template with columns.
     pub group_rows: &'a [Vec<i64>],
@@ -156,6 +169,9 @@ impl HeadParts<'_> {
         out.extend_from_slice(self.literals);
         for slot in self.slots {
             slot.put(out);
+        }
+        for letters in self.letters {
+            letters.put(out);
         }
         Pages::new(0, self.page_lengths).write(out);
         for rows in self.group_rows {
@@ -207,6 +223,8 @@ impl Head {
                 first_pages.push(pages as u32);
             }
         }
+        let letters = (own_slots..total).map(|_| Letters::parse(&mut cursor));
+        let letters: Vec<Letters> = letters.collect::<Result<_, _>>()?;
         let pages = Pages::parse(&mut cursor, pages, start, area_bytes)?;
         let marks = parse_marks(&mut cursor, &rows[..own], blocks)?;
         let heap = Heap::parse(&mut cursor, presence, blocks, pages.end(), area_bytes)?;
@@ -225,6 +243,7 @@ impl Head {
             kinds,
             literals,
             slots,
+            letters,
             first_pages,
             pages,
             marks,

@@ -118,7 +118,8 @@ impl FoldedLiterals {
 pub(in crate::segment) struct Charset(u128);
 
 impl Charset {
-    const DIGITS: Charset = Charset(0x3ff << 48);
+    const DIGITS: Charset = Charset(0x3ff << b'0');
+    const LETTERS: Charset = Charset(0x3ff_ffff << b'a');
 
     pub(in crate::segment) fn of(text: &str) -> Charset {
         text.bytes().fold(Charset(0), |set, byte| match byte {
@@ -141,10 +142,9 @@ impl Charset {
 
     fn of_kind(kind: SlotKind) -> Charset {
         let hex = Charset::DIGITS.with(Charset::of("abcdef"));
-        let letters = Charset::of("abcdefghijklmnopqrstuvwxyz");
         match kind {
-            SlotKind::Token => letters.with(Charset::DIGITS),
-            SlotKind::Word => letters,
+            SlotKind::Token => Charset::LETTERS.with(Charset::DIGITS),
+            SlotKind::Word => Charset::LETTERS,
             SlotKind::Uuid => hex.with(Charset::of("-")),
             SlotKind::Ipv4 => Charset::DIGITS.with(Charset::of(".")),
             SlotKind::Ipv6 => hex.with(Charset::of(":.")),
@@ -164,8 +164,8 @@ impl Charset {
     }
 
     /// What a variable that was encoded so can have.
-    pub(in crate::segment) fn of_slot(kind: SlotKind, slot: Option<&Slot>) -> Charset {
-        match slot {
+    fn of_slot(head: &Head, slot: usize, kind: SlotKind) -> Charset {
+        match head.slots.get(slot) {
             Some(Slot::Constant(text)) => Charset::of(text),
             Some(
                 Slot::Numbers(form, ..) | Slot::Wide(form, _) | Slot::NumberDictionary(form, _),
@@ -173,7 +173,12 @@ impl Charset {
             Some(Slot::Dictionary(texts)) => texts
                 .iter()
                 .fold(Charset(0), |set, text| set.with(Charset::of(text))),
-            Some(Slot::Heap) | None => Charset::of_kind(kind),
+            Some(Slot::Heap(_)) | None => {
+                let letters = head.letters(slot).unwrap_or_default();
+                let letters = Charset(u128::from(letters.0) << b'a');
+                let others = Charset(Charset::of_kind(kind).0 & !Charset::LETTERS.0);
+                others.with(letters)
+            }
         }
     }
 }
@@ -190,7 +195,7 @@ impl Index {
         Index {
             folded: FoldedLiterals::of(head),
             charsets: charsets
-                .map(|(slot, kind)| Charset::of_slot(*kind, head.slots.get(slot)))
+                .map(|(slot, kind)| Charset::of_slot(head, slot, *kind))
                 .collect(),
         }
     }

@@ -19,3 +19,5 @@ mod heap;
 pub(super) mod judge;
 mod slot;
 mod split;
+#[cfg(test)]
+mod tests;

@@ -24,8 +24,8 @@ const TRIAL_DISTINCT_MAX: usize = 192;
 const ENTRIES_MAX: usize = 1 << 16;
 /// Bytes of one text in a dictionary; longer ones go to the heap.
 const ENTRY_BYTES_MAX: usize = 1 << 10;
-/// Digits of the longest decimal number: it fits 64 bits.
-const DECIMAL_DIGITS_MAX: usize = 19;
+/// Digits of the longest decimal number of 64 bits.
+const DECIMAL_DIGITS_MAX: usize = 20;
 
 /// How the digits of a number are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -50,6 +50,31 @@ pub(in crate::segment) struct NumberForm {
     pub digits: Digits,
 }
 
+/// Which letters of either case the values of a variable have, a bit for each from `a`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::segment) struct Letters(pub u32);
+
+impl Letters {
+    /// Those of some texts.
+    pub(in crate::segment) fn of(texts: &[&str]) -> Letters {
+        let bytes = texts.iter().flat_map(|text| text.bytes());
+        Letters(
+            bytes.fold(0, |letters, byte| match (byte | 0x20).wrapping_sub(b'a') {
+                letter @ 0..26 if byte.is_ascii_alphabetic() => letters | 1 << letter,
+                _ => letters,
+            }),
+        )
+    }
+
+    pub(in crate::segment) fn put(self, out: &mut Vec<u8>) {
+        put_varint(out, u64::from(self.0));
+    }
+
+    pub(in crate::segment) fn parse(cursor: &mut Cursor<'_>) -> Result<Letters, Flaw> {
+        Ok(Letters(cursor.count((1 << 26) - 1)? as u32))
+    }
+}
+
 /// How the values of a slot are stored.
 #[derive(Clone, Debug)]
 pub(in crate::segment) enum Slot {
@@ -62,8 +87,8 @@ pub(in crate::segment) enum Slot {
     NumberDictionary(NumberForm, Vec<u64>),
     /// Pages of codes of texts, which ascend.
     Dictionary(std::sync::Arc<Texts>),
-    /// Texts in the heap of the column.
-    Heap,
+    /// Texts in the heap of the column, with these letters.
+    Heap(Letters),
 }
 
 /// Where a value of a slot is.
@@ -203,7 +228,8 @@ fn parse_decimal(digits: &[u8]) -> Option<u64> {
     }
     digits.iter().try_fold(0u64, |number, byte| {
         let digit = byte.wrapping_sub(b'0');
-        (digit < 10).then(|| number * 10 + u64::from(digit))
+        let tens = number.checked_mul(10).filter(|_| digit < 10)?;
+        tens.checked_add(u64::from(digit))
     })
 }
 
@@ -231,7 +257,7 @@ fn parse_text(cursor: &mut Cursor<'_>) -> Result<Box<str>, Flaw> {
 impl Slot {
     /// Whether the values are numbers or codes in pages.
     pub(in crate::segment) fn has_pages(&self) -> bool {
-        !matches!(self, Slot::Constant(_) | Slot::Heap)
+        !matches!(self, Slot::Constant(_) | Slot::Heap(_))
     }
 
     pub(in crate::segment) fn memory_bytes(&self) -> usize {
@@ -241,7 +267,7 @@ impl Slot {
                 Slot::NumberDictionary(_, entries) => entries.len() * 8,
                 Slot::Dictionary(texts) => texts.memory_bytes(),
                 Slot::Wide(..) => 64,
-                Slot::Numbers(..) | Slot::Heap => 0,
+                Slot::Numbers(..) | Slot::Heap(_) => 0,
             }
     }
 
@@ -264,7 +290,7 @@ impl Slot {
                     .ok_or(Flaw("a code of a variable is not in its dictionary"))?;
                 out.push_str(text);
             }
-            Slot::Heap => return Err(Flaw("a variable of the heap has no pages")),
+            Slot::Heap(_) => return Err(Flaw("a variable of the heap has no pages")),
         }
         Ok(())
     }
@@ -309,7 +335,7 @@ impl Slot {
                 let same = codes.filter(|(_, text)| text.eq_ignore_ascii_case(folded));
                 same.map(|(code, _)| code).collect()
             }
-            Slot::Heap => return Found::Unknown,
+            Slot::Heap(_) => return Found::Unknown,
         };
         if found.is_empty() {
             Found::None
@@ -350,7 +376,10 @@ impl Slot {
                     put_bytes(out, text.as_bytes());
                 }
             }
-            Slot::Heap => out.push(HEAP),
+            Slot::Heap(letters) => {
+                out.push(HEAP);
+                letters.put(out);
+            }
         }
     }
 
@@ -387,7 +416,7 @@ impl Slot {
                     texts.iter().map(|text| &**text).collect(),
                 ))
             }
-            HEAP => Slot::Heap,
+            HEAP => Slot::Heap(Letters::parse(cursor)?),
             _ => return Err(Flaw("a form of variables is unknown")),
         })
     }
@@ -532,7 +561,7 @@ pub(in crate::segment) fn encode(kind: SlotKind, texts: &[&str]) -> EncodedSlot 
     }
     let dictionary = is_repeating.then(|| dictionary(texts)).flatten();
     dictionary.unwrap_or_else(|| EncodedSlot {
-        slot: Slot::Heap,
+        slot: Slot::Heap(Letters::of(texts)),
         pages: SlotPages::default(),
     })
 }
@@ -680,7 +709,7 @@ mod tests {
         let mut cursor = Cursor::new(&head);
         let slot = Slot::parse(&mut cursor).unwrap();
         cursor.finish().unwrap();
-        if matches!(slot, Slot::Heap) {
+        if matches!(slot, Slot::Heap(_)) {
             return HEAP;
         }
         let mut start = 0;
@@ -715,7 +744,7 @@ mod tests {
         check_form(
             NUMBERS,
             Token,
-            &["7", "0", "18446744073", "9999999999999999999"],
+            &["7", "0", "18446744073", "18446744073709551615"],
         );
         check_form(NUMBERS, Token, &["07", "00", "18"]);
         check_form(NUMBERS, Token, &["worker7x", "worker81x"]);
