@@ -40,6 +40,9 @@ pub(super) enum Part {
     TimestampPages,
     PositionPages,
     Found,
+    Terms,
+    Words,
+    Postings,
 }
 
 /// Name of an entry.

@@ -22,6 +22,7 @@ mod gather;
 mod ints;
 mod number;
 mod presence;
+mod prose;
 mod reader;
 #[cfg(test)]
 mod tests;

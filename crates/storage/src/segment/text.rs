@@ -59,13 +59,17 @@ pub(super) struct Texts {
 impl Texts {
     /// Decompresses a run of exactly `count` texts.
     pub(super) fn unpack(bytes: &[u8], plain_bytes: usize, count: usize) -> Result<Texts, Flaw> {
-        let plain = unpack(bytes, plain_bytes)?;
+        Texts::from_plain(&unpack(bytes, plain_bytes)?, count)
+    }
+
+    /// A run of exactly `count` texts.
+    pub(super) fn from_plain(plain: &[u8], count: usize) -> Result<Texts, Flaw> {
         if count > plain.len() {
             return Err(Flaw("a run has fewer texts than declared"));
         }
         let mut text = Vec::with_capacity(plain.len() - count);
         let mut ends = Vec::with_capacity(count);
-        let mut cursor = Cursor::new(&plain);
+        let mut cursor = Cursor::new(plain);
         for _ in 0..count {
             let end = memchr::memchr(END, cursor.rest())
                 .ok_or(Flaw("a run has fewer texts than declared"))?;
