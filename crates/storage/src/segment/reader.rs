@@ -937,6 +937,10 @@ impl RowSource for SectionReader {
         let Some(column) = self.column_with_values(block, name)? else {
             return Ok(None);
         };
+        let key = self.key(Part::Column, column.number, block);
+        if let Some(decoded) = self.cache.get::<Column>(&key) {
+            return Ok(Some(decoded));
+        }
         let wanted = match &column.directory.layout {
             Layout::Prose(prose) => self.prose_values_at(&column, prose, block, rows)?,
             Layout::Text { frames, pages, .. } => {

@@ -124,11 +124,6 @@ impl ValueSet {
         }
     }
 
-    pub(super) fn has(&self, value: usize) -> bool {
-        let word = self.words.get(value / 64).copied().unwrap_or_default();
-        word >> (value % 64) & 1 == 1
-    }
-
     pub(super) fn count(&self) -> usize {
         self.words
             .iter()
@@ -178,9 +173,5 @@ impl ValueSet {
                 Some(at * 64 + bit)
             })
         })
-    }
-
-    pub(super) fn memory_bytes(&self) -> usize {
-        self.words.len() * 8
     }
 }
