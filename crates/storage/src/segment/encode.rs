@@ -191,8 +191,15 @@ fn encode_column(
         consider(try_fixed(values, kind));
         consider(try_dictionary(values, kind, compressor).map_err(EncodeError::Compress)?);
     }
+    // A dictionary of long texts that are nearly all different is text without an index.
+    let is_unique = best
+        .as_ref()
+        .is_some_and(|best| match best.directory.layout {
+            Layout::Dictionary { entries, .. } => entries * 2 > values.len() && is_prose(values),
+            _ => false,
+        });
     match best {
-        Some(best) if !is_text_smaller(values, best.cost(), compressor)? => {
+        Some(best) if !is_unique && !is_text_smaller(values, best.cost(), compressor)? => {
             out.extend_from_slice(&best.area);
             Ok(best.directory)
         }

@@ -9,8 +9,8 @@
 //!   written is the container's promise.)
 //!
 //! Rows ascend by (timestamp, position) in blocks of 1,024; each column has the encoding that
-//! costs least for it; the directory is at the end. Templates and an index of words come later and
-//! have their encoding numbers reserved. Format: docs/formats/segment.md.
+//! costs least for it, long texts one with an exact index of their words; the directory is at the
+//! end. Templates come later and have their encoding number reserved. Format: docs/formats/segment.md.
 
 mod bits;
 mod cache;

@@ -5,7 +5,8 @@ use super::{
     dictionary::Writer,
     table::{TermTable, TooMuch},
     terms::{
-        COMMON_BYTES_MAX, CUT, NUMBER, Plain, TERM_BYTES_MAX, Token, pair_of, reads_as_number,
+        COMMON_BYTES_MAX, CUT, Cutting, NUMBER, Plain, TERM_BYTES_MAX, Token, pair_of,
+        reads_as_number,
     },
 };
 use crate::segment::{
@@ -17,21 +18,25 @@ use crate::segment::{
     text::push_text,
 };
 use taffrail_model::column::Kind;
-use zstd::{bulk::Compressor, dict::EncoderDictionary};
+use zstd::{bulk::Compressor, zstd_safe::CParameter};
 
 /// Bytes of a frame: a candidate costs unpacking one.
-const FRAME_BYTES: usize = 96 << 10;
+const FRAME_BYTES: usize = 128 << 10;
 /// Bytes of the head, if the column is large: what a reader holds of each section that is
 /// searched.
 const HEAD_BYTES_MAX: usize = 2 << 20;
+/// Logarithm of the size of zstd's table of long matches at its level.
+const ZSTD_HASH_LOG: u32 = 17;
 /// A head is at most this part of its column.
 const HEAD_PART: usize = 16;
+/// Encoded data is much if one in so many bytes of all tokens is of it.
+const DATA_PART: usize = 8;
 /// Values by which common words are found, and how many of them there must be at least.
 const SAMPLE_VALUES: usize = 256;
 const SAMPLE_VALUES_MIN: usize = 64;
 /// A word is common if one in so many values has it: about where the frames of two such words'
 /// common values are most of the column.
-const COMMON_PART: usize = 8;
+const COMMON_PART: usize = 4;
 
 /// Appends a column as prose with its index; nothing and `None` if its terms are too many.
 pub(in crate::segment) fn encode(
@@ -49,9 +54,7 @@ pub(in crate::segment) fn encode(
     frames.pack(compressor, out)?;
     is_indexed &= index.add(values, &frames).is_ok();
     if frames.value_end < values.len() {
-        let head = EncoderDictionary::copy(&frames.plain, ZSTD_LEVEL);
-        let mut compressor =
-            Compressor::with_prepared_dictionary(&head).map_err(EncodeError::Compress)?;
+        let mut compressor = compressor_after(&frames.plain).map_err(EncodeError::Compress)?;
         while frames.value_end < values.len() && is_indexed {
             frames.fill(values, FRAME_BYTES);
             frames.pack(&mut compressor, out)?;
@@ -77,6 +80,17 @@ pub(in crate::segment) fn encode(
         pages,
         numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
     }))
+}
+
+/// A compressor whose dictionary is the head.
+fn compressor_after(head: &[u8]) -> std::io::Result<Compressor<'static>> {
+    let mut compressor = Compressor::with_dictionary(ZSTD_LEVEL, head)?;
+    let hash_log = head.len().max(1).ilog2().saturating_sub(2);
+    if hash_log > ZSTD_HASH_LOG {
+        // By itself zstd would look at the last megabyte of a head only.
+        compressor.set_parameter(CParameter::HashLog(hash_log))?;
+    }
+    Ok(compressor)
 }
 
 /// The frames as far as they are written, and the one that is open.
@@ -127,6 +141,7 @@ impl Frames {
 struct IndexBuilder {
     table: TermTable,
     plain: Plain,
+    cutting: Cutting,
     /// Common words; their terms have the first numbers of the table.
     common: Vec<Box<[u8]>>,
     /// Number of the term of each pair of common words, plus one; 0 if there was none yet.
@@ -136,7 +151,7 @@ struct IndexBuilder {
 impl IndexBuilder {
     fn new(values: &Values<'_>) -> IndexBuilder {
         let mut plain = Plain::default();
-        let common = common_words(values, &mut plain);
+        let (cutting, common) = sample(values, &mut plain);
         let mut table = TermTable::new();
         common.iter().for_each(|word| table.reserve(word));
         IndexBuilder {
@@ -144,6 +159,7 @@ impl IndexBuilder {
             common,
             table,
             plain,
+            cutting,
         }
     }
 
@@ -164,7 +180,7 @@ impl IndexBuilder {
         let common = self.common.len();
         let mut before = usize::MAX;
         for token in self.plain.tokens() {
-            let number = match token.kept_if_cut() {
+            let number = match token.kept_if_cut(self.cutting) {
                 None => self.table.add(&token, value)? as usize,
                 Some(kept) => {
                     add_cut(&mut self.table, token.text, kept, value)?;
@@ -211,6 +227,7 @@ impl IndexBuilder {
             terms,
             firsts: writer.firsts,
             postings_bytes: writer.postings.len() as u64,
+            cutting: self.cutting,
             has_cut: self.table.has_cut(),
             common: self.common,
         }
@@ -227,24 +244,32 @@ fn add_cut(table: &mut TermTable, token: &[u8], kept: usize, value: u32) -> Resu
     Ok(())
 }
 
-/// The words that many values of a sample have, ascending; none if the column is small.
-fn common_words(values: &Values<'_>, plain: &mut Plain) -> Vec<Box<[u8]>> {
+/// Which tokens are cut, and the words that many values of a sample have, ascending; none if the
+/// column is small.
+fn sample(values: &Values<'_>, plain: &mut Plain) -> (Cutting, Vec<Box<[u8]>>) {
     let count = values.len().min(SAMPLE_VALUES);
-    if count < SAMPLE_VALUES_MIN {
-        return Vec::new();
-    }
     let mut table = TermTable::new();
-    for sample in 0..count {
-        plain.set(values.text(values.len() * sample / count));
+    let (mut bytes, mut data_bytes) = (0, 0);
+    for number in 0..count {
+        plain.set(values.text(values.len() * number / count));
         for token in plain.tokens() {
-            // A sample past the bounds of a table only leaves words out.
-            if token.text.len() <= COMMON_BYTES_MAX
-                && token.kept_if_cut().is_none()
-                && table.add(&token, sample as u32).is_err()
+            bytes += token.text.len();
+            if token.kept_if_cut(Cutting::Data).is_some() {
+                data_bytes += token.text.len();
+            } else if token.text.len() <= COMMON_BYTES_MAX
+                && table.add(&token, number as u32).is_err()
             {
-                return Vec::new();
+                // More words than any prose has.
+                return (Cutting::Data, Vec::new());
             }
         }
+    }
+    let cutting = match data_bytes * DATA_PART > bytes {
+        true => Cutting::Data,
+        false => Cutting::Longest,
+    };
+    if count < SAMPLE_VALUES_MIN {
+        return (cutting, Vec::new());
     }
     let numbers = 0..table.len() as u32;
     let mut common: Vec<u32> = numbers
@@ -252,10 +277,8 @@ fn common_words(values: &Values<'_>, plain: &mut Plain) -> Vec<Box<[u8]>> {
         .collect();
     common.sort_unstable_by_key(|number| std::cmp::Reverse(table.count(*number)));
     common.truncate(COMMON_MAX);
-    let mut words: Vec<Box<[u8]>> = common
-        .iter()
-        .map(|number| table.term(*number).into())
-        .collect();
+    let words = common.iter().map(|number| table.term(*number).into());
+    let mut words: Vec<Box<[u8]>> = words.collect();
     words.sort_unstable();
-    words
+    (cutting, words)
 }

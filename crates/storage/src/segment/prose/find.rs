@@ -51,7 +51,7 @@ pub(in crate::segment) fn find(
     let mut count = None;
     if let [Clue::Phrase(words)] = clues
         && let [word] = &words[..]
-        && let (term, false) = term_of(word)
+        && let (term, false) = term_of(word, prose.cutting)
         && index.words_decide()
     {
         // The dictionary counts; the postings are read when rows are asked for.
@@ -81,7 +81,7 @@ pub(in crate::segment) fn may_be_in(
         prose,
     };
     let (first, end) = column.presence.values_of(block);
-    let values = index.values_with(&term_of(folded).0)?;
+    let values = index.values_with(&term_of(folded, prose.cutting).0)?;
     Ok(values.has_any(first, end))
 }
 
@@ -271,7 +271,10 @@ impl Index<'_> {
     }
 
     fn find_phrase(&self, words: &[String], found: &mut Found) -> Result<(), ReadError> {
-        let terms: Vec<(Vec<u8>, bool)> = words.iter().map(|word| term_of(word)).collect();
+        let terms: Vec<(Vec<u8>, bool)> = words
+            .iter()
+            .map(|word| term_of(word, self.prose.cutting))
+            .collect();
         let is_common = |term: &[u8]| {
             let common = &self.prose.common;
             common.binary_search_by(|have| (**have).cmp(term)).is_ok()
@@ -325,7 +328,8 @@ impl Index<'_> {
 
     /// The values that have all words of a folded text.
     fn values_with_words(&self, text: &str) -> Result<ValueSet, ReadError> {
-        let words = tokens(text).map(|(start, end)| term_of(&text[start..end]).0);
+        let words =
+            tokens(text).map(|(start, end)| term_of(&text[start..end], self.prose.cutting).0);
         let mut words: Vec<Vec<u8>> = words.collect();
         words.sort_unstable();
         words.dedup();
@@ -354,7 +358,7 @@ impl Index<'_> {
             match (start == 0, end == text.len()) {
                 (true, _) if !is_closed => open.push((word, Place::End)),
                 (_, true) if !is_closed => open.push((word, Place::Begin)),
-                _ => whole.push(term_of(word).0),
+                _ => whole.push(term_of(word, self.prose.cutting).0),
             }
         }
         let mut values = self.values_with_all(&whole)?;

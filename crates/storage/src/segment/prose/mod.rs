@@ -32,7 +32,7 @@ use super::{
     wire::{Cursor, Flaw, put_bytes, put_varint},
 };
 use dictionary::PAGE_TERMS;
-use terms::{COMMON_BYTES_MAX, TERM_BYTES_MAX};
+use terms::{COMMON_BYTES_MAX, Cutting, TERM_BYTES_MAX};
 
 /// Common words of a column at the most: their pairs are looked up in a table of this squared.
 const COMMON_MAX: usize = 128;
@@ -50,6 +50,7 @@ pub(super) struct Prose {
     firsts: Vec<Box<[u8]>>,
     term_pages: Pages,
     postings_bytes: u64,
+    cutting: Cutting,
     /// Whether some terms are cut.
     has_cut: bool,
     /// Common words, ascending.
@@ -80,7 +81,8 @@ impl Prose {
         self.firsts.iter().for_each(|first| put_bytes(out, first));
         self.term_pages.write(out);
         put_varint(out, self.postings_bytes);
-        out.push(u8::from(self.has_cut));
+        let is_data = self.cutting == Cutting::Data;
+        out.push(u8::from(is_data) << 1 | u8::from(self.has_cut));
         put_varint(out, self.common.len() as u64);
         self.common.iter().for_each(|word| put_bytes(out, word));
     }
@@ -104,7 +106,11 @@ impl Prose {
         if end.is_none_or(|end| end > area_bytes) {
             return Err(Flaw("postings reach past their area"));
         }
-        let has_cut = cursor.byte()? != 0;
+        let (cutting, has_cut) = match cursor.byte()? {
+            flags @ (0 | 1) => (Cutting::Longest, flags == 1),
+            flags @ (2 | 3) => (Cutting::Data, flags == 3),
+            _ => return Err(Flaw("a form of terms is unknown")),
+        };
         let common_count = cursor.count(COMMON_MAX)?;
         let common = parse_terms(cursor, common_count, COMMON_BYTES_MAX)?;
         Ok(Prose {
@@ -114,6 +120,7 @@ impl Prose {
             firsts,
             term_pages,
             postings_bytes,
+            cutting,
             has_cut,
             common,
         })

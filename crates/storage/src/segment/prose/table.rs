@@ -5,36 +5,47 @@
 //! past a bound gets no index, and another encoding.
 use super::{
     postings,
-    terms::{CUT, PADDING, Token, tokens_of},
+    terms::{CUT, Token},
 };
 
+/// Bits of a slot that number a term.
+const NUMBER_BITS: u32 = 20;
 /// Terms of one column (some 80 MB): beyond it the column is data, not prose.
-const TERMS_MAX: usize = 1 << 20;
+const TERMS_MAX: usize = (1 << NUMBER_BITS) - 1;
 /// Bytes of all postings while they are gathered: those of 500 MB of prose take a fifth.
 const POSTING_BYTES_MAX: usize = 256 << 20;
 /// Bytes of the first chunk of a term's postings, of which four say where the next one is.
 const CHUNK_BYTES_FIRST: usize = 8;
 /// Chunks double up to this size.
 const CHUNK_BYTES_MAX: usize = 256;
+const _: () = assert!(CHUNK_BYTES_MAX - LINK_BYTES <= u8::MAX as usize);
 const LINK_BYTES: usize = 4;
 const SLOTS_FIRST: usize = 1 << 12;
+const NUMBER_MASK: u32 = (1 << NUMBER_BITS) - 1;
 
-/// A term and what is known of its postings.
+/// A term, and what is touched when another value has it: half a line of the processor's cache.
 struct Entry {
     /// First eight bytes, lowest first.
     head: u64,
     text_at: u32,
-    text_bytes: u8,
+    /// Where the next byte of its postings goes.
+    at: u32,
+    last_value: u32,
+    /// Values that have it.
+    count: u32,
+    /// Bytes left in the open chunk.
+    left: u8,
     /// Size of the open chunk, as a power of two; 0 if there is none.
     chunk_log: u8,
-    /// Bytes left in the open chunk.
-    left: u16,
-    /// Where the next byte goes.
-    at: u32,
-    first_chunk: u32,
-    first_value: u32,
-    last_value: u32,
-    count: u32,
+    text_bytes: u8,
+}
+const _: () = assert!(size_of::<Entry>() == 32);
+
+/// Where the postings of a term begin.
+#[derive(Clone, Copy, Default)]
+struct Begin {
+    value: u32,
+    chunk: u32,
 }
 
 /// The column is past a bound of its index.
@@ -43,9 +54,10 @@ pub(super) struct TooMuch;
 
 /// See the module.
 pub(super) struct TermTable {
-    /// High half: of the hash; low half: number of the entry, from 1.
-    slots: Vec<u64>,
+    /// High bits: of the hash; low ones: number of the entry, from 1.
+    slots: Vec<u32>,
     entries: Vec<Entry>,
+    begins: Vec<Begin>,
     texts: Vec<u8>,
     chunks: Vec<u8>,
 }
@@ -55,6 +67,7 @@ impl TermTable {
         TermTable {
             slots: vec![0; SLOTS_FIRST],
             entries: Vec::new(),
+            begins: Vec::new(),
             texts: Vec::new(),
             chunks: Vec::new(),
         }
@@ -66,13 +79,8 @@ impl TermTable {
 
     /// Gives a word the next number; no value has it yet.
     pub(super) fn reserve(&mut self, word: &[u8]) {
-        let mut plain = Vec::from(word);
-        plain.extend_from_slice(&[0; PADDING]);
-        let Some(token) = tokens_of(&plain).next() else {
-            return;
-        };
         // A few words are below every bound.
-        if self.add(&token, 0).is_ok()
+        if self.add(&Token::of_term(word), 0).is_ok()
             && let Some(entry) = self.entries.last_mut()
         {
             entry.count = 0;
@@ -84,15 +92,14 @@ impl TermTable {
     #[inline]
     pub(super) fn add(&mut self, term: &Token<'_>, value: u32) -> Result<u32, TooMuch> {
         let mask = self.slots.len() - 1;
-        let tag = term.hash >> 32;
-        let mut slot = tag as usize & mask;
+        let mut slot = term.hash as usize & mask;
         loop {
             let have = self.slots[slot];
             if have == 0 {
                 return self.insert(slot, term, value);
             }
-            let number = have as u32 - 1;
-            if have >> 32 == tag && self.is_term(number, term) {
+            let number = (have & NUMBER_MASK) - 1;
+            if have & !NUMBER_MASK == tag_of(term) && self.is_term(number, term) {
                 self.post(number, value)?;
                 return Ok(number);
             }
@@ -121,33 +128,33 @@ impl TermTable {
         self.entries.push(Entry {
             head: term.head,
             text_at: self.texts.len() as u32,
-            text_bytes: u8::try_from(term.text.len()).map_err(|_| TooMuch)?,
-            chunk_log: 0,
-            left: 0,
             at: 0,
-            first_chunk: 0,
-            first_value: value,
             last_value: value,
             count: 1,
+            left: 0,
+            chunk_log: 0,
+            text_bytes: u8::try_from(term.text.len()).map_err(|_| TooMuch)?,
         });
+        self.begins.push(Begin { value, chunk: 0 });
         self.texts.extend_from_slice(term.text);
-        let number = self.entries.len() as u64;
-        self.slots[slot] = (term.hash >> 32) << 32 | number;
+        let number = self.entries.len() as u32;
+        self.slots[slot] = tag_of(term) | number;
         if self.entries.len() * 2 > self.slots.len() {
             self.grow();
         }
-        Ok(number as u32 - 1)
+        Ok(number - 1)
     }
 
     fn grow(&mut self) {
-        let mut slots = vec![0; self.slots.len() * 4];
+        let mut slots = vec![0; self.slots.len() * 2];
         let mask = slots.len() - 1;
-        for have in self.slots.iter().filter(|have| **have != 0) {
-            let mut slot = (have >> 32) as usize & mask;
+        for (number, entry) in (1u32..).zip(&self.entries) {
+            let term = Token::of_term(self.text(entry));
+            let mut slot = term.hash as usize & mask;
             while slots[slot] != 0 {
                 slot = (slot + 1) & mask;
             }
-            slots[slot] = *have;
+            slots[slot] = tag_of(&term) | number;
         }
         self.slots = slots;
     }
@@ -160,7 +167,7 @@ impl TermTable {
             return Ok(());
         }
         if entry.count == 0 {
-            entry.first_value = value;
+            self.begins[number as usize].value = value;
             entry.last_value = value;
             entry.count = 1;
             return Ok(());
@@ -168,11 +175,20 @@ impl TermTable {
         let mut gap = value - entry.last_value;
         entry.last_value = value;
         entry.count += 1;
-        while gap >= 0x80 {
-            push_byte(&mut self.chunks, entry, gap as u8 | 0x80)?;
+        loop {
+            if entry.left == 0 {
+                let begin = &mut self.begins[number as usize];
+                open_chunk(&mut self.chunks, entry, begin)?;
+            }
+            let more = u8::from(gap >= 0x80) << 7;
+            self.chunks[entry.at as usize] = gap as u8 & 0x7f | more;
+            entry.at += 1;
+            entry.left -= 1;
+            if more == 0 {
+                return Ok(());
+            }
             gap >>= 7;
         }
-        push_byte(&mut self.chunks, entry, gap as u8)
     }
 
     /// Numbers of all terms, ascending by their bytes.
@@ -213,9 +229,10 @@ impl TermTable {
     ) {
         let entry = &self.entries[number as usize];
         list.clear();
-        list.push(entry.first_value);
-        let mut chunk = Chunk::first(entry);
-        let mut value = entry.first_value;
+        let begin = self.begins[number as usize];
+        let mut chunk = Chunk::first(begin.chunk);
+        let mut value = begin.value;
+        list.push(value);
         for _ in 1..entry.count {
             let mut gap = 0;
             let mut shift = 0;
@@ -234,19 +251,13 @@ impl TermTable {
     }
 }
 
-#[inline]
-fn push_byte(chunks: &mut Vec<u8>, entry: &mut Entry, byte: u8) -> Result<(), TooMuch> {
-    if entry.left == 0 {
-        open_chunk(chunks, entry)?;
-    }
-    chunks[entry.at as usize] = byte;
-    entry.at += 1;
-    entry.left -= 1;
-    Ok(())
+/// What a slot keeps of a term's hash.
+fn tag_of(term: &Token<'_>) -> u32 {
+    (term.hash >> 32) as u32 & !NUMBER_MASK
 }
 
 #[cold]
-fn open_chunk(chunks: &mut Vec<u8>, entry: &mut Entry) -> Result<(), TooMuch> {
+fn open_chunk(chunks: &mut Vec<u8>, entry: &mut Entry, begin: &mut Begin) -> Result<(), TooMuch> {
     let bytes = match entry.chunk_log {
         0 => CHUNK_BYTES_FIRST,
         log => (1 << (log + 1)).min(CHUNK_BYTES_MAX),
@@ -257,7 +268,7 @@ fn open_chunk(chunks: &mut Vec<u8>, entry: &mut Entry) -> Result<(), TooMuch> {
     }
     chunks.resize(start + bytes, 0);
     if entry.chunk_log == 0 {
-        entry.first_chunk = start as u32;
+        begin.chunk = start as u32;
     } else {
         // The link stands where the chunk before ends.
         let link = entry.at as usize;
@@ -265,7 +276,7 @@ fn open_chunk(chunks: &mut Vec<u8>, entry: &mut Entry) -> Result<(), TooMuch> {
     }
     entry.chunk_log = bytes.ilog2() as u8;
     entry.at = start as u32;
-    entry.left = (bytes - LINK_BYTES) as u16;
+    entry.left = (bytes - LINK_BYTES) as u8;
     Ok(())
 }
 
@@ -277,9 +288,9 @@ struct Chunk {
 }
 
 impl Chunk {
-    fn first(entry: &Entry) -> Chunk {
+    fn first(at: u32) -> Chunk {
         Chunk {
-            at: entry.first_chunk as usize,
+            at: at as usize,
             left: CHUNK_BYTES_FIRST - LINK_BYTES,
             bytes: CHUNK_BYTES_FIRST,
         }

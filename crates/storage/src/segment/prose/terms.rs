@@ -5,9 +5,9 @@
 //! bytes without a zero, found and hashed eight bytes at a time, and neither the encoder nor a
 //! search needs the token rule a second time.
 //!
-//! A token is its own term unless it is long: identifiers and encoded data would make the index as
-//! large as the column. Those have a *cut* term, their first bytes and [`CUT`], which many tokens
-//! may share; values with it are candidates only. No UTF-8 text holds [`CUT`] or [`NUMBER`], so
+//! A token is its own term unless it is very long, or the column has much encoded data: its
+//! identifiers would make the index as large as the column. Such tokens have a *cut* term, their
+//! first bytes and [`CUT`], which many tokens may share; values with it are candidates only. No UTF-8 text holds [`CUT`] or [`NUMBER`], so
 //! that all terms can stand in one dictionary.
 use taffrail_model::token::{fold_char, is_single, is_token_char};
 
@@ -17,20 +17,23 @@ pub(in crate::segment) const CUT: u8 = 0xff;
 pub(in crate::segment) const NUMBER: &[u8] = &[0];
 /// Begins the term of two common words that follow one another, and stands between them.
 pub(in crate::segment) const PAIR: u8 = b' ';
-/// Tokens up to this length are never cut: short hashes and most identifiers of code.
-const TOKEN_BYTES_WHOLE: usize = 16;
-/// Longest token that is not cut if it has no digit: words of every language, and names of code.
-const WORD_BYTES_WHOLE: usize = 48;
-/// What is kept of a longer token that has a digit: 40 bits of a hexadecimal hash tell a section's
-/// values apart.
-const ID_BYTES_KEPT: usize = 10;
-/// Bytes of the longest term: a pair of common words.
-pub(in crate::segment) const TERM_BYTES_MAX: usize = 2 * COMMON_BYTES_MAX + 2;
+/// Longest token that is its own term in prose: words of every language, names of code, hashes.
+const TOKEN_BYTES_WHOLE: usize = 64;
+/// The same in a column with much encoded data, for tokens with a digit.
+const DATA_BYTES_WHOLE: usize = 16;
+/// What is kept of a token that is cut, if it has a digit: 40 bits of a hexadecimal hash tell a
+/// section's values apart.
+const DATA_BYTES_KEPT: usize = 10;
+/// What is kept of any other.
+const WORD_BYTES_KEPT: usize = 32;
+/// Bytes of the longest term.
+pub(in crate::segment) const TERM_BYTES_MAX: usize = TOKEN_BYTES_WHOLE;
 /// Bytes of a word that may be common: those that are, are short.
 pub(in crate::segment) const COMMON_BYTES_MAX: usize = 24;
-const _: () = assert!(TERM_BYTES_MAX > WORD_BYTES_WHOLE);
+const _: () = assert!(TERM_BYTES_MAX >= 2 * COMMON_BYTES_MAX + 2);
+const _: () = assert!(TERM_BYTES_MAX > WORD_BYTES_KEPT);
 /// Zero bytes after a plain text, so that eight bytes can be read from each of its places.
-pub(in crate::segment) const PADDING: usize = 8;
+const PADDING: usize = 8;
 const LOW: u64 = 0x0101_0101_0101_0101;
 const HIGH: u64 = 0x8080_8080_8080_8080;
 
@@ -95,15 +98,10 @@ impl Plain {
 
     /// The tokens in order.
     pub(in crate::segment) fn tokens(&self) -> Tokens<'_> {
-        tokens_of(&self.bytes)
-    }
-}
-
-/// The tokens of plain bytes that end with [`PADDING`] zero bytes.
-pub(in crate::segment) fn tokens_of(plain: &[u8]) -> Tokens<'_> {
-    Tokens {
-        bytes: plain,
-        at: 0,
+        Tokens {
+            bytes: &self.bytes,
+            at: 0,
+        }
     }
 }
 
@@ -191,40 +189,51 @@ fn mix(a: u64, b: u64) -> u64 {
 impl<'a> Token<'a> {
     /// A token or term that comes from elsewhere.
     pub(in crate::segment) fn of_term(text: &'a [u8]) -> Token<'a> {
-        let mut words = text.chunks(8).map(|chunk| {
+        let word = |at: usize| {
             let mut eight = [0; 8];
-            for (to, from) in eight.iter_mut().zip(chunk) {
+            for (to, from) in eight.iter_mut().zip(text.iter().skip(at)) {
                 *to = *from;
             }
             u64::from_le_bytes(eight)
-        });
-        let head = words.next().unwrap_or_default();
-        let hash = words.fold(head, mix);
+        };
+        let head = word(0);
+        // The word in which the text ends counts even if nothing of the text is in it.
+        let rest = (8..text.len() + 1).step_by(8).map(word);
         Token {
             text,
             head,
-            // Not the hash of a token of the same text; only the table of one encoder compares.
-            hash: mix(hash, text.len() as u64),
+            hash: mix(rest.fold(head, mix), text.len() as u64),
         }
     }
 
     /// How many bytes of the token its term keeps; `None` if the token is its own term.
     #[inline]
-    pub(in crate::segment) fn kept_if_cut(&self) -> Option<usize> {
-        if self.text.len() <= TOKEN_BYTES_WHOLE {
-            return None;
+    pub(in crate::segment) fn kept_if_cut(&self, cutting: Cutting) -> Option<usize> {
+        match self.text.len() > DATA_BYTES_WHOLE {
+            true => kept_of_long(self.text, cutting),
+            false => None,
         }
-        kept_of_long(self.text)
     }
 }
 
-fn kept_of_long(token: &[u8]) -> Option<usize> {
-    let kept = if token.iter().any(u8::is_ascii_digit) {
-        ID_BYTES_KEPT
-    } else if token.len() > WORD_BYTES_WHOLE {
-        WORD_BYTES_WHOLE
-    } else {
+/// Which tokens of a column are cut.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::segment) enum Cutting {
+    /// Those that are longer than any word.
+    Longest,
+    /// Identifiers and encoded data too.
+    Data,
+}
+
+/// As [`Token::kept_if_cut`], of a token that is longer than [`DATA_BYTES_WHOLE`].
+fn kept_of_long(token: &[u8], cutting: Cutting) -> Option<usize> {
+    let is_data = token.iter().any(u8::is_ascii_digit);
+    if token.len() <= TOKEN_BYTES_WHOLE && !(is_data && cutting == Cutting::Data) {
         return None;
+    }
+    let kept = match is_data {
+        true => DATA_BYTES_KEPT,
+        false => WORD_BYTES_KEPT,
     };
     // Not within a character.
     let is_inside = |at: &usize| token.get(*at).is_some_and(|byte| byte & 0xc0 == 0x80);
@@ -232,10 +241,10 @@ fn kept_of_long(token: &[u8]) -> Option<usize> {
 }
 
 /// The term of a folded token, and whether it is cut.
-pub(in crate::segment) fn term_of(token: &str) -> (Vec<u8>, bool) {
+pub(in crate::segment) fn term_of(token: &str, cutting: Cutting) -> (Vec<u8>, bool) {
     let bytes = token.as_bytes();
-    let kept = match bytes.len() > TOKEN_BYTES_WHOLE {
-        true => kept_of_long(bytes),
+    let kept = match bytes.len() > DATA_BYTES_WHOLE {
+        true => kept_of_long(bytes, cutting),
         false => None,
     };
     match kept {
