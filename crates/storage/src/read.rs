@@ -107,6 +107,16 @@ pub trait RowSource: Send + Sync {
     fn positions(&self, block: usize) -> Result<Cow<'_, [u64]>, ReadError>;
     /// The values of a column in a block; `None` if no row of the block has one.
     fn column(&self, block: usize, name: &str) -> Result<Option<Arc<Column>>, ReadError>;
+    /// Values of a column in a block of which only these rows, ascending, are wanted. The values
+    /// of other rows may be there or not.
+    fn values_at(
+        &self,
+        block: usize,
+        name: &str,
+        _rows: &[u32],
+    ) -> Result<Option<Arc<Column>>, ReadError> {
+        self.column(block, name)
+    }
     /// Statistics of a column in a block; `None` if there are none (then nothing can be pruned).
     fn stats(&self, block: usize, name: &str) -> Result<Option<ColumnStats>, ReadError>;
     /// Whether a value of the column in the block may contain the folded token with this

@@ -47,6 +47,21 @@ impl AskedField {
             canonical: view.column(&self.canonical)?,
         })
     }
+
+    /// As [`AskedField::load`], for a few rows of the block.
+    pub(super) fn load_at(
+        &self,
+        view: &mut BlockView<'_>,
+        rows: &[u32],
+    ) -> Result<AskedColumns, BlockFault> {
+        Ok(AskedColumns {
+            alias: match &self.alias {
+                Some(alias) => view.values_at(alias, rows)?,
+                None => None,
+            },
+            canonical: view.values_at(&self.canonical, rows)?,
+        })
+    }
 }
 
 impl AskedColumns {

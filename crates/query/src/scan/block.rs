@@ -89,6 +89,25 @@ impl<'a> BlockView<'a> {
         Ok(loaded)
     }
 
+    /// As [`BlockView::column`], of which only these rows, ascending, are wanted.
+    pub(super) fn values_at(
+        &mut self,
+        name: &FieldName,
+        rows: &[u32],
+    ) -> Result<Option<Rc<LoadedColumn>>, BlockFault> {
+        if let Some(column) = self.columns.get(name) {
+            return Ok(column.clone());
+        }
+        self.interrupt.check().map_err(BlockFault::Stop)?;
+        let values = self.source.values_at(self.block, name, rows)?;
+        Ok(values.map(|column| {
+            Rc::new(LoadedColumn {
+                column,
+                folded: OnceCell::new(),
+            })
+        }))
+    }
+
     pub(super) fn stats(&self, name: &str) -> Result<Option<ColumnStats>, ReadError> {
         self.source.stats(self.block, name)
     }

@@ -311,6 +311,8 @@ fn read_block(
         .map(|candidate| row_without_fields(scan, candidate))
         .collect();
     let mut bytes = rows.len() * size_of::<Row>();
+    let mut wanted_rows: Vec<u32> = wanted.iter().map(|candidate| candidate.row).collect();
+    wanted_rows.sort_unstable();
     let mut all = Vec::new();
     if fields.is_none() {
         let mut names = block.open.columns.names.clone();
@@ -321,7 +323,7 @@ fn read_block(
         }));
     }
     for asked in fields.unwrap_or(&all) {
-        let columns = asked.load(&mut view)?;
+        let columns = asked.load_at(&mut view, &wanted_rows)?;
         if columns.is_empty() {
             continue;
         }

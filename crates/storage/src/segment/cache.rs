@@ -46,6 +46,9 @@ pub(super) enum Part {
     TemplateIndex,
     /// Pages of their variables.
     SlotPages,
+    Terms,
+    Words,
+    Postings,
 }
 
 /// Name of an entry.
@@ -155,6 +158,16 @@ impl BlockCache {
         self.readers.fetch_add(1, Ordering::Relaxed)
     }
 
+    /// The entry of `key`, if it is there.
+    pub(super) fn get<T: Any + Send + Sync>(&self, key: &Key) -> Option<Arc<T>> {
+        let value = self.shard(key).lock().get(key)?;
+        value.downcast::<T>().ok()
+    }
+
+    fn shard(&self, key: &Key) -> &Mutex<Shard> {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+    }
+
     /// The entry of `key`, loaded if it is not there; `load` also says how many bytes it holds.
     /// Two threads may load the same at once; that is cheaper than a lock held while reading.
     pub(super) fn get_or_load<T: Any + Send + Sync, E>(
@@ -162,10 +175,7 @@ impl BlockCache {
         key: Key,
         load: impl FnOnce() -> Result<(T, usize), E>,
     ) -> Result<Arc<T>, E> {
-        let shard = &self.shards[self.hasher.hash_one(key) as usize % SHARDS];
-        if let Some(value) = shard.lock().get(&key)
-            && let Ok(value) = value.downcast::<T>()
-        {
+        if let Some(value) = self.get::<T>(&key) {
             return Ok(value);
         }
         let (value, bytes) = load()?;
@@ -176,7 +186,7 @@ impl BlockCache {
             bytes: bytes + ENTRY_BYTES,
             is_used: false,
         };
-        shard.lock().insert(slot, self.shard_bytes_max);
+        self.shard(&key).lock().insert(slot, self.shard_bytes_max);
         Ok(value)
     }
 }

@@ -7,6 +7,7 @@ use super::{
     ints,
     number::DECIMALS_MAX,
     presence::Presence,
+    prose::Prose,
     text::{FRAME_PLAIN_BYTES_MAX, unpack},
     wire::{Cursor, Flaw, put_bytes, put_varint},
 };
@@ -152,7 +153,7 @@ impl Pages {
         Ok(Pages::new(start, &lengths))
     }
 
-    fn memory_bytes(&self) -> usize {
+    pub(super) fn memory_bytes(&self) -> usize {
         self.ends.len() * 8
     }
 }
@@ -351,9 +352,10 @@ pub(super) enum Layout {
         pages: Pages,
         filters: Pages,
     },
+    Prose(Prose),
 }
 
-/// Numbers of the encodings. 9 is kept for prose with a word index.
+/// Numbers of the encodings.
 const CONSTANT: u8 = 1;
 const INTEGER: u8 = 2;
 const DECIMAL: u8 = 3;
@@ -362,6 +364,7 @@ const FIXED_DICTIONARY: u8 = 5;
 const DICTIONARY: u8 = 6;
 const TEXT: u8 = 7;
 const TEMPLATE: u8 = 8;
+const PROSE: u8 = 9;
 
 /// What is where in a column, relative to its area.
 #[derive(Clone, Debug, PartialEq)]
@@ -386,12 +389,17 @@ impl ColumnDirectory {
             Layout::Dictionary { .. } => DICTIONARY,
             Layout::Text { .. } => TEXT,
             Layout::Template { .. } => TEMPLATE,
+            Layout::Prose(_) => PROSE,
         }
     }
 
     /// Whether the blocks have pages: not if there is neither a value nor a kind to keep in them.
     fn has_pages(kind: Option<Kind>, layout: &Layout) -> bool {
-        kind.is_none() || !matches!(layout, Layout::Constant { .. } | Layout::Text { .. })
+        let has_values = !matches!(
+            layout,
+            Layout::Constant { .. } | Layout::Text { .. } | Layout::Prose(_)
+        );
+        kind.is_none() || has_values
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -411,6 +419,7 @@ impl ColumnDirectory {
                     + pages.memory_bytes()
                     + filters.memory_bytes()
             }
+            Layout::Prose(prose) => prose.memory_bytes(),
             _ => 0,
         };
         200 + layout + self.pages.memory_bytes() + self.numbers.len() * 24
@@ -460,6 +469,7 @@ impl ColumnDirectory {
                 pages,
                 filters,
             } => write_text(groups, frames, pages, filters, out),
+            Layout::Prose(prose) => prose.write(out),
         }
         if Self::has_pages(self.kind, &self.layout) {
             self.pages.write(out);
@@ -588,6 +598,11 @@ fn parse_layout(
             return Ok((Layout::Template { head_bytes }, head_bytes as u64));
         }
         TEXT => return parse_text(cursor, area_bytes, presence, blocks),
+        PROSE => {
+            let prose = Prose::parse(cursor, area_bytes, presence.values())?;
+            let end = prose.end();
+            return Ok((Layout::Prose(prose), end));
+        }
         _ => return Err(Flaw("an encoding is unknown")),
     };
     Ok((layout, 0))
@@ -616,22 +631,52 @@ fn write_text(
     filters: &Pages,
     out: &mut Vec<u8>,
 ) {
-    let differences = |ends: &mut dyn Iterator<Item = usize>, out: &mut Vec<u8>| {
-        let mut last = 0;
-        let lengths: Vec<usize> = ends
-            .map(|end| end - std::mem::replace(&mut last, end))
-            .collect();
-        ints::encode_lengths(&lengths, out);
-    };
     put_varint(out, groups.len() as u64);
-    differences(&mut groups.iter().map(|group| group.block_end), out);
-    differences(&mut groups.iter().map(|group| group.frame_end), out);
+    write_differences(groups.iter().map(|group| group.block_end), out);
+    write_differences(groups.iter().map(|group| group.frame_end), out);
+    write_frames(frames, pages, out);
+    filters.write(out);
+}
+
+fn write_differences(ends: impl Iterator<Item = usize>, out: &mut Vec<u8>) {
+    let mut last = 0;
+    let lengths: Vec<usize> = ends
+        .map(|end| end - std::mem::replace(&mut last, end))
+        .collect();
+    ints::encode_lengths(&lengths, out);
+}
+
+/// Appends frames of texts, which follow one another, and where they are.
+pub(super) fn write_frames(frames: &[Frame], pages: &Pages, out: &mut Vec<u8>) {
     put_varint(out, frames.len() as u64);
-    differences(&mut frames.iter().map(|frame| frame.value_end), out);
+    write_differences(frames.iter().map(|frame| frame.value_end), out);
     let plain: Vec<usize> = frames.iter().map(|frame| frame.plain_bytes).collect();
     ints::encode_lengths(&plain, out);
     pages.write(out);
-    filters.write(out);
+}
+
+/// Reads frames of at most `values` values, at the begin of an area.
+pub(super) fn parse_frames(
+    cursor: &mut Cursor<'_>,
+    area_bytes: u64,
+    values: usize,
+) -> Result<(Vec<Frame>, Pages), Flaw> {
+    let frame_count = cursor.count(values)?;
+    let value_counts = ints::decode_lengths(cursor, frame_count, values)?;
+    let plain = ints::decode_lengths(cursor, frame_count, FRAME_PLAIN_BYTES_MAX)?;
+    let pages = Pages::parse(cursor, frame_count, 0, area_bytes)?;
+    let mut frames = Vec::with_capacity(frame_count);
+    let mut value_end = 0usize;
+    for (count, plain_bytes) in value_counts.into_iter().zip(plain) {
+        let first_value = value_end;
+        value_end = value_end.saturating_add(count);
+        frames.push(Frame {
+            first_value,
+            value_end,
+            plain_bytes,
+        });
+    }
+    Ok((frames, pages))
 }
 
 fn parse_text(
@@ -644,23 +689,9 @@ fn parse_text(
     let group_count = cursor.count(blocks)?;
     let block_counts = ints::decode_lengths(cursor, group_count, blocks)?;
     let frame_counts = ints::decode_lengths(cursor, group_count, values)?;
-    let frame_count = cursor.count(values)?;
-    let value_counts = ints::decode_lengths(cursor, frame_count, values)?;
-    let plain = ints::decode_lengths(cursor, frame_count, FRAME_PLAIN_BYTES_MAX)?;
-    let pages = Pages::parse(cursor, frame_count, 0, area_bytes)?;
+    let (frames, pages) = parse_frames(cursor, area_bytes, values)?;
+    let frame_count = frames.len();
     let filters = Pages::parse(cursor, group_count, 0, area_bytes)?;
-
-    let mut frames = Vec::with_capacity(frame_count);
-    let mut value_end = 0usize;
-    for (count, plain_bytes) in value_counts.into_iter().zip(plain) {
-        let first_value = value_end;
-        value_end = value_end.saturating_add(count);
-        frames.push(Frame {
-            first_value,
-            value_end,
-            plain_bytes,
-        });
-    }
     let mut groups = Vec::with_capacity(group_count);
     let (mut block_end, mut frame_end) = (0usize, 0usize);
     for (block_count, frame_count) in block_counts.into_iter().zip(frame_counts) {

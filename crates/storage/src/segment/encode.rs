@@ -16,6 +16,7 @@ use super::{
     gather::{Gathered, RowsPart, Values},
     ints,
     number::{number_of, parse_decimal, parse_integer, rescale, trimmed_decimals},
+    prose,
     template::encode as template,
     text::{
         BLOCK_TEXT_BYTES_MAX, DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES, FRAME_PLAIN_BYTES_MAX,
@@ -29,7 +30,7 @@ use zstd::bulk::Compressor;
 
 /// Level of zstd. Measured on 1,000,000 log records, all columns, bytes a record and us of encoding:
 /// level 1 35.0, 1.06; 2 34.5, 1.2; 3 34.4, 1.2; 5 33.7, 1.6; on prose level 1 is 20% larger than 3.
-const ZSTD_LEVEL: i32 = 3;
+pub(super) const ZSTD_LEVEL: i32 = 3;
 /// Distinct values of a dictionary: beyond it, codes cost as much as text.
 const DICTIONARY_ENTRIES_MAX: usize = 1 << 16;
 /// Values after which a dictionary must have fewer entries than half of the values.
@@ -46,6 +47,12 @@ const TEXT_COST_PERCENT: usize = 85;
 const TEXT_GAIN_VALUES: usize = 2;
 /// A sorted dictionary of ids may cost this much (in percent) of plain ids: it finds an id at once.
 const FIXED_DICTIONARY_COST_PERCENT: usize = 105;
+
+/// Mean length of texts from which on an index of words is kept: log lines are shorter, prompts,
+/// answers and stacks longer.
+const PROSE_VALUE_BYTES_MIN: usize = 160;
+/// Text of a column from which on an index is kept: less is unpacked in a millisecond.
+const PROSE_COLUMN_BYTES_MIN: usize = 256 << 10;
 
 /// A column in one encoding.
 pub(super) struct Candidate {
@@ -186,13 +193,62 @@ fn encode_column(
         consider(try_dictionary(values, kind, compressor).map_err(EncodeError::Compress)?);
     }
     let templated = try_template(values, kind, best.as_ref(), compressor)?;
-    match templated.or(best) {
+    // A dictionary of long texts that are nearly all different is text without an index.
+    let is_unique = best
+        .as_ref()
+        .is_some_and(|best| match best.directory.layout {
+            Layout::Dictionary { entries, .. } => entries * 2 > values.len() && is_prose(values),
+            _ => false,
+        });
+    match templated.or(best.filter(|_| !is_unique)) {
         Some(best) if !is_text_smaller(values, best.cost(), compressor)? => {
             out.extend_from_slice(&best.area);
             Ok(best.directory)
         }
-        _ => encode_text(name, values, kind, compressor, out),
+        _ => encode_free_text(name, values, kind, compressor, out),
     }
+}
+
+/// Appends a column that no encoding of values fits.
+fn encode_free_text(
+    name: &str,
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    compressor: &mut Compressor<'_>,
+    out: &mut Vec<u8>,
+) -> Result<ColumnDirectory, EncodeError> {
+    check_sizes(name, values)?;
+    if is_prose(values)
+        && let Some(prose) = prose::encode(values, kind, compressor, out)?
+    {
+        return Ok(prose);
+    }
+    encode_text(values, kind, compressor, out)
+}
+
+/// Whether an exact index of words is worth its bytes: texts are long, so that looking at one
+/// costs more than looking it up. (Terms that are too many are found while it is built.)
+fn is_prose(values: &Values<'_>) -> bool {
+    values.text_bytes() >= PROSE_COLUMN_BYTES_MIN
+        && values.text_bytes() / values.len().max(1) >= PROSE_VALUE_BYTES_MIN
+}
+
+/// Refuses what a reader would.
+fn check_sizes(name: &str, values: &Values<'_>) -> Result<(), EncodeError> {
+    for block in values.blocks() {
+        let mut block_bytes = 0;
+        for index in block {
+            let bytes = values.text(index).len();
+            block_bytes += bytes;
+            if block_bytes > BLOCK_TEXT_BYTES_MAX || bytes > FRAME_PLAIN_BYTES_MAX / 2 {
+                return Err(EncodeError::ValueTooLarge {
+                    column: name.into(),
+                    bytes,
+                });
+            }
+        }
+    }
+    Ok(())
 }
 
 /// Builds one page for each block: the kinds if they differ, then what `write` appends for the
@@ -581,7 +637,6 @@ fn is_text_smaller(
 
 /// Appends a column as compressed runs with a filter of tokens for each group of blocks.
 fn encode_text(
-    name: &str,
     values: &Values<'_>,
     kind: Option<Kind>,
     compressor: &mut Compressor<'_>,
@@ -590,17 +645,8 @@ fn encode_text(
     let mut writer = TextWriter::new(compressor);
     let start = out.len();
     for block in values.blocks() {
-        let mut block_bytes = 0;
         for index in block {
-            let text = values.text(index);
-            block_bytes += text.len();
-            if block_bytes > BLOCK_TEXT_BYTES_MAX || text.len() > FRAME_PLAIN_BYTES_MAX / 2 {
-                return Err(EncodeError::ValueTooLarge {
-                    column: name.into(),
-                    bytes: text.len(),
-                });
-            }
-            writer.push(text, out)?;
+            writer.push(values.text(index), out)?;
         }
         writer.end_block(out)?;
     }

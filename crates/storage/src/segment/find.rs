@@ -7,6 +7,7 @@ use super::{
     directory::Layout,
     fixed::Form,
     needle::{Needle, candidates},
+    prose,
     reader::{OpenColumn, SectionReader, count_of, ids_with_word},
     template::{self, judge::Charset},
     text::Texts,
@@ -30,6 +31,7 @@ pub(super) fn find(
     let directory = column.directory.clone();
     match &directory.layout {
         Layout::Template { .. } => template::find::find(reader, column, question).map(Some),
+        Layout::Prose(_) => prose::find(reader, &column, question),
         Layout::Constant { text } => Ok(find_constant(reader, column, text, &**question)),
         Layout::Dictionary {
             entries,

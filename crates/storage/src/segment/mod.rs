@@ -9,8 +9,8 @@
 //!   written is the container's promise.)
 //!
 //! Rows ascend by (timestamp, position) in blocks of 1,024; each column has the encoding that
-//! costs least for it; the directory is at the end. An index of words comes later and has its
-//! encoding number reserved. Format: docs/formats/segment.md.
+//! costs least for it, machine text one of templates and long texts one with an exact index of
+//! their words; the directory is at the end. Format: docs/formats/segment.md.
 
 mod bits;
 mod cache;
@@ -24,6 +24,7 @@ mod ints;
 mod needle;
 mod number;
 mod presence;
+mod prose;
 mod reader;
 mod template;
 #[cfg(test)]

@@ -16,13 +16,20 @@ use super::{
     ints,
     number::{trimmed_decimals, write_decimal},
     presence::{Presence, rows_of_block},
+    prose,
     template::decode::Templated,
     text::{BLOCK_TEXT_BYTES_MAX, Texts},
     wire::{Cursor, Flaw},
 };
-use crate::find::{Finding, TextQuestion};
-use crate::read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash};
-use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
+use crate::{
+    find::{Finding, TextQuestion},
+    read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash},
+};
+use std::{
+    borrow::Cow,
+    ops::{Range, RangeInclusive},
+    sync::Arc,
+};
 use taffrail_model::{
     column::{Column, FieldName, Kind},
     limits::BLOCK_ROWS,
@@ -36,23 +43,23 @@ const DICTIONARY_ENTRIES_SMALL: usize = 64;
 /// Tokens of a dictionary that are held in memory (8 MiB); beyond it, its filter says nothing.
 const DICTIONARY_TOKENS_MAX: usize = 1 << 19;
 
-/// Reads one section of a segment.
+/// Reads one section of a segment. A clone is the same reader: it shares what was decoded.
 #[derive(Clone)]
 pub struct SectionReader {
     extent: Extent,
     source: Arc<dyn ReadAt>,
-    cache: Arc<BlockCache>,
+    pub(super) cache: Arc<BlockCache>,
     number: u64,
 }
 
 /// A column while it is read.
 #[derive(Clone)]
 pub(super) struct OpenColumn {
-    pub number: u32,
-    pub area: u64,
-    pub area_bytes: u64,
-    pub presence: Arc<Presence>,
-    pub directory: Arc<ColumnDirectory>,
+    pub(super) number: u32,
+    pub(super) area: u64,
+    pub(super) area_bytes: u64,
+    pub(super) presence: Arc<Presence>,
+    pub(super) directory: Arc<ColumnDirectory>,
 }
 
 /// The tokens of a dictionary: (hash, code), ascending; `None` if they are too many to be held.
@@ -99,6 +106,18 @@ impl SectionReader {
 
     pub(super) fn cache(&self) -> &BlockCache {
         &self.cache
+    }
+
+    /// Bytes of a column's index of words; 0 if it has none. For measurements and inspection.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn index_bytes(&self, name: &str) -> Result<u64, ReadError> {
+        let column = self.open_column(name)?;
+        Ok(column.map_or(0, |column| match &column.directory.layout {
+            Layout::Prose(prose) => prose.index_bytes(),
+            _ => 0,
+        }))
     }
 
     pub(super) fn key(&self, part: Part, column: u32, index: usize) -> Key {
@@ -397,6 +416,10 @@ impl SectionReader {
                     ints::decode(cursor, count).map(|_| ())
                 })?
             }
+            Layout::Prose(prose) => {
+                self.copy_prose(column, prose, column.presence.values_of(block), &mut sink)?;
+                self.decode_page(column, block, count, |_| Ok(()))?
+            }
             layout => self.decode_page(column, block, count, |cursor| {
                 decode_plain(layout, cursor, count, &mut sink)
             })?,
@@ -406,7 +429,7 @@ impl SectionReader {
     }
 
     /// Reads the kinds of a block's page and gives `values` the rest, all of which it must use.
-    fn decode_page(
+    pub(super) fn decode_page(
         &self,
         column: &OpenColumn,
         block: usize,
@@ -469,22 +492,11 @@ impl SectionReader {
             else {
                 continue;
             };
-            let (at, bytes) = pages.span(number);
-            let load = || {
-                let texts = self.read(column.area + at, bytes, |packed| {
-                    let count = frame.value_end - frame.first_value;
-                    Texts::unpack(&packed, frame.plain_bytes, count)
-                })?;
-                let bytes = texts.memory_bytes();
-                Ok((texts, bytes))
-            };
+            let (at, _) = pages.span(number);
             let texts = match frame.first_value < start || frame.value_end > end {
-                true => {
-                    let key = self.key(Part::Frame, column.number, number);
-                    self.cache.get_or_load(key, load)?
-                }
+                true => self.text_frame(column, frame, pages, number)?,
                 // All of it goes into this block's column, which is cached itself.
-                false => Arc::new(load()?.0),
+                false => Arc::new(self.unpack_text_frame(column, frame, pages, number)?),
             };
             let first = start.max(frame.first_value) - frame.first_value;
             let last = end.min(frame.value_end) - frame.first_value;
@@ -493,6 +505,93 @@ impl SectionReader {
                 .map_err(|flaw| self.damaged(column.area + at, flaw))?;
         }
         Ok(())
+    }
+
+    /// Text frame `number`, from the cache.
+    fn text_frame(
+        &self,
+        column: &OpenColumn,
+        frame: &Frame,
+        pages: &Pages,
+        number: usize,
+    ) -> Result<Arc<Texts>, ReadError> {
+        let key = self.key(Part::Frame, column.number, number);
+        self.cache.get_or_load(key, || {
+            let texts = self.unpack_text_frame(column, frame, pages, number)?;
+            let bytes = texts.memory_bytes();
+            Ok((texts, bytes))
+        })
+    }
+
+    fn unpack_text_frame(
+        &self,
+        column: &OpenColumn,
+        frame: &Frame,
+        pages: &Pages,
+        number: usize,
+    ) -> Result<Texts, ReadError> {
+        let (at, bytes) = pages.span(number);
+        self.read(column.area + at, bytes, |packed| {
+            let count = frame.value_end - frame.first_value;
+            Texts::unpack(&packed, frame.plain_bytes, count)
+        })
+    }
+
+    /// The values of these rows of a block of text.
+    fn text_values_at(
+        &self,
+        column: &OpenColumn,
+        frames: &[Frame],
+        pages: &Pages,
+        block: usize,
+        rows: &[u32],
+    ) -> Result<Column, ReadError> {
+        self.gather_values(column, block, rows, |value| {
+            let number = frames.partition_point(|frame| frame.value_end <= value);
+            let frame = frames
+                .get(number)
+                .ok_or_else(|| self.damaged(column.area, Flaw("a value is in no frame")))?;
+            let texts = self.text_frame(column, frame, pages, number)?;
+            Ok((texts, frame.first_value..frame.value_end))
+        })
+    }
+
+    /// The values of those of `rows` that have one; `load` gives the texts around a value, and
+    /// which values they are.
+    pub(super) fn gather_values(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        rows: &[u32],
+        load: impl Fn(usize) -> Result<(Arc<Texts>, Range<usize>), ReadError>,
+    ) -> Result<Column, ReadError> {
+        let (first, end) = column.presence.values_of(block);
+        let present = column.presence.rows_of(block);
+        let present = present.map_err(|flaw| self.damaged(column.area, flaw))?;
+        let kinds = self.decode_page(column, block, end - first, |_| Ok(()))?;
+        let mut out = Column::default();
+        let mut loaded: Option<(Arc<Texts>, Range<usize>)> = None;
+        for row in rows {
+            let Ok(index) = present.binary_search(row) else {
+                continue;
+            };
+            let value = first + index;
+            let (texts, range) = match loaded.take() {
+                Some(have) if have.1.contains(&value) => have,
+                _ => load(value)?,
+            };
+            let text = texts.get(value - range.start);
+            let (Some(text), Some(kind)) = (text, kinds.get(index)) else {
+                return Err(self.damaged(column.area, Flaw("a frame lacks a value")));
+            };
+            if out.text().len() + text.len() > BLOCK_TEXT_BYTES_MAX {
+                let flaw = Flaw("a block has more text than it may have");
+                return Err(self.damaged(column.area, flaw));
+            }
+            out.push(*row, *kind, text);
+            loaded = Some((texts, range));
+        }
+        Ok(out)
     }
 
     /// The filter of a block's group.
@@ -726,8 +825,8 @@ fn decode_fixed_page(
 /// Texts of a column that is being decoded.
 #[derive(Default)]
 pub(super) struct Sink {
-    pub text: String,
-    pub ends: Vec<u32>,
+    pub(super) text: String,
+    pub(super) ends: Vec<u32>,
 }
 
 impl Sink {
@@ -801,7 +900,8 @@ fn decode_plain(
         Layout::FixedDictionary { .. }
         | Layout::Dictionary { .. }
         | Layout::Text { .. }
-        | Layout::Template { .. } => Ok(()),
+        | Layout::Template { .. }
+        | Layout::Prose(_) => Ok(()),
     }
 }
 
@@ -882,6 +982,29 @@ impl RowSource for SectionReader {
         self.cache.get_or_load(key, load).map(Some)
     }
 
+    fn values_at(
+        &self,
+        block: usize,
+        name: &str,
+        rows: &[u32],
+    ) -> Result<Option<Arc<Column>>, ReadError> {
+        let Some(column) = self.column_with_values(block, name)? else {
+            return Ok(None);
+        };
+        let key = self.key(Part::Column, column.number, block);
+        if let Some(decoded) = self.cache.get::<Column>(&key) {
+            return Ok(Some(decoded));
+        }
+        let wanted = match &column.directory.layout {
+            Layout::Prose(prose) => self.prose_values_at(&column, prose, block, rows)?,
+            Layout::Text { frames, pages, .. } => {
+                self.text_values_at(&column, frames, pages, block, rows)?
+            }
+            _ => return self.column(block, name),
+        };
+        Ok((!wanted.is_empty()).then(|| Arc::new(wanted)))
+    }
+
     fn stats(&self, block: usize, name: &str) -> Result<Option<ColumnStats>, ReadError> {
         let Some(column) = self.column_with_values(block, name)? else {
             return Ok(Some(ColumnStats {
@@ -943,6 +1066,7 @@ impl RowSource for SectionReader {
                 Ok(range) => self.ids_may_contain(&column, block, range, folded),
                 Err(known) => Ok(known),
             },
+            Layout::Prose(prose) => prose::may_be_in(self, &column, prose, block, folded),
             _ => self.may_contain(block, name, token_hash(folded)),
         }
     }

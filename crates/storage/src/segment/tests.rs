@@ -1,5 +1,8 @@
 use super::*;
-use crate::read::{Extent, ReadAt, ReadError, RowSource, token_hash};
+use crate::{
+    find::{Clue, TextQuestion},
+    read::{Extent, ReadAt, ReadError, RowSource, token_hash},
+};
 use proptest::{collection::vec, prelude::*, sample::select};
 use std::{
     collections::{BTreeMap, BTreeSet},
@@ -567,7 +570,7 @@ fn what_cannot_be_a_section_is_refused() {
 fn all_encodings() -> SectionInput {
     let mut input = one_column(1_100, |n| Some((Kind::String, uuid(n % 90))));
     type Make = fn(usize) -> String;
-    let makes: [(&str, Make); 9] = [
+    let makes: [(&str, Make); 10] = [
         ("constant", |_| "same".into()),
         ("integer", |n| (scramble(n) % 9_000).to_string()),
         ("decimal", |n| format!("{}.{:02}", scramble(n) % 9, n % 100)),
@@ -577,6 +580,10 @@ fn all_encodings() -> SectionInput {
         ("dictionary", |n| format!("v{}", n % 70)),
         ("text", |n| format!("request {} took {} ms", scramble(n), n)),
         ("mixed", |n| (scramble(n) % 3).to_string()),
+        ("prose", |n| {
+            let words = "took the same and v7 of it, which is long enough for an index of words; ";
+            format!("{n} {}", words.repeat(4))
+        }),
     ];
     for (name, make) in makes {
         let mut column = Column::default();
@@ -597,12 +604,52 @@ fn all_encodings() -> SectionInput {
 /// Damaged sections that each test reads.
 const ROUNDS: usize = 400;
 
+/// A word, part of one, and what spans several.
+struct Anything(Vec<Clue>);
+
+impl TextQuestion for Anything {
+    fn clues(&self) -> &[Clue] {
+        &self.0
+    }
+    fn passes(&self, _: Kind, text: &str) -> bool {
+        text.len().is_multiple_of(2)
+    }
+}
+
+/// Asks for text in a column and reads some rows of each block.
+fn find_all(reader: &SectionReader, name: &str, blocks: usize) {
+    let phrase = |words: &[&str]| Clue::Phrase(words.iter().map(ToString::to_string).collect());
+    for clue in [
+        phrase(&["same"]),
+        phrase(&["the", "same"]),
+        Clue::Substring("nde".into()),
+        Clue::Substring("nough f".into()),
+        Clue::Number(7.0),
+    ] {
+        let question: Arc<dyn TextQuestion> = Arc::new(Anything(vec![clue]));
+        let Ok(Some(finding)) = reader.find(name, &question) else {
+            continue;
+        };
+        let _ = finding.count();
+        for block in 0..blocks + 1 {
+            let _ = finding.may_be_in(block);
+            let _ = finding.add_rows(block, &[u64::MAX; 16], &mut [0; 16]);
+        }
+    }
+    for block in 0..blocks + 1 {
+        let _ = reader.values_at(block, name, &[0, 700]);
+    }
+}
+
 /// Uses everything of a section; whether all of it could be read.
 fn read_all(reader: &SectionReader) -> bool {
     let is_read = decode_all(reader).is_ok();
     let (Ok(blocks), Ok(names)) = (reader.blocks(), reader.column_names()) else {
         return false;
     };
+    for name in &names {
+        find_all(reader, name, blocks.len());
+    }
     for block in 0..blocks.len() + 1 {
         for name in &names {
             let _ = reader.stats(block, name);

@@ -1,0 +1,375 @@
+//! Finding text in a prose column by its index.
+//!
+//! What the clues say becomes two sets of values: those that pass, and those that have to be
+//! looked at. Values are unpacked only for the second set, block by block as rows are asked for.
+use super::{
+    Prose,
+    index::{Index, Place},
+    postings::ValueSet,
+    terms::{NUMBER, pair_of, term_of},
+};
+use crate::{
+    find::{Clue, Finding, TextQuestion},
+    read::ReadError,
+    segment::{
+        directory::Layout,
+        reader::{OpenColumn, SectionReader},
+        wire::Flaw,
+    },
+};
+use std::sync::{Arc, OnceLock};
+use taffrail_model::{
+    column::Kind,
+    token::{fold, is_single, tokens},
+};
+
+/// Bytes of a part of a word from which on it is looked for in all words; a shorter one at the
+/// border of a longer text leaves nearly every value.
+const PART_BYTES_MIN: usize = 3;
+/// Candidates of a block from which on its frames are not kept: a search that looks at nearly
+/// every value would push everything else out of the cache.
+const KEPT_CANDIDATES_MAX: usize = 32;
+
+/// Looks for text; `None` if the index is of no use.
+pub(in crate::segment) fn find(
+    reader: &SectionReader,
+    column: &OpenColumn,
+    question: &Arc<dyn TextQuestion>,
+) -> Result<Option<Arc<dyn Finding>>, ReadError> {
+    let clues = question.clues();
+    let Layout::Prose(prose) = &column.directory.layout else {
+        return Ok(None);
+    };
+    if clues.contains(&Clue::Anything) {
+        return Ok(None);
+    }
+    let index = Index {
+        reader,
+        column,
+        prose,
+    };
+    let mut count = None;
+    if let [Clue::Phrase(words)] = clues
+        && let [word] = &words[..]
+        && let (term, false) = term_of(word, prose.cutting)
+        && index.words_decide()
+    {
+        // The dictionary counts; the postings are read when rows are asked for.
+        let entry = index.look_up(&term)?;
+        count = Some(entry.map_or(0, |entry| entry.count as u64));
+    }
+    Ok(Some(Arc::new(ProseFinding {
+        reader: reader.clone(),
+        column: column.clone(),
+        question: question.clone(),
+        count,
+        found: OnceLock::new(),
+    })))
+}
+
+/// Whether a value of a block may have a folded token.
+pub(in crate::segment) fn may_be_in(
+    reader: &SectionReader,
+    column: &OpenColumn,
+    prose: &Prose,
+    block: usize,
+    folded: &str,
+) -> Result<bool, ReadError> {
+    let index = Index {
+        reader,
+        column,
+        prose,
+    };
+    let (first, end) = column.presence.values_of(block);
+    let values = index.values_with(&term_of(folded, prose.cutting).0)?;
+    Ok(values.has_any(first, end))
+}
+
+/// What the index says.
+struct Found {
+    /// Values that pass.
+    passing: ValueSet,
+    /// Values that may pass, none of them in `passing`.
+    candidates: ValueSet,
+}
+
+struct ProseFinding {
+    reader: SectionReader,
+    column: OpenColumn,
+    question: Arc<dyn TextQuestion>,
+    /// Values that pass, if the dictionary says so.
+    count: Option<u64>,
+    found: OnceLock<Result<Found, ReadError>>,
+}
+
+impl ProseFinding {
+    fn prose(&self) -> Result<&Prose, ReadError> {
+        match &self.column.directory.layout {
+            Layout::Prose(prose) => Ok(prose),
+            _ => Err(self
+                .reader
+                .damaged(self.column.area, Flaw("a column is not prose"))),
+        }
+    }
+
+    fn found(&self) -> Result<&Found, ReadError> {
+        let found = self.found.get_or_init(|| {
+            let index = Index {
+                reader: &self.reader,
+                column: &self.column,
+                prose: self.prose()?,
+            };
+            index.find(self.question.clues())
+        });
+        found.as_ref().map_err(ReadError::clone)
+    }
+
+    /// Adds the rows of those candidates of a block that pass.
+    fn add_passing(
+        &self,
+        block: usize,
+        candidates: &[(usize, u32)],
+        out: &mut [u64],
+    ) -> Result<(), ReadError> {
+        let prose = self.prose()?;
+        let (first, end) = self.column.presence.values_of(block);
+        let kinds = self
+            .reader
+            .decode_page(&self.column, block, end - first, |_| Ok(()))?;
+        let is_kept = candidates.len() <= KEPT_CANDIDATES_MAX;
+        let mut rest = candidates;
+        while let Some((value, _)) = rest.first() {
+            let number = prose.frame_of(*value);
+            let Some(frame) = prose.frames.get(number) else {
+                let flaw = Flaw("a value is in no frame");
+                return Err(self.reader.damaged(self.column.area, flaw));
+            };
+            let of_frame = rest.partition_point(|(value, _)| *value < frame.value_end);
+            let (now, later) = rest.split_at(of_frame);
+            rest = later;
+            // The head is in the cache anyway.
+            let texts = match is_kept || number == 0 {
+                true => self.reader.prose_frame(&self.column, prose, number)?,
+                false => Arc::new(
+                    self.reader
+                        .unpack_prose_frame(&self.column, prose, number)?,
+                ),
+            };
+            for (value, row) in now {
+                let text = texts.get(value - frame.first_value).unwrap_or_default();
+                let kind = kinds.get(value - first).copied().unwrap_or(Kind::String);
+                if self.question.passes(kind, text) {
+                    set_bit(out, *row);
+                }
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Finding for ProseFinding {
+    fn count(&self) -> Option<u64> {
+        if self.count.is_some() {
+            return self.count;
+        }
+        let found = self.found().ok()?;
+        let is_known = found.candidates.is_empty();
+        is_known.then(|| found.passing.count() as u64)
+    }
+
+    fn may_be_in(&self, block: usize) -> bool {
+        let (first, end) = self.column.presence.values_of(block);
+        // What cannot be read is reported when rows are asked for.
+        let Ok(found) = self.found() else {
+            return true;
+        };
+        found.passing.has_any(first, end) || found.candidates.has_any(first, end)
+    }
+
+    fn add_rows(&self, block: usize, within: &[u64], out: &mut [u64]) -> Result<(), ReadError> {
+        let found = self.found()?;
+        let (first, end) = self.column.presence.values_of(block);
+        let rows = self.column.presence.rows_of(block);
+        let rows = rows.map_err(|flaw| self.reader.damaged(self.column.area, flaw))?;
+        let row_of = |value: usize| Some((value, *rows.get(value - first)?));
+        let of_block = |values: &ValueSet| {
+            values
+                .from(first)
+                .take_while(|value| *value < end)
+                .filter_map(row_of)
+                .filter(|(_, row)| has_bit(within, *row))
+                .collect::<Vec<_>>()
+        };
+        for (_, row) in of_block(&found.passing) {
+            set_bit(out, row);
+        }
+        let candidates = of_block(&found.candidates);
+        if candidates.is_empty() {
+            return Ok(());
+        }
+        self.add_passing(block, &candidates, out)
+    }
+}
+
+fn has_bit(bits: &[u64], row: u32) -> bool {
+    let word = bits.get(row as usize / 64).copied().unwrap_or_default();
+    word >> (row % 64) & 1 == 1
+}
+
+fn set_bit(bits: &mut [u64], row: u32) {
+    if let Some(word) = bits.get_mut(row as usize / 64) {
+        *word |= 1 << (row % 64);
+    }
+}
+
+impl Index<'_> {
+    /// Whether every value is a string or JSON, for which words decide.
+    fn words_decide(&self) -> bool {
+        matches!(self.column.directory.kind, Some(Kind::String | Kind::Json))
+    }
+
+    fn none(&self) -> ValueSet {
+        ValueSet::none(self.values())
+    }
+
+    fn all(&self) -> ValueSet {
+        let mut all = self.none();
+        all.fill();
+        all
+    }
+
+    /// The values for which one of the clues may hold.
+    fn find(&self, clues: &[Clue]) -> Result<Found, ReadError> {
+        let mut found = Found {
+            passing: self.none(),
+            candidates: self.none(),
+        };
+        for clue in clues {
+            match clue {
+                Clue::Phrase(words) => self.find_phrase(words, &mut found)?,
+                Clue::Substring(text) => self.find_substring(text, &mut found)?,
+                Clue::Whole(text) => {
+                    let candidates = self.values_with_words(&fold(text))?;
+                    found.candidates.add(&candidates);
+                }
+                Clue::Contains { text, .. } => {
+                    // Folding both keeps what contains what.
+                    let mut of_clue = Found {
+                        passing: self.none(),
+                        candidates: self.none(),
+                    };
+                    self.find_substring(&fold(text), &mut of_clue)?;
+                    found.candidates.add(&of_clue.passing);
+                    found.candidates.add(&of_clue.candidates);
+                }
+                Clue::Number(_) => found.candidates.add(&self.values_with(NUMBER)?),
+                Clue::Anything => found.candidates.fill(),
+            }
+        }
+        found.candidates.subtract(&found.passing);
+        Ok(found)
+    }
+
+    fn find_phrase(&self, words: &[String], found: &mut Found) -> Result<(), ReadError> {
+        let terms: Vec<(Vec<u8>, bool)> = words
+            .iter()
+            .map(|word| term_of(word, self.prose.cutting))
+            .collect();
+        let is_common = |term: &[u8]| {
+            let common = &self.prose.common;
+            common.binary_search_by(|have| (**have).cmp(term)).is_ok()
+        };
+        let mut all = Vec::new();
+        let mut is_in_pair = false;
+        for (at, (term, _)) in terms.iter().enumerate() {
+            let next = terms.get(at + 1).filter(|_| is_common(term));
+            let next = next.filter(|(next, _)| is_common(next));
+            match next {
+                Some((next, _)) => all.push(pair_of(term, next)),
+                // A word that is in a pair is looked for by it.
+                None if !is_in_pair => all.push(term.clone()),
+                None => {}
+            }
+            is_in_pair = next.is_some();
+        }
+        let values = self.values_with_all(&all)?;
+        let is_decided = all.len() == 1 && !terms.iter().any(|(_, is_cut)| *is_cut);
+        match is_decided && self.words_decide() {
+            true => found.passing.add(&values),
+            false => found.candidates.add(&values),
+        }
+        Ok(())
+    }
+
+    /// The values that have all of these terms.
+    fn values_with_all(&self, terms: &[Vec<u8>]) -> Result<ValueSet, ReadError> {
+        let mut entries = Vec::with_capacity(terms.len());
+        for term in terms {
+            match self.look_up(term)? {
+                Some(entry) => entries.push(entry),
+                None => return Ok(self.none()),
+            }
+        }
+        entries.sort_by_key(|entry| entry.count);
+        let mut all: Option<ValueSet> = None;
+        for entry in &entries {
+            let mut values = self.none();
+            self.add_postings(entry, &mut values)?;
+            if let Some(before) = &all {
+                values.keep(before);
+            }
+            if values.is_empty() {
+                return Ok(values);
+            }
+            all = Some(values);
+        }
+        Ok(all.unwrap_or_else(|| self.all()))
+    }
+
+    /// The values that have all words of a folded text.
+    fn values_with_words(&self, text: &str) -> Result<ValueSet, ReadError> {
+        let words =
+            tokens(text).map(|(start, end)| term_of(&text[start..end], self.prose.cutting).0);
+        let mut words: Vec<Vec<u8>> = words.collect();
+        words.sort_unstable();
+        words.dedup();
+        self.values_with_all(&words)
+    }
+
+    /// The values whose folded text contains a folded text.
+    fn find_substring(&self, text: &str, found: &mut Found) -> Result<(), ReadError> {
+        let words: Vec<(usize, usize)> = tokens(text).collect();
+        if let [(0, end)] = words[..]
+            && end == text.len()
+        {
+            let inside = self.values_with_part(text, Place::Anywhere)?;
+            found.passing.add(&inside);
+            if !text.chars().all(is_single) {
+                found.candidates.add(&self.values_with_cut()?);
+            }
+            return Ok(());
+        }
+        let mut whole = Vec::new();
+        let mut open = Vec::new();
+        for (start, end) in words {
+            let word = &text[start..end];
+            // A character that is a token by itself has no neighbour in its token.
+            let is_closed = word.chars().all(is_single);
+            match (start == 0, end == text.len()) {
+                (true, _) if !is_closed => open.push((word, Place::End)),
+                (_, true) if !is_closed => open.push((word, Place::Begin)),
+                _ => whole.push(term_of(word, self.prose.cutting).0),
+            }
+        }
+        let mut values = self.values_with_all(&whole)?;
+        for (part, place) in open {
+            if part.len() >= PART_BYTES_MIN && !values.is_empty() {
+                let mut with_part = self.values_with_part(part, place)?;
+                with_part.add(&self.values_with_cut()?);
+                values.keep(&with_part);
+            }
+        }
+        found.candidates.add(&values);
+        Ok(())
+    }
+}

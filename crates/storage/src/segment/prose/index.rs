@@ -1,0 +1,235 @@
+//! Reading the index of a prose column: terms, their postings, and all words as one text.
+use super::{
+    Prose,
+    dictionary::{Entry, List, read_page},
+    postings::{self, ValueSet},
+    terms::{CUT, NUMBER, PAIR},
+};
+use crate::{
+    read::ReadError,
+    segment::{
+        cache::Part,
+        reader::{OpenColumn, SectionReader},
+        wire::Flaw,
+    },
+};
+use memchr::memmem::Finder;
+use std::{ops::Range, sync::Arc};
+
+/// Postings are read and kept by pieces of this size: a chunk of the container.
+const PIECE_BYTES: u64 = 64 << 10;
+/// Stands before and after each word of [`Words`]. No term has it.
+const BREAK: u8 = b'\n';
+
+/// All words of a column, in order, each between two breaks.
+struct Words {
+    text: Vec<u8>,
+    /// For each page of the dictionary, where its words begin.
+    starts: Vec<u32>,
+}
+
+/// Where in a word a text stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Place {
+    Begin,
+    End,
+    Anywhere,
+}
+
+/// The index of an open column.
+pub(super) struct Index<'a> {
+    pub reader: &'a SectionReader,
+    pub column: &'a OpenColumn,
+    pub prose: &'a Prose,
+}
+
+impl Index<'_> {
+    /// Values of the column.
+    pub(super) fn values(&self) -> usize {
+        self.column.presence.values()
+    }
+
+    fn damaged(&self, flaw: Flaw) -> ReadError {
+        self.reader.damaged(self.column.area, flaw)
+    }
+
+    /// Looks a term up; `None` if no value has it.
+    pub(super) fn look_up(&self, term: &[u8]) -> Result<Option<Entry>, ReadError> {
+        let firsts = &self.prose.firsts;
+        let after = firsts.partition_point(|first| **first <= *term);
+        let Some(page) = after.checked_sub(1) else {
+            return Ok(None);
+        };
+        let mut found = None;
+        self.with_terms(page, |have, entry| {
+            if have == term {
+                found = Some(entry());
+            }
+            have < term
+        })?;
+        Ok(found)
+    }
+
+    /// Calls `each` with the terms of a page as long as it returns `true`.
+    fn with_terms(
+        &self,
+        page: usize,
+        each: impl FnMut(&[u8], &dyn Fn() -> Entry) -> bool,
+    ) -> Result<(), ReadError> {
+        let prose = self.prose;
+        let first = prose.firsts.get(page).map_or(&[][..], |first| first);
+        self.reader.with_page(
+            Part::Terms,
+            self.column.number,
+            self.column.area,
+            &prose.term_pages,
+            page,
+            |bytes| {
+                let terms = prose.terms_of_page(page);
+                read_page(
+                    bytes,
+                    first,
+                    terms,
+                    self.values(),
+                    prose.postings_bytes,
+                    each,
+                )
+            },
+        )
+    }
+
+    /// Adds the values that have a term.
+    pub(super) fn add_postings(&self, entry: &Entry, out: &mut ValueSet) -> Result<(), ReadError> {
+        let read;
+        let bytes = match &entry.list {
+            List::Inline(bytes) => bytes,
+            List::At(range) => {
+                read = self.read_postings(range)?;
+                &read
+            }
+        };
+        postings::decode(bytes, entry.count, self.values(), out).map_err(|flaw| self.damaged(flaw))
+    }
+
+    fn read_postings(&self, range: &Range<u64>) -> Result<Vec<u8>, ReadError> {
+        let mut out = Vec::new();
+        for piece in range.start / PIECE_BYTES..range.end.div_ceil(PIECE_BYTES) {
+            let start = piece * PIECE_BYTES;
+            let end = (start + PIECE_BYTES).min(self.prose.postings_bytes);
+            let key = self
+                .reader
+                .key(Part::Postings, self.column.number, piece as usize);
+            let bytes = self.reader.cache.get_or_load(key, || {
+                let at = self.column.area + self.prose.term_pages.end() + start;
+                let bytes = (end - start) as usize;
+                Ok::<_, ReadError>((self.reader.read(at, bytes, Ok)?, bytes))
+            })?;
+            let from = range.start.max(start) - start;
+            let to = range.end.min(end).saturating_sub(start);
+            let part = bytes.get(from as usize..to as usize);
+            out.extend_from_slice(part.unwrap_or_default());
+        }
+        Ok(out)
+    }
+
+    /// The values that have a term.
+    pub(super) fn values_with(&self, term: &[u8]) -> Result<ValueSet, ReadError> {
+        let mut out = ValueSet::none(self.values());
+        if let Some(entry) = self.look_up(term)? {
+            self.add_postings(&entry, &mut out)?;
+        }
+        Ok(out)
+    }
+
+    fn words(&self) -> Result<Arc<Words>, ReadError> {
+        let key = self.reader.key(Part::Words, self.column.number, 0);
+        self.reader.cache.get_or_load(key, || {
+            let mut words = Words {
+                text: vec![BREAK],
+                starts: Vec::with_capacity(self.prose.firsts.len()),
+            };
+            for page in 0..self.prose.firsts.len() {
+                words.starts.push(words.text.len() as u32 - 1);
+                self.with_terms(page, |term, _| {
+                    if is_word(term) {
+                        words.text.extend_from_slice(term);
+                        words.text.push(BREAK);
+                    }
+                    true
+                })?;
+            }
+            words.text.shrink_to_fit();
+            let bytes = words.text.len() + words.starts.len() * 4;
+            Ok((words, bytes))
+        })
+    }
+
+    /// The values that have a word with `text` at this place, as far as words are whole.
+    pub(super) fn values_with_part(&self, text: &str, place: Place) -> Result<ValueSet, ReadError> {
+        let mut needle = text.as_bytes().to_vec();
+        match place {
+            Place::Begin => needle.insert(0, BREAK),
+            Place::End => needle.push(BREAK),
+            Place::Anywhere => {}
+        }
+        let text = text.as_bytes();
+        let finder = Finder::new(text);
+        self.values_where(
+            |hay| Finder::new(&needle).find(hay),
+            |term| match place {
+                Place::Begin => term.starts_with(text),
+                Place::End => term.ends_with(text),
+                Place::Anywhere => finder.find(term).is_some(),
+            },
+        )
+    }
+
+    /// The values that have a word of which the end is not known.
+    pub(super) fn values_with_cut(&self) -> Result<ValueSet, ReadError> {
+        if !self.prose.has_cut {
+            return Ok(ValueSet::none(self.values()));
+        }
+        self.values_where(
+            |hay| memchr::memchr(CUT, hay),
+            |term| term.last() == Some(&CUT),
+        )
+    }
+
+    /// The values that have a word for which `is_meant`; `find` finds the next such word.
+    fn values_where(
+        &self,
+        find: impl Fn(&[u8]) -> Option<usize>,
+        is_meant: impl Fn(&[u8]) -> bool,
+    ) -> Result<ValueSet, ReadError> {
+        let words = self.words()?;
+        let mut out = ValueSet::none(self.values());
+        let mut at = 0;
+        while let Some(hit) = words.text.get(at..).and_then(&find) {
+            let hit = at + hit;
+            let page = words.starts.partition_point(|start| *start as usize <= hit);
+            at = match words.starts.get(page) {
+                Some(start) => *start as usize,
+                None => words.text.len(),
+            };
+            let Some(page) = page.checked_sub(1) else {
+                continue;
+            };
+            let mut entries = Vec::new();
+            self.with_terms(page, |term, entry| {
+                if is_word(term) && is_meant(term) {
+                    entries.push(entry());
+                }
+                true
+            })?;
+            for entry in entries {
+                self.add_postings(&entry, &mut out)?;
+            }
+        }
+        Ok(out)
+    }
+}
+
+/// Whether a term is that of a word.
+fn is_word(term: &[u8]) -> bool {
+    term != NUMBER && term.first() != Some(&PAIR)
+}

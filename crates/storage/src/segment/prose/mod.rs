@@ -1,0 +1,151 @@
+//! Prose: long texts that are nearly all different (prompts, completions, tool results, stacks).
+//!
+//! Invariants
+//! - Values lie in frames that are unpacked one at a time; all but the first, the *head*, are
+//!   compressed with the head as their dictionary. So small frames take no more than one long
+//!   run, and a value costs one small frame once the head is in the cache.
+//! - The index is exact: a value is among the postings of a term if and only if one of its tokens
+//!   has that term. Only a cut term (see `terms`) and what spans several words leave candidates
+//!   that have to be looked at.
+//! - Postings number the values of the column, not the rows of the section: a column that few
+//!   rows have costs what its values cost.
+//!
+//! Words that many values have are *common*; for two of them that follow one another there is a
+//! term too, since finding such a pair by its words would mean to unpack nearly every frame.
+//! Format: docs/formats/segment.md.
+mod decode;
+mod dictionary;
+mod encode;
+mod find;
+mod index;
+mod postings;
+mod table;
+mod terms;
+#[cfg(test)]
+mod tests;
+
+pub(super) use encode::encode;
+pub(super) use find::{find, may_be_in};
+
+use super::{
+    directory::{Frame, Pages, parse_frames, write_frames},
+    wire::{Cursor, Flaw, put_bytes, put_varint},
+};
+use dictionary::PAGE_TERMS;
+use terms::{COMMON_BYTES_MAX, Cutting, TERM_BYTES_MAX};
+
+/// Common words of a column at the most: their pairs are looked up in a table of this squared.
+const COMMON_MAX: usize = 128;
+/// Terms that a directory may declare: what a reader allocates for its pages is bounded.
+const TERMS_MAX: usize = 1 << 24;
+
+/// What is where in the area of a prose column: frames, pages of the dictionary, postings, then
+/// the pages of the blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Prose {
+    frames: Vec<Frame>,
+    frame_pages: Pages,
+    terms: usize,
+    /// First term of each page.
+    firsts: Vec<Box<[u8]>>,
+    term_pages: Pages,
+    postings_bytes: u64,
+    cutting: Cutting,
+    /// Whether some terms are cut.
+    has_cut: bool,
+    /// Common words, ascending.
+    common: Vec<Box<[u8]>>,
+}
+
+impl Prose {
+    pub(super) fn memory_bytes(&self) -> usize {
+        self.frames.len() * 24
+            + self.frame_pages.memory_bytes()
+            + self.term_pages.memory_bytes()
+            + (self.firsts.len() + self.common.len()) * 32
+    }
+
+    /// Where the index ends and the blocks' pages begin.
+    pub(super) fn end(&self) -> u64 {
+        self.term_pages.end() + self.postings_bytes
+    }
+
+    /// Bytes of the index, without what of it stands in the directory.
+    pub(super) fn index_bytes(&self) -> u64 {
+        self.end() - self.frame_pages.end()
+    }
+
+    pub(super) fn write(&self, out: &mut Vec<u8>) {
+        write_frames(&self.frames, &self.frame_pages, out);
+        put_varint(out, self.terms as u64);
+        self.firsts.iter().for_each(|first| put_bytes(out, first));
+        self.term_pages.write(out);
+        put_varint(out, self.postings_bytes);
+        let is_data = self.cutting == Cutting::Data;
+        out.push(u8::from(is_data) << 1 | u8::from(self.has_cut));
+        put_varint(out, self.common.len() as u64);
+        self.common.iter().for_each(|word| put_bytes(out, word));
+    }
+
+    /// Reads what [`Prose::write`] wrote, for a column of `values` values.
+    pub(super) fn parse(
+        cursor: &mut Cursor<'_>,
+        area_bytes: u64,
+        values: usize,
+    ) -> Result<Prose, Flaw> {
+        let (frames, frame_pages) = parse_frames(cursor, area_bytes, values)?;
+        if frames.last().map_or(0, |frame| frame.value_end) != values {
+            return Err(Flaw("frames of a text do not have its values"));
+        }
+        let terms = cursor.count(TERMS_MAX)?;
+        let page_count = terms.div_ceil(PAGE_TERMS);
+        let firsts = parse_terms(cursor, page_count, TERM_BYTES_MAX)?;
+        let term_pages = Pages::parse(cursor, page_count, frame_pages.end(), area_bytes)?;
+        let postings_bytes = cursor.varint()?;
+        let end = term_pages.end().checked_add(postings_bytes);
+        if end.is_none_or(|end| end > area_bytes) {
+            return Err(Flaw("postings reach past their area"));
+        }
+        let (cutting, has_cut) = match cursor.byte()? {
+            flags @ (0 | 1) => (Cutting::Longest, flags == 1),
+            flags @ (2 | 3) => (Cutting::Data, flags == 3),
+            _ => return Err(Flaw("a form of terms is unknown")),
+        };
+        let common_count = cursor.count(COMMON_MAX)?;
+        let common = parse_terms(cursor, common_count, COMMON_BYTES_MAX)?;
+        Ok(Prose {
+            frames,
+            frame_pages,
+            terms,
+            firsts,
+            term_pages,
+            postings_bytes,
+            cutting,
+            has_cut,
+            common,
+        })
+    }
+
+    /// Terms of a page.
+    fn terms_of_page(&self, page: usize) -> usize {
+        let before = page.saturating_mul(PAGE_TERMS);
+        self.terms.saturating_sub(before).min(PAGE_TERMS)
+    }
+}
+
+/// Reads `count` terms, which ascend.
+fn parse_terms(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    bytes_max: usize,
+) -> Result<Vec<Box<[u8]>>, Flaw> {
+    let mut terms: Vec<Box<[u8]>> = Vec::new();
+    for _ in 0..count {
+        let term = cursor.bytes()?;
+        if term.len() > bytes_max || terms.last().is_some_and(|last| **last >= *term) {
+            return Err(Flaw("terms do not ascend"));
+        }
+        terms.push(term.into());
+    }
+    Ok(terms)
+}

@@ -1,0 +1,723 @@
+use super::super::{BlockCache, SectionInput, SectionReader, decode_all, encode_section};
+use super::{dictionary, postings, terms};
+use crate::{
+    find::{Clue, TextQuestion},
+    read::{Extent, ReadAt, ReadError, RowSource},
+};
+use proptest::{collection::vec, prelude::*, sample::Index as Pick, sample::select};
+use std::sync::Arc;
+use taffrail_model::{
+    column::{Column, Kind},
+    limits::BLOCK_ROWS,
+    position::Position,
+    time::Timestamp,
+    token::{fold_char, is_single, is_token_char},
+};
+
+/// What the tests know of characters, written down by hand: the oracle has no token rule but this.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Class {
+    /// Part of a word.
+    Part,
+    /// A word by itself.
+    Word,
+    /// Between words.
+    Between,
+}
+
+/// Each character with its folded form and class.
+const ALPHABET: [(char, char, Class); 40] = {
+    use Class::{Between, Part, Word};
+    [
+        ('a', 'a', Part),
+        ('b', 'b', Part),
+        ('A', 'a', Part),
+        ('z', 'z', Part),
+        ('Z', 'z', Part),
+        ('0', '0', Part),
+        ('9', '9', Part),
+        ('é', 'é', Part),
+        ('É', 'é', Part),
+        ('ß', 'ß', Part),
+        ('\u{301}', '\u{301}', Part),
+        ('Σ', 'σ', Part),
+        ('ς', 'σ', Part),
+        ('д', 'д', Part),
+        ('Д', 'д', Part),
+        ('한', '한', Part),
+        ('½', '½', Part),
+        ('Ⅷ', 'ⅷ', Part),
+        ('𝔸', '𝔸', Part),
+        ('日', '日', Word),
+        ('本', '本', Word),
+        ('カ', 'カ', Word),
+        ('の', 'の', Word),
+        ('ไ', 'ไ', Word),
+        ('\u{20000}', '\u{20000}', Word),
+        (' ', ' ', Between),
+        ('\n', '\n', Between),
+        ('\0', '\0', Between),
+        ('\t', '\t', Between),
+        ('_', '_', Between),
+        ('-', '-', Between),
+        ('.', '.', Between),
+        ('/', '/', Between),
+        ('{', '{', Between),
+        ('`', '`', Between),
+        ('@', '@', Between),
+        ('—', '—', Between),
+        ('😀', '😀', Between),
+        ('\u{ad}', '\u{ad}', Between),
+        ('Ⓐ', 'ⓐ', Between),
+    ]
+};
+
+fn known(c: char) -> (char, Class) {
+    let listed = ALPHABET
+        .iter()
+        .find(|(have, folded, _)| *have == c || *folded == c);
+    match listed {
+        Some((_, folded, class)) => (*folded, *class),
+        None if c.is_ascii_alphanumeric() => (c.to_ascii_lowercase(), Class::Part),
+        None => (c, Class::Between),
+    }
+}
+
+fn folded(text: &str) -> String {
+    text.chars().map(|c| known(c).0).collect()
+}
+
+fn words(text: &str) -> Vec<String> {
+    let mut words = vec![String::new()];
+    for c in text.chars() {
+        let (folded, class) = known(c);
+        match class {
+            Class::Part => words.last_mut().unwrap().push(folded),
+            Class::Word => words.extend([folded.to_string(), String::new()]),
+            Class::Between => words.push(String::new()),
+        }
+    }
+    words.retain(|word| !word.is_empty());
+    words
+}
+
+/// A question that the oracle answers by looking at the value.
+struct Asked(Vec<Clue>);
+
+impl TextQuestion for Asked {
+    fn clues(&self) -> &[Clue] {
+        &self.0
+    }
+
+    fn passes(&self, kind: Kind, text: &str) -> bool {
+        self.0.iter().any(|clue| match clue {
+            Clue::Phrase(phrase) => {
+                matches!(kind, Kind::String | Kind::Json)
+                    && words(text)
+                        .windows(phrase.len())
+                        .any(|found| found == phrase)
+            }
+            Clue::Substring(part) => folded(text).contains(part),
+            Clue::Whole(whole) => text == whole,
+            Clue::Contains {
+                text: part,
+                is_folded: true,
+            } => folded(text).contains(part),
+            // What is asked is more than that it contains the text.
+            Clue::Contains {
+                text: part,
+                is_folded: false,
+            } => text.contains(part) && text.len().is_multiple_of(2),
+            Clue::Number(number) => text.parse::<f64>().ok() == Some(*number),
+            Clue::Anything => true,
+        })
+    }
+}
+
+struct Bytes(Vec<u8>);
+
+impl ReadAt for Bytes {
+    fn len(&self) -> u64 {
+        self.0.len() as u64
+    }
+
+    fn read(&self, offset: u64, bytes: usize) -> Result<Vec<u8>, ReadError> {
+        let range = offset as usize..offset as usize + bytes;
+        Ok(self.0[range].to_vec())
+    }
+
+    fn name(&self) -> String {
+        "section".into()
+    }
+}
+
+/// A section whose column `f` has these values, in every row but each seventh.
+struct Section {
+    reader: SectionReader,
+    values: Vec<(u32, Kind, String)>,
+    rows: usize,
+}
+
+impl Section {
+    #[track_caller]
+    fn new(values: Vec<(Kind, String)>) -> Section {
+        let mut column = Column::default();
+        let mut placed = Vec::new();
+        for (number, (kind, text)) in (0u32..).zip(values) {
+            let row = number + number / 6;
+            column.push(row, kind, &text);
+            placed.push((row, kind, text));
+        }
+        let rows = placed.last().map_or(1, |(row, _, _)| *row + 1);
+        let mut input = SectionInput {
+            timestamps: (0..i64::from(rows)).collect(),
+            positions: (1..=u64::from(rows)).collect(),
+            ..SectionInput::default()
+        };
+        input.columns.insert("f", column);
+        input.columns.set_rows(rows);
+        let extent = Extent {
+            rows,
+            time_min: Timestamp(0),
+            time_max: Timestamp(i64::from(rows) - 1),
+            position_min: Position(1),
+            position_max: Position(u64::from(rows)),
+        };
+        let bytes = encode_section(input.clone()).unwrap();
+        let cache = Arc::new(BlockCache::default());
+        let reader = SectionReader::open(extent, Arc::new(Bytes(bytes)), cache);
+        let layout = reader.layout().unwrap();
+        assert_eq!((&*layout[0].0, layout[0].1), ("f", 9), "it is prose");
+        assert_eq!(decode_all(&reader).unwrap().columns, input.columns);
+        Section {
+            reader,
+            values: placed,
+            rows: rows as usize,
+        }
+    }
+
+    /// Asks and compares with what the oracle says of each value. Returns how many pass, and
+    /// whether the index told so.
+    #[track_caller]
+    fn check(&self, clues: &[Clue]) -> (usize, bool) {
+        let asked = Arc::new(Asked(clues.to_vec()));
+        let question: Arc<dyn TextQuestion> = asked.clone();
+        let passing = self
+            .values
+            .iter()
+            .filter(|(_, kind, text)| asked.passes(*kind, text));
+        let expected: Vec<u32> = passing.map(|(row, _, _)| *row).collect();
+        let finding = self
+            .reader
+            .find("f", &question)
+            .unwrap()
+            .expect("an answer");
+        let count = finding.count();
+        if let Some(count) = count {
+            assert_eq!(count as usize, expected.len(), "{clues:?}");
+        }
+        let mut found = Vec::new();
+        let mut odd = Vec::new();
+        for block in 0..self.rows.div_ceil(BLOCK_ROWS) {
+            let mut out = [0; BLOCK_ROWS / 64];
+            finding
+                .add_rows(block, &[u64::MAX; BLOCK_ROWS / 64], &mut out)
+                .unwrap();
+            let rows = rows_of(&out, block);
+            assert!(finding.may_be_in(block) || rows.is_empty(), "{clues:?}");
+            found.extend(rows);
+            let mut out = [0; BLOCK_ROWS / 64];
+            finding
+                .add_rows(block, &[0xaaaa_aaaa_aaaa_aaaa; BLOCK_ROWS / 64], &mut out)
+                .unwrap();
+            odd.extend(rows_of(&out, block));
+        }
+        assert_eq!(found, expected, "{clues:?}");
+        found.retain(|row| row % 2 == 1);
+        assert_eq!(odd, found, "within some rows: {clues:?}");
+        (expected.len(), count.is_some())
+    }
+}
+
+fn rows_of(bits: &[u64], block: usize) -> Vec<u32> {
+    let is_set = |row: &usize| bits[row / 64] >> (row % 64) & 1 == 1;
+    let rows = (0..BLOCK_ROWS).filter(is_set);
+    rows.map(|row| (block * BLOCK_ROWS + row) as u32).collect()
+}
+
+fn phrase(words: &[&str]) -> Clue {
+    Clue::Phrase(words.iter().map(|word| (*word).to_owned()).collect())
+}
+
+fn substring(text: &str) -> Clue {
+    Clue::Substring(text.into())
+}
+
+/// Text that makes each value as long as prose is, different from value to value.
+fn filler(n: usize) -> String {
+    let nouns = [
+        "agent", "file", "tool", "answer", "model", "error", "prompt",
+    ];
+    let mut text = format!(" run{n}");
+    for word in 0..24 {
+        text.push_str(" of the ");
+        text.push_str(nouns[(n * 7 + word * (n % 11 + 1)) % nouns.len()]);
+    }
+    text
+}
+
+/// Values with `text(n)` in the middle of filler.
+fn values(count: usize, text: impl Fn(usize) -> String) -> Vec<(Kind, String)> {
+    (0..count)
+        .map(|n| (Kind::String, format!("{} {}{}", n % 5, text(n), filler(n))))
+        .collect()
+}
+
+const VALUES: usize = 1_300;
+
+#[test]
+fn words_are_counted_by_the_dictionary() {
+    let section = Section::new(values(VALUES, |n| match n % 100 {
+        7 => "Needle".into(),
+        8 => "needles, kneedle".into(),
+        9 if n == 1_009 => "NEEDLE-once".into(),
+        _ => "hay".into(),
+    }));
+    assert_eq!(section.check(&[phrase(&["needle"])]), (14, true));
+    assert_eq!(section.check(&[phrase(&["once"])]), (1, true));
+    assert_eq!(section.check(&[phrase(&["the"])]), (VALUES, true));
+    assert_eq!(section.check(&[phrase(&["absent"])]), (0, true));
+    assert_eq!(
+        section.check(&[phrase(&["aaa"])]),
+        (0, true),
+        "before all words"
+    );
+    assert_eq!(
+        section.check(&[phrase(&["zzz"])]),
+        (0, true),
+        "after all words"
+    );
+    assert_eq!(section.check(&[substring("needle")]), (27, true));
+    assert_eq!(section.check(&[substring("eedles")]), (13, true));
+    assert_eq!(
+        section.check(&[phrase(&["needle"]), phrase(&["once"])]),
+        (14, true)
+    );
+}
+
+#[test]
+fn phrases_and_texts_across_words() {
+    let section = Section::new(values(VALUES, |n| match n % 130 {
+        3 => "tools/session.py".into(),
+        4 => "tools of a session.py".into(),
+        5 => "mytools/Session.pyc".into(),
+        _ => "hay".into(),
+    }));
+    assert_eq!(section.check(&[phrase(&["tools", "session", "py"])]).0, 10);
+    assert_eq!(section.check(&[phrase(&["session", "absent"])]), (0, true));
+    assert_eq!(section.check(&[substring("ols/sess")]).0, 20);
+    assert_eq!(section.check(&[substring("/session.")]).0, 20);
+    assert_eq!(section.check(&[substring("a session")]).0, 10);
+    assert_eq!(
+        section.check(&[substring("a s")]).0,
+        10,
+        "borders too short to be looked for"
+    );
+    assert_eq!(section.check(&[substring("/")]).0, 20, "no word at all");
+    // Both are in every value.
+    assert_eq!(section.check(&[phrase(&["of", "the"])]), (VALUES, true));
+    assert_eq!(section.check(&[phrase(&["the", "of"])]), (0, true));
+    section.check(&[phrase(&["of", "the", "agent"])]);
+    section.check(&[phrase(&["the", "agent", "of", "the"])]);
+    section.check(&[phrase(&["tools", "of", "a"])]);
+    let whole = section.values[3].2.clone();
+    assert_eq!(section.check(&[Clue::Whole(whole.clone())]).0, 1);
+    assert_eq!(section.check(&[Clue::Whole(whole[1..].into())]).0, 0);
+    assert_eq!(section.check(&[Clue::Whole(String::new())]).0, 0);
+}
+
+#[test]
+fn long_words_are_found_though_they_are_cut() {
+    let section = Section::new(values(VALUES, |n| match n % 10 {
+        0 => format!("{}{n:04}", "abcdef".repeat(10)), // 64 bytes: whole
+        1 => format!("{}x{n:04}", "abcdef".repeat(10)), // 65 bytes: cut
+        2 => format!("{}x{}", "w".repeat(63), "y".repeat(n / 10 % 2)), // 64 and 65 bytes
+        3 => format!("{}{n}", "é".repeat(40)),         // cut between characters
+        4 => format!("9{}", "д".repeat(40)),           // kept one byte less
+        _ => "hay".into(),
+    }));
+    let start = "abcdef".repeat(10);
+    assert_eq!(
+        section.check(&[phrase(&[&format!("{start}0020")])]),
+        (1, true)
+    );
+    assert_eq!(
+        section.check(&[phrase(&[&format!("{start}0021")])]),
+        (0, true)
+    );
+    assert_eq!(section.check(&[phrase(&[&format!("{start}x0021")])]).0, 1);
+    assert_eq!(section.check(&[phrase(&[&format!("{start}x0020")])]).0, 0);
+    let word = format!("{}x", "w".repeat(63));
+    assert_eq!(section.check(&[phrase(&[&word])]), (65, true));
+    assert_eq!(section.check(&[phrase(&[&format!("{word}y")])]).0, 65);
+    assert_eq!(section.check(&[substring("wwx")]).0, 130);
+    assert_eq!(
+        section.check(&[substring("defx0021")]).0,
+        1,
+        "past what is kept"
+    );
+    assert_eq!(section.check(&[substring("cdefab")]).0, 260);
+    assert_eq!(
+        section.check(&[substring("x0021 run21")]).0,
+        1,
+        "the end of a cut word"
+    );
+    assert_eq!(section.check(&[substring("éé13 ")]).0, 1);
+    assert_eq!(section.check(&[substring(" 9дд")]).0, 130);
+}
+
+#[test]
+fn encoded_data_is_cut_early() {
+    let hash = |n: usize| format!("{:08x}", (n as u32).wrapping_mul(0x9e37_79b9)).repeat(3);
+    let section = Section::new(values(VALUES, |n| match n % 3 {
+        0 => (0..6).map(|next| hash(n + next) + " ").collect(),
+        1 => format!("sha256x{n:09}"),   // 16 bytes: whole
+        _ => format!("sha256x{n:010}q"), // 18 bytes: all share a term
+    }));
+    assert_eq!(section.check(&[phrase(&[&hash(300)])]).0, 2);
+    assert_eq!(section.check(&[phrase(&["sha256x000000301"])]), (1, true));
+    assert_eq!(section.check(&[phrase(&["sha256x0000000302q"])]).0, 1);
+    assert_eq!(section.check(&[phrase(&["sha256x0000000301q"])]).0, 0);
+    assert_eq!(section.check(&[substring("0302q")]).0, 1);
+    assert_eq!(section.check(&[phrase(&[&hash(300), &hash(301)])]).0, 2);
+}
+
+#[test]
+fn kinds_that_are_no_text_are_looked_at() {
+    let mut values = values(VALUES, |_| "hay 200".into());
+    for (n, value) in values.iter_mut().enumerate() {
+        *value = match n % 50 {
+            1 => (Kind::Integer, "200".into()),
+            2 => (Kind::String, "2e2".into()),
+            3 => (Kind::Float, "200.0".into()),
+            4 => (Kind::Json, "[200]".into()),
+            5 => (Kind::Bool, "true".into()),
+            6 => (Kind::String, String::new()),
+            7 => (Kind::String, "+200".into()),
+            _ => continue,
+        };
+    }
+    let section = Section::new(values);
+    let all = VALUES - 26 * 7;
+    assert_eq!(section.check(&[phrase(&["200"])]).0, all + 2 * 26);
+    assert_eq!(section.check(&[Clue::Number(200.0)]).0, 4 * 26);
+    assert_eq!(
+        section.check(&[phrase(&["200"]), Clue::Number(200.0)]).0,
+        all + 5 * 26
+    );
+    assert_eq!(section.check(&[substring("200")]), (all + 4 * 26, true));
+    assert_eq!(section.check(&[phrase(&["true"])]).0, 0);
+    assert_eq!(section.check(&[Clue::Whole("true".into())]).0, 26);
+    assert_eq!(section.check(&[Clue::Whole(String::new())]).0, 26);
+}
+
+#[test]
+fn wanted_values_are_read_alone() {
+    let section = Section::new(values(VALUES, |n| format!("value {n}")));
+    for (block, wanted) in [
+        (0, vec![0, 5, 6, 7, 1_023]),
+        (1, vec![0, 1, 200]),
+        (1, vec![6]),
+    ] {
+        let column = section.reader.values_at(block, "f", &wanted).unwrap();
+        let rows = wanted.iter().map(|row| (block * BLOCK_ROWS) as u32 + row);
+        let expected: Vec<(u32, &str)> = rows
+            .filter_map(|row| {
+                let value = section.values.iter().find(|(have, _, _)| *have == row)?;
+                Some((row - (block * BLOCK_ROWS) as u32, &*value.2))
+            })
+            .collect();
+        let column = column.unwrap_or_default();
+        let found: Vec<(u32, &str)> = column
+            .iter()
+            .map(|(row, value)| (row, value.text))
+            .collect();
+        assert_eq!(found, expected);
+    }
+    assert!(
+        section.reader.values_at(0, "f", &[6]).unwrap().is_none(),
+        "no value there"
+    );
+    assert!(
+        section
+            .reader
+            .values_at(0, "absent", &[0])
+            .unwrap()
+            .is_none()
+    );
+}
+
+#[test]
+fn a_column_of_too_many_words_gets_no_index() {
+    let word = |n: usize| format!("{n:05x} ");
+    for (words, encoding) in [((1usize << 20) - 1, 9), (1 << 20, 7)] {
+        let mut input = SectionInput::default();
+        let mut column = Column::default();
+        for row in 0..words.div_ceil(256) as u32 {
+            let first = row as usize * 256;
+            let value: String = (first..words.min(first + 256)).map(word).collect();
+            column.push(row, Kind::String, &value);
+            input.timestamps.push(0);
+            input.positions.push(u64::from(row));
+        }
+        input.columns.set_rows(input.timestamps.len() as u32);
+        input.columns.insert("f", column);
+        let extent = Extent {
+            rows: input.timestamps.len() as u32,
+            time_min: Timestamp(0),
+            time_max: Timestamp(0),
+            position_min: Position(0),
+            position_max: Position(u64::MAX),
+        };
+        let bytes = encode_section(input.clone()).unwrap();
+        let reader = SectionReader::open(extent, Arc::new(Bytes(bytes)), Arc::default());
+        assert_eq!(reader.layout().unwrap()[0].1, encoding);
+        assert_eq!(decode_all(&reader).unwrap().columns, input.columns);
+    }
+}
+
+/// The index relies on it: a folded text has its words where the text has them.
+#[test]
+fn folding_keeps_what_is_a_token() {
+    for c in '\0'..=char::MAX {
+        let folded = fold_char(c);
+        assert_eq!(is_token_char(c), is_token_char(folded), "{c:?}");
+        assert_eq!(is_single(c), is_single(folded), "{c:?}");
+        assert_eq!(fold_char(folded), folded, "{c:?}");
+    }
+}
+
+#[test]
+fn the_alphabet_is_that_of_the_product() {
+    for (c, folded, class) in ALPHABET {
+        assert_eq!(fold_char(c), folded, "{c:?}");
+        assert_eq!(is_token_char(c), class != Class::Between, "{c:?}");
+        assert_eq!(is_single(c), class == Class::Word, "{c:?}");
+    }
+}
+
+fn any_text(length: std::ops::Range<usize>) -> impl Strategy<Value = String> {
+    let chars = select(ALPHABET.to_vec()).prop_map(|(c, _, _)| c);
+    vec(chars, length).prop_map(String::from_iter)
+}
+
+fn any_value() -> impl Strategy<Value = String> {
+    prop_oneof![
+        4 => any_text(0..40),
+        2 => "[a-c]{1,2}( [a-c]{1,2}){0,9}",
+        1 => "[0-9a-f]{15,60}",
+        1 => "[a-z]{46,51}",
+        1 => "-?[0-9]{1,4}(\\.[0-9])?",
+    ]
+}
+
+/// A part of a text, by characters.
+fn part(text: &str, from: Pick, length: usize) -> String {
+    let count = text.chars().count();
+    let start = if count == 0 { 0 } else { from.index(count) };
+    text.chars().skip(start).take(length).collect()
+}
+
+fn any_clue() -> impl Strategy<Value = (u8, Pick, Pick, usize)> {
+    (0u8..7, any::<Pick>(), any::<Pick>(), 1usize..9)
+}
+
+/// A clue about what is in some value, or nearly is.
+fn clue_of(texts: &[String], (form, which, from, length): (u8, Pick, Pick, usize)) -> Clue {
+    let text = which.get(texts);
+    let found = words(text);
+    match form {
+        0 | 1 if !found.is_empty() => {
+            let start = from.index(found.len());
+            let end = found.len().min(start + 1 + length % 3);
+            Clue::Phrase(found[start..end].to_vec())
+        }
+        2 if !found.is_empty() => {
+            Clue::Substring(part(&found[from.index(found.len())], from, length))
+        }
+        3 if !text.is_empty() => Clue::Substring(part(&folded(text), from, length)),
+        4 => Clue::Whole(text.clone()),
+        5 if !text.is_empty() => Clue::Contains {
+            text: part(text, from, length),
+            is_folded: false,
+        },
+        6 if !text.is_empty() => Clue::Contains {
+            text: part(&folded(text), from, length),
+            is_folded: true,
+        },
+        _ => Clue::Number(text.parse().unwrap_or(7.0)),
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(24))]
+
+    #[test]
+    fn whatever_is_asked_is_answered_as_by_looking(
+        texts in vec(any_value(), 1..60),
+        seed: usize,
+        is_mixed: bool,
+        clues in vec(vec(any_clue(), 1..3), 12),
+    ) {
+        let kinds = [Kind::String, Kind::String, Kind::Json, Kind::Integer];
+        let values = (0..VALUES).map(|n| {
+            let random = n.wrapping_add(seed).wrapping_mul(0x9e37_79b9_7f4a_7c15) >> 20;
+            let text = &texts[random % texts.len()];
+            let kind = if is_mixed { kinds[random % 4] } else { Kind::String };
+            match n % 3 {
+                0 => (kind, format!("{text}{}", filler(n))),
+                1 => (kind, format!("{}{text}", filler(n))),
+                // Most are long, so that the column is prose; some are the text alone.
+                _ if n % 30 == 2 => (kind, text.clone()),
+                _ => (kind, format!("{}{text} {}", filler(n), texts[random / 64 % texts.len()])),
+            }
+        });
+        let section = Section::new(values.collect());
+        for clues in clues {
+            let clues: Vec<Clue> = clues.into_iter().map(|clue| clue_of(&texts, clue)).collect();
+            section.check(&clues);
+        }
+    }
+
+    #[test]
+    fn terms_are_the_folded_words(text in any_text(0..80)) {
+        let mut plain = terms::Plain::default();
+        plain.set("what was there before is gone");
+        plain.set(&text);
+        let found: Vec<&[u8]> = plain.tokens().map(|token| token.text).collect();
+        let expected = words(&text);
+        prop_assert_eq!(&found, &expected.iter().map(|word| word.as_bytes()).collect::<Vec<_>>());
+        for token in plain.tokens() {
+            let mut padded = [0; 8];
+            let length = token.text.len().min(8);
+            padded[..length].copy_from_slice(&token.text[..length]);
+            prop_assert_eq!(token.head, u64::from_le_bytes(padded));
+            for cutting in [terms::Cutting::Longest, terms::Cutting::Data] {
+                let text = std::str::from_utf8(token.text).unwrap();
+                let (term, is_cut) = terms::term_of(text, cutting);
+                prop_assert_eq!(token.kept_if_cut(cutting).is_some(), is_cut);
+                if let Some(kept) = token.kept_if_cut(cutting) {
+                    prop_assert_eq!(&term[..kept], &token.text[..kept]);
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn postings_come_back(
+        values in 1usize..3_000,
+        picked in vec(any::<Pick>(), 1..400),
+        is_complement: bool,
+    ) {
+        let mut list: Vec<u32> = picked.iter().map(|pick| pick.index(values) as u32).collect();
+        list.sort_unstable();
+        list.dedup();
+        if is_complement && list.len() < values {
+            list = (0..values as u32).filter(|value| list.binary_search(value).is_err()).collect();
+        }
+        let bytes = check_postings(&list, values);
+        for cut in 0..bytes.len().min(20) {
+            let mut out = postings::ValueSet::none(values);
+            let is_short = postings::decode(&bytes[..cut], list.len(), values, &mut out).is_err();
+            prop_assert!(is_short);
+        }
+    }
+
+    #[test]
+    fn any_bytes_are_read_without_panic(bytes: Vec<u8>, count in 0usize..5_000, values in 1usize..5_000) {
+        let mut out = postings::ValueSet::none(values);
+        let _ = postings::decode(&bytes, count, values, &mut out);
+        let _ = dictionary::read_page(&bytes, b"first", count % 200, values, 1_000, |_, entry| {
+            entry();
+            true
+        });
+    }
+
+    #[test]
+    fn dictionaries_come_back(mut terms in vec(vec(any::<u8>(), 1..50), 1..400)) {
+        terms.sort_unstable();
+        terms.dedup();
+        let mut writer = dictionary::Writer::default();
+        let list = |n: usize| vec![n as u8; n % 60];
+        for (n, term) in terms.iter().enumerate() {
+            writer.push(term, n + 1, &list(n));
+        }
+        prop_assert_eq!(writer.finish(), terms.len());
+        let mut pages = &writer.pages[..];
+        let mut n = 0;
+        for (first, bytes) in writer.firsts.iter().zip(&writer.page_bytes) {
+            let (page, rest) = pages.split_at(*bytes);
+            pages = rest;
+            let count = (terms.len() - n).min(dictionary::PAGE_TERMS);
+            let outside = writer.postings.len() as u64;
+            dictionary::read_page(page, first, count, terms.len(), outside, |term, entry| {
+                assert_eq!(term, terms[n]);
+                let entry = entry();
+                assert_eq!(entry.count, n + 1);
+                let found = match &entry.list {
+                    dictionary::List::Inline(bytes) => &bytes[..],
+                    dictionary::List::At(range) => {
+                        &writer.postings[range.start as usize..range.end as usize]
+                    }
+                };
+                assert_eq!(found, list(n));
+                n += 1;
+                true
+            }).unwrap();
+        }
+        prop_assert_eq!(n, terms.len());
+    }
+}
+
+#[track_caller]
+fn check_postings(list: &[u32], values: usize) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    postings::encode(list, values, &mut bytes);
+    let mut out = postings::ValueSet::none(values);
+    postings::decode(&bytes, list.len(), values, &mut out).unwrap();
+    assert!(out.from(0).eq(list.iter().map(|value| *value as usize)));
+    assert_eq!(out.count(), list.len());
+    bytes
+}
+
+#[test]
+fn postings_are_small_at_every_density() {
+    let every = |step: usize, values: usize| -> Vec<u32> {
+        (0..values as u32)
+            .filter(|value| (*value as usize).is_multiple_of(step))
+            .collect()
+    };
+    assert_eq!(check_postings(&every(1, 1_000), 1_000).len(), 0, "all");
+    assert_eq!(check_postings(&[0], 1).len(), 0);
+    assert_eq!(
+        check_postings(&every(1, 999), 1_000).len(),
+        125,
+        "all but the last: a bitmap"
+    );
+    assert_eq!(check_postings(&every(2, 1_000), 1_000).len(), 125);
+    assert!(check_postings(&every(3, 1_000), 1_000).len() <= 126);
+    assert!(check_postings(&every(100, 500_000), 500_000).len() <= 5_000);
+    for value in [0, 1, 62, 63, 64, 65, 262_143, 524_287] {
+        assert!(check_postings(&[value], 524_288).len() <= 4, "one value");
+    }
+    // Far apart, next to a crowd: the worst for one parameter.
+    let mut crowd = every(1, 2_000);
+    crowd.push(524_287);
+    assert!(check_postings(&crowd, 524_288).len() <= 2_600);
+    for values in [63, 64, 65, 127, 128, 129] {
+        let mut all = postings::ValueSet::none(values);
+        all.fill();
+        assert_eq!(all.count(), values);
+        assert!(all.has_any(values - 1, values) && !all.has_any(values, values + 64));
+    }
+}
