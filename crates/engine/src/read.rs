@@ -20,7 +20,7 @@ use taffrail_model::{
 use taffrail_query::{
     AsOf, Completeness, ContextResult, CursorError, Expr, Facet, FieldSummary, Histogram, Order,
     Output, Page, ParseError, RowsOutput, ScanError, ScanOutput, ScanRequest, StreamSelection,
-    literal_words, parse,
+    literal_words, parse_filter,
 };
 
 /// Which records are asked for: what all reads have in common.
@@ -313,7 +313,7 @@ impl Engine {
         let streams = streams(&catalogue, &readable, &question.streams)?;
         let mut conditions = question.conditions.clone();
         if !question.query.trim().is_empty() {
-            conditions.push(parse(&question.query)?.filter);
+            conditions.push(parse_filter(&question.query)?);
         }
         if !question.words.trim().is_empty() {
             conditions.push(literal_words(&question.words)?);

@@ -18,13 +18,17 @@ mod words;
 
 pub use as_of::{AsOf, AsOfError};
 pub use cursor::{Cursor, CursorError, RowKey};
-pub use request::{Order, Output, RowsOutput, ScanRequest, StreamSelection};
-pub use result::{
-    Completeness, Context, ContextResult, Facet, FacetValue, FieldSummary, Histogram, OwnedValue,
-    Page, Row, ScanError, ScanOutput, ScanResult, ScanWork, Series, SeriesKey,
+pub use request::{
+    Aggregation, GroupKey, Order, Output, RowsOutput, ScanRequest, StreamSelection,
 };
-pub use scan::{context, execute};
+pub use result::{
+    Cell, Completeness, Context, ContextResult, Facet, FacetValue, FieldSummary, Groups, Histogram,
+    OwnedValue, Page, Row, ScanError, ScanOutput, ScanResult, ScanWork, Series, SeriesKey,
+};
+pub use scan::{MemoryPool, context, execute};
 pub use search::{
-    ParseError, literal_words, parse,
+    ParseError, literal_words, parse, parse_filter,
+    pipe::{self, Aggregate, Function, Pipe, QuantileLevel, SortKey},
+    pipes_begin,
     tree::{Expr, Query, Test},
 };

@@ -51,6 +51,11 @@ impl Selection {
         set(&mut self.words)
     }
 
+    /// Whether every row of the block is in the set.
+    pub(super) fn is_all(&self) -> bool {
+        self.count() == self.rows as usize
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }

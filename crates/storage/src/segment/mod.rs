@@ -14,6 +14,7 @@
 
 mod bits;
 mod cache;
+mod codes;
 mod directory;
 mod encode;
 mod filter;
@@ -21,6 +22,7 @@ mod fixed;
 mod gather;
 mod ints;
 mod number;
+mod numbers;
 mod presence;
 mod reader;
 #[cfg(test)]

@@ -7,6 +7,7 @@ use super::{
     SectionInput,
     bits::{get_wide, packed_bytes},
     cache::{BlockCache, Key, Part},
+    codes,
     directory::{
         ColumnDirectory, Decimals, Directory, FIXED_PAGE_ENTRIES, FOOTER_BYTES, Footer, Frame,
         Group, Layout, Pages, unpack_directory,
@@ -15,11 +16,15 @@ use super::{
     fixed::{Form, Squeeze},
     ints,
     number::{trimmed_decimals, write_decimal},
+    numbers,
     presence::{Presence, rows_of_block},
     text::{BLOCK_TEXT_BYTES_MAX, Texts},
     wire::{Cursor, Flaw},
 };
-use crate::read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash};
+use crate::{
+    coded::{CodedColumn, NumberColumn},
+    read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, set_bits, token_hash},
+};
 use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
 use taffrail_model::{
     column::{Column, FieldName, Kind},
@@ -35,6 +40,7 @@ const DICTIONARY_ENTRIES_SMALL: usize = 64;
 const DICTIONARY_TOKENS_MAX: usize = 1 << 19;
 
 /// Reads one section of a segment.
+#[derive(Clone)]
 pub struct SectionReader {
     extent: Extent,
     source: Arc<dyn ReadAt>,
@@ -43,11 +49,11 @@ pub struct SectionReader {
 }
 
 /// A column while it is read.
-struct OpenColumn {
+pub(super) struct OpenColumn {
     number: u32,
-    area: u64,
-    presence: Arc<Presence>,
-    directory: Arc<ColumnDirectory>,
+    pub(super) area: u64,
+    pub(super) presence: Arc<Presence>,
+    pub(super) directory: Arc<ColumnDirectory>,
 }
 
 /// The tokens of a dictionary: (hash, code), ascending; `None` if they are too many to be held.
@@ -101,7 +107,7 @@ impl SectionReader {
         }
     }
 
-    fn damaged(&self, offset: u64, flaw: Flaw) -> ReadError {
+    pub(super) fn damaged(&self, offset: u64, flaw: Flaw) -> ReadError {
         ReadError::Damaged {
             file: self.source.name(),
             offset,
@@ -162,7 +168,7 @@ impl SectionReader {
         }
     }
 
-    fn open_column(&self, name: &str) -> Result<Option<OpenColumn>, ReadError> {
+    pub(super) fn open_column(&self, name: &str) -> Result<Option<OpenColumn>, ReadError> {
         let directory = self.directory()?;
         let Some(number) = directory.column(name) else {
             return Ok(None);
@@ -236,7 +242,7 @@ impl SectionReader {
     }
 
     /// The page of a block's values.
-    fn with_block_page<T>(
+    pub(super) fn with_block_page<T>(
         &self,
         column: &OpenColumn,
         block: usize,
@@ -250,8 +256,8 @@ impl SectionReader {
     }
 
     /// Codes of a block's values in a column with a dictionary.
-    fn codes(&self, column: &OpenColumn, block: usize) -> Result<Vec<i64>, ReadError> {
-        let values = count_of(&column.presence, block);
+    pub(super) fn codes(&self, column: &OpenColumn, block: usize) -> Result<Vec<i64>, ReadError> {
+        let values = column.presence.count(block);
         let is_mixed = column.directory.kind.is_none();
         self.with_block_page(column, block, |page| {
             let mut cursor = Cursor::new(page);
@@ -262,7 +268,7 @@ impl SectionReader {
         })
     }
 
-    fn text_dictionary(
+    pub(super) fn text_dictionary(
         &self,
         column: &OpenColumn,
         entries: usize,
@@ -302,7 +308,7 @@ impl SectionReader {
     }
 
     /// All entries of a dictionary of fixed width, expanded.
-    fn fixed_dictionary(
+    pub(super) fn fixed_dictionary(
         &self,
         column: &OpenColumn,
         squeeze: &Squeeze,
@@ -605,7 +611,7 @@ impl SectionReader {
         name: &str,
     ) -> Result<Option<OpenColumn>, ReadError> {
         let column = self.open_column(name)?;
-        Ok(column.filter(|column| count_of(&column.presence, block) > 0))
+        Ok(column.filter(|column| column.presence.count(block) > 0))
     }
 
     fn numbers_of_block(
@@ -630,12 +636,6 @@ impl SectionReader {
             Ok((numbers, rows * 8))
         })
     }
-}
-
-/// Values of a block.
-fn count_of(presence: &Presence, block: usize) -> usize {
-    let (start, end) = presence.values_of(block);
-    end - start
 }
 
 fn entries_of_page(entries: usize, page: usize) -> usize {
@@ -831,9 +831,26 @@ impl RowSource for SectionReader {
             }));
         };
         Ok(Some(ColumnStats {
-            values: count_of(&column.presence, block) as u32,
+            values: column.presence.count(block) as u32,
             numbers: column.directory.numbers.get(block).copied().flatten(),
         }))
+    }
+
+    fn coded(&self, name: &str) -> Result<Option<Arc<dyn CodedColumn>>, ReadError> {
+        codes::open(self, name)
+    }
+
+    fn numbers(&self, name: &str) -> Result<Option<Arc<dyn NumberColumn>>, ReadError> {
+        numbers::open(self, name)
+    }
+
+    fn add_present(&self, block: usize, name: &str, out: &mut [u64]) -> Result<(), ReadError> {
+        let Some(column) = self.column_with_values(block, name)? else {
+            return Ok(());
+        };
+        let rows = column.presence.rows_of(block);
+        set_bits(&rows.map_err(|flaw| self.damaged(column.area, flaw))?, out);
+        Ok(())
     }
 
     fn may_contain(&self, block: usize, name: &str, token_hash: u64) -> Result<bool, ReadError> {
@@ -904,7 +921,7 @@ pub fn decode_all(reader: &SectionReader) -> Result<SectionInput, ReadError> {
         let column = reader.open_numbered(&directory, number)?;
         let mut all = Column::default();
         for block in 0..directory.blocks.len() {
-            if count_of(&column.presence, block) == 0 {
+            if column.presence.count(block) == 0 {
                 continue;
             }
             let decoded = reader.decode_block(&column, block)?;
