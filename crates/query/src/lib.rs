@@ -3,6 +3,7 @@
 //! - [`search`]: the search language: text → tree, and back.
 //! - [`request`]: what every read is; it cannot be built without a row policy.
 //! - [`scan`]: the one executor, over tails and segments alike.
+//! - [`Table`]: what pipes make of records, before and after the scan.
 //! - [`result`]: what comes out; [`cursor`]: how pages continue; [`as_of`]: how answers agree.
 
 pub mod as_of;
@@ -13,6 +14,7 @@ pub mod request;
 pub mod result;
 pub mod scan;
 pub mod search;
+mod table;
 mod token;
 mod words;
 
@@ -26,6 +28,7 @@ pub use result::{
     OwnedValue, Page, Row, ScanError, ScanOutput, ScanResult, ScanWork, Series, SeriesKey,
 };
 pub use scan::{MemoryPool, context, execute};
+pub use table::{ColumnKind, Table, TableColumn, output_for};
 pub use search::{
     ParseError, literal_words, parse, parse_filter,
     pipe::{self, Aggregate, Function, Pipe, QuantileLevel, SortKey},
