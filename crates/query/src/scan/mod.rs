@@ -14,6 +14,7 @@ mod aggregate;
 mod asked;
 mod block;
 mod drive;
+mod encoded;
 mod found;
 mod overflow;
 mod plan;

@@ -58,4 +58,6 @@ pub fn literal_words(text: &str) -> Result<Expr, ParseError> {
 }
 
 #[cfg(test)]
+mod pipe_tests;
+#[cfg(test)]
 mod tests;
