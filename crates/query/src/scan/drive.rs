@@ -399,6 +399,8 @@ impl<'a> Scan<'a> {
 
     /// Gives every matching row to the collector.
     pub(super) fn run<C: Collector<'a>>(&self, mut collector: C) -> Result<C, ScanError> {
+        // A run that was ended by its collector may be followed by one that says why.
+        self.interrupt.is_stopped.store(false, Relaxed);
         let mut queue = Queue {
             order: collector.order(),
             heap: BinaryHeap::new(),
