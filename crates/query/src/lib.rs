@@ -20,18 +20,16 @@ mod words;
 
 pub use as_of::{AsOf, AsOfError};
 pub use cursor::{Cursor, CursorError, RowKey};
-pub use request::{
-    Aggregation, GroupKey, Order, Output, RowsOutput, ScanRequest, StreamSelection,
-};
+pub use request::{Aggregation, GroupKey, Order, Output, RowsOutput, ScanRequest, StreamSelection};
 pub use result::{
     Cell, Completeness, Context, ContextResult, Facet, FacetValue, FieldSummary, Groups, Histogram,
     OwnedValue, Page, Row, ScanError, ScanOutput, ScanResult, ScanWork, Series, SeriesKey,
 };
 pub use scan::{MemoryPool, context, execute};
-pub use table::{ColumnKind, Table, TableColumn, output_for};
 pub use search::{
     ParseError, literal_words, parse, parse_filter,
     pipe::{self, Aggregate, Function, Pipe, QuantileLevel, SortKey},
     pipes_begin,
     tree::{Expr, Query, Test},
 };
+pub use table::{ColumnKind, Table, TableColumn, output_for};

@@ -292,7 +292,9 @@ pub enum ScanError {
         least_ns: i64,
     },
     /// More groups than a table may have.
-    #[error("there are more than {max} groups: narrow the query, or group by fields with fewer values")]
+    #[error(
+        "there are more than {max} groups: narrow the query, or group by fields with fewer values"
+    )]
     TooManyGroups {
         /// Groups that are allowed.
         max: usize,

@@ -174,7 +174,8 @@ fn of_groups(pipe: &Pipe, groups: Groups) -> Option<Draft> {
         is_truncated: false,
         is_estimate: groups.is_estimate,
     };
-    let by_keys = |keys: usize| move |a: &Vec<Cell>, b: &Vec<Cell>| compare_cells(&a[..keys], &b[..keys]);
+    let by_keys =
+        |keys: usize| move |a: &Vec<Cell>, b: &Vec<Cell>| compare_cells(&a[..keys], &b[..keys]);
     match pipe {
         Pipe::Stats { by, .. } => draft.rows.sort_by(by_keys(by.len())),
         Pipe::Timechart { by, .. } => draft.rows.sort_by(by_keys(by.len() + 1)),
@@ -243,7 +244,10 @@ fn of_records(rows: &[Row], pipes: &[Pipe], catalogue: &StreamCatalogue) -> Draf
         }
     };
     let cells = |row: &Row| -> Vec<Cell> {
-        columns.iter().map(|name| cell_of(row, name, catalogue)).collect()
+        columns
+            .iter()
+            .map(|name| cell_of(row, name, catalogue))
+            .collect()
     };
     Draft {
         rows: rows.iter().map(cells).collect(),
@@ -358,9 +362,10 @@ fn kind_of<'c>(cells: impl Iterator<Item = &'c Cell>) -> ColumnKind {
         kind = Some(match (kind, next) {
             (None, next) => next,
             (Some(have), next) if have == next => next,
-            (Some(ColumnKind::Integer | ColumnKind::Number), ColumnKind::Integer | ColumnKind::Number) => {
-                ColumnKind::Number
-            }
+            (
+                Some(ColumnKind::Integer | ColumnKind::Number),
+                ColumnKind::Integer | ColumnKind::Number,
+            ) => ColumnKind::Number,
             _ => return ColumnKind::String,
         });
     }
@@ -434,7 +439,12 @@ mod tests {
     }
 
     #[track_caller]
-    fn check(query: &str, rows: Vec<Vec<Cell>>, kinds: &[(&str, ColumnKind)], wanted: Vec<Vec<Cell>>) {
+    fn check(
+        query: &str,
+        rows: Vec<Vec<Cell>>,
+        kinds: &[(&str, ColumnKind)],
+        wanted: Vec<Vec<Cell>>,
+    ) {
         let found = ScanOutput::Groups(Groups {
             rows,
             is_estimate: false,
@@ -488,10 +498,26 @@ mod tests {
         let count = |key: Cell| vec![key, Cell::Integer(1)];
         let integer = ColumnKind::Integer;
         for (keys, kind, wanted) in [
-            (vec![json("10"), json("9")], integer, vec![json("9"), json("10")]),
-            (vec![json("1.50"), json("9")], ColumnKind::Number, vec![json("1.50"), json("9")]),
-            (vec![json("true"), json("false")], ColumnKind::Boolean, vec![json("false"), json("true")]),
-            (vec![text("x"), json("9")], ColumnKind::String, vec![text("9"), text("x")]),
+            (
+                vec![json("10"), json("9")],
+                integer,
+                vec![json("9"), json("10")],
+            ),
+            (
+                vec![json("1.50"), json("9")],
+                ColumnKind::Number,
+                vec![json("1.50"), json("9")],
+            ),
+            (
+                vec![json("true"), json("false")],
+                ColumnKind::Boolean,
+                vec![json("false"), json("true")],
+            ),
+            (
+                vec![text("x"), json("9")],
+                ColumnKind::String,
+                vec![text("9"), text("x")],
+            ),
             (vec![Cell::Null], ColumnKind::String, vec![Cell::Null]),
         ] {
             check(
@@ -515,7 +541,11 @@ mod tests {
                 row("a", Cell::Null, 9),
                 row("b", text("y"), 1),
             ],
-            &[("g", ColumnKind::String), ("f", ColumnKind::String), ("count", ColumnKind::Integer)],
+            &[
+                ("g", ColumnKind::String),
+                ("f", ColumnKind::String),
+                ("count", ColumnKind::Integer),
+            ],
             vec![row("a", text("y"), 2), row("b", text("x"), 1)],
         );
     }

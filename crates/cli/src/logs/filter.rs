@@ -96,7 +96,10 @@ impl MatchOptions {
         let (before, after) = match (filter.trim().is_empty(), pipes.is_empty()) {
             (true, _) => (format!("{terms} "), pipes),
             (false, true) => (format!("{terms} ("), format!("{filter})")),
-            (false, false) => (format!("{terms} ("), format!("{}) {pipes}", filter.trim_end())),
+            (false, false) => (
+                format!("{terms} ("),
+                format!("{}) {pipes}", filter.trim_end()),
+            ),
         };
         Ok(SentQuery {
             characters_before: before.chars().count(),
@@ -242,13 +245,24 @@ mod tests {
             level: vec!["error".into()],
             ..query(words)
         };
-        check(options(&["a OR b | stats count()"]), "level:error (a OR b) | stats count()");
+        check(
+            options(&["a OR b | stats count()"]),
+            "level:error (a OR b) | stats count()",
+        );
         check(options(&["| top 5 source"]), "level:error | top 5 source");
-        assert!(options(&["a", "|", "limit", "5"]).query().unwrap().has_pipes);
+        assert!(
+            options(&["a", "|", "limit", "5"])
+                .query()
+                .unwrap()
+                .has_pipes
+        );
         assert!(query(&["* | limit 5"]).query().unwrap().has_pipes);
         assert!(!query(&["a\\|b"]).query().unwrap().has_pipes);
         let error = options(&["a | stats cuont()"]).query().unwrap_err();
-        assert!(error.to_string().contains("\n            ^^^^^\n"), "{error}");
+        assert!(
+            error.to_string().contains("\n            ^^^^^\n"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -130,7 +130,8 @@ pub async fn run(arguments: SearchArguments) -> Result<()> {
     };
     if query.has_pipes {
         if arguments.count {
-            let reason = "a query with pipes counts by itself: write | stats count() instead of --count";
+            let reason =
+                "a query with pipes counts by itself: write | stats count() instead of --count";
             return Err(Failure::Usage(reason.into()).into());
         }
         return search.print_table(&arguments.form).await;

@@ -106,7 +106,10 @@ impl Table {
 
     fn csv(&self) -> String {
         let mut text = String::new();
-        let names = self.columns.iter().map(|column| (false, Cow::Borrowed(&*column.name)));
+        let names = self
+            .columns
+            .iter()
+            .map(|column| (false, Cow::Borrowed(&*column.name)));
         push_csv_line(&mut text, names);
         for row in &self.rows {
             let cells = self.columns.iter().zip(row);
@@ -117,7 +120,10 @@ impl Table {
     }
 
     fn aligned(&self) -> String {
-        let names = self.columns.iter().map(|column| shown(&column.name).into_owned());
+        let names = self
+            .columns
+            .iter()
+            .map(|column| shown(&column.name).into_owned());
         let mut lines: Vec<Vec<String>> = vec![names.collect()];
         for row in &self.rows {
             lines.push(row.iter().map(|cell| cell_text(cell)).collect());
@@ -204,7 +210,10 @@ mod tests {
     fn what_is_missing_or_estimated_is_said() {
         let notes = |members: &str| {
             let json = format!(r#"{{"columns": [], "rows": [[], []], {members}}}"#);
-            serde_json::from_str::<Table>(&json).unwrap().notes().join("; ")
+            serde_json::from_str::<Table>(&json)
+                .unwrap()
+                .notes()
+                .join("; ")
         };
         assert_eq!(notes(r#""total": 2"#), "");
         assert!(notes(r#""total": 9, "is_truncated": true"#).contains("2 of 9 rows"));
@@ -214,7 +223,13 @@ mod tests {
 
     #[test]
     fn no_format_lets_a_control_character_through() {
-        for format in [Format::Text, Format::Json, Format::Ndjson, Format::Csv, Format::Raw] {
+        for format in [
+            Format::Text,
+            Format::Json,
+            Format::Ndjson,
+            Format::Csv,
+            Format::Raw,
+        ] {
             let is_obeyed =
                 |c: char| !matches!(c, '\n' | '\r' | '\t') && crate::shown::is_hostile(c);
             assert!(!printed(format).chars().any(is_obeyed), "{format:?}");

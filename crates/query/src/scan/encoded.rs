@@ -160,7 +160,9 @@ fn compare(
             let bound = bound.as_f64();
             Some(rows_of(&numbers, view, within, |number| {
                 let number = number as f64 / unit;
-                number.partial_cmp(&bound).is_some_and(|order| operator.holds(order))
+                number
+                    .partial_cmp(&bound)
+                    .is_some_and(|order| operator.holds(order))
             }))
         }
     })

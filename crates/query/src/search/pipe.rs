@@ -193,7 +193,11 @@ fn names_of(functions: &[Aggregate]) -> Vec<String> {
 }
 
 /// The names that `fields` leaves, in its order.
-pub(crate) fn project(columns: &[String], kept: &[FieldName], dropped: &[FieldName]) -> Vec<String> {
+pub(crate) fn project(
+    columns: &[String],
+    kept: &[FieldName],
+    dropped: &[FieldName],
+) -> Vec<String> {
     let is_left = |name: &str| !dropped.iter().any(|gone| &**gone == name);
     let mut left: Vec<String> = Vec::new();
     match kept.is_empty() {

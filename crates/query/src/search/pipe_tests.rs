@@ -73,7 +73,9 @@ fn check_columns(text: &str, columns: &[&str]) {
 fn check_fault(text: &str, fault: &str, message: &str, hint: &str) {
     let error = parse(text).expect_err(text);
     let chars: Vec<char> = text.chars().collect();
-    let at_fault: String = chars[error.start..error.end.min(chars.len())].iter().collect();
+    let at_fault: String = chars[error.start..error.end.min(chars.len())]
+        .iter()
+        .collect();
     assert_eq!(at_fault, fault, "{text}: {error}");
     assert!(error.message.contains(message), "{text}: {error}");
     assert!(error.hint.contains(hint), "{text}: {error}");
@@ -82,8 +84,14 @@ fn check_fault(text: &str, fault: &str, message: &str, hint: &str) {
 #[test]
 fn stats_have_functions_and_groups() {
     let errors = Function::CountIf(Expr::level_is(Level::Error));
-    check("* | stats count()", &[stats(vec![of(Function::Count)], &[])]);
-    check("|stats count(*) by source", &[stats(vec![of(Function::Count)], &["source"])]);
+    check(
+        "* | stats count()",
+        &[stats(vec![of(Function::Count)], &[])],
+    );
+    check(
+        "|stats count(*) by source",
+        &[stats(vec![of(Function::Count)], &["source"])],
+    );
     check(
         "a OR b | STATS Count(), count_if(level:error) AS errors BY source, \"a b\"",
         &[stats(
@@ -118,20 +126,32 @@ fn stats_have_functions_and_groups() {
     check(
         "* | stats count(user_id) as n",
         &[stats(
-            vec![named(Function::CountIf(Expr::field("user_id", Test::Exists)), "n")],
+            vec![named(
+                Function::CountIf(Expr::field("user_id", Test::Exists)),
+                "n",
+            )],
             &[],
         )],
     );
     check(
         "* | stats count_if((a OR b) -c) as n",
         &[stats(
-            vec![named(Function::CountIf(parse("(a OR b) -c").unwrap().filter), "n")],
+            vec![named(
+                Function::CountIf(parse("(a OR b) -c").unwrap().filter),
+                "n",
+            )],
             &[],
         )],
     );
     check_columns(
         "* | stats count(), count_if(level:error), p99.90(x), avg(\"a b\") by s",
-        &["s", "count", "count_if(level:error)", "p99.9(x)", "avg(\"a b\")"],
+        &[
+            "s",
+            "count",
+            "count_if(level:error)",
+            "p99.9(x)",
+            "avg(\"a b\")",
+        ],
     );
 }
 
@@ -179,7 +199,10 @@ fn top_and_timechart() {
         by: by.iter().map(|name| (*name).into()).collect(),
     };
     check("* | top logger", &[top(10, &[])]);
-    check("* | top 5 logger by level | sort logger", &[top(5, &["level"]), sort(&[("logger", false)])]);
+    check(
+        "* | top 5 logger by level | sort logger",
+        &[top(5, &["level"]), sort(&[("logger", false)])],
+    );
     check_columns("* | top 5 logger by level", &["level", "logger", "count"]);
     let chart = |interval_ns, functions, by: &[&str]| Pipe::Timechart {
         interval_ns,
@@ -187,58 +210,179 @@ fn top_and_timechart() {
         by: by.iter().map(|name| (*name).into()).collect(),
     };
     let minute = 60_000_000_000;
-    check("* | timechart 1m", &[chart(minute, vec![of(Function::Count)], &[])]);
-    check("* | timechart 90s by level", &[chart(minute * 3 / 2, vec![of(Function::Count)], &["level"])]);
+    check(
+        "* | timechart 1m",
+        &[chart(minute, vec![of(Function::Count)], &[])],
+    );
+    check(
+        "* | timechart 90s by level",
+        &[chart(minute * 3 / 2, vec![of(Function::Count)], &["level"])],
+    );
     check(
         "* | timechart 1d avg(x) by level",
-        &[chart(minute * 1_440, vec![of(Function::Avg("x".into()))], &["level"])],
+        &[chart(
+            minute * 1_440,
+            vec![of(Function::Avg("x".into()))],
+            &["level"],
+        )],
     );
-    check("* | timechart 250ms", &[chart(250_000_000, vec![of(Function::Count)], &[])]);
-    check_columns("* | timechart 1m by level", &["timestamp", "level", "count"]);
+    check(
+        "* | timechart 250ms",
+        &[chart(250_000_000, vec![of(Function::Count)], &[])],
+    );
+    check_columns(
+        "* | timechart 1m by level",
+        &["timestamp", "level", "count"],
+    );
 }
 
 #[test]
 fn faults_of_pipes() {
     check_fault("a |", "|", "without a name", "stats, top");
     check_fault("a | | b", "|", "without a name", "stats, top");
-    check_fault("a | stast count()", "stast", "no pipe stast", "did you mean stats?");
+    check_fault(
+        "a | stast count()",
+        "stast",
+        "no pipe stast",
+        "did you mean stats?",
+    );
     check_fault("a | head 5", "head", "no pipe head", "here it is limit");
     check_fault("a | where b:c", "where", "no pipe", "before the first |");
     check_fault("a | patterns", "patterns", "not there yet", "stats");
-    check_fault("(a | stats count())", "|", "inside of a group", "close the group");
-    check_fault("a | stats count() extra", "extra", "not expected", "a comma");
-    check_fault("a | stats count() | stats count()", "stats", "a table already", "one of");
-    check_fault("a | limit 5 | stats count()", "stats", "not the first ones", "limit");
+    check_fault(
+        "(a | stats count())",
+        "|",
+        "inside of a group",
+        "close the group",
+    );
+    check_fault(
+        "a | stats count() extra",
+        "extra",
+        "not expected",
+        "a comma",
+    );
+    check_fault(
+        "a | stats count() | stats count()",
+        "stats",
+        "a table already",
+        "one of",
+    );
+    check_fault(
+        "a | limit 5 | stats count()",
+        "stats",
+        "not the first ones",
+        "limit",
+    );
     check_fault("a | limit x", "x", "no number from 1 to", "limit 10");
     check_fault("a | limit", "limit", "needs a number", "limit 10");
 }
 
 #[test]
 fn faults_of_functions() {
-    check_fault("a | stats", "stats", "what is computed", "count() by source");
+    check_fault(
+        "a | stats",
+        "stats",
+        "what is computed",
+        "count() by source",
+    );
     check_fault("a | stats by x", "stats", "what is computed", "before by");
-    check_fault("a | stats cuont()", "cuont", "no function cuont", "did you mean count?");
+    check_fault(
+        "a | stats cuont()",
+        "cuont",
+        "no function cuont",
+        "did you mean count?",
+    );
     check_fault("a | stats mean(x)", "mean", "no function", "here it is avg");
-    check_fault("a | stats dc(x)", "dc", "no function", "here it is distinct");
-    check_fault("a | stats count", "count", "no parentheses", "write count()");
+    check_fault(
+        "a | stats dc(x)",
+        "dc",
+        "no function",
+        "here it is distinct",
+    );
+    check_fault(
+        "a | stats count",
+        "count",
+        "no parentheses",
+        "write count()",
+    );
     check_fault("a | stats count(", "(", "not closed", "count()");
     check_fault("a | stats avg(x", "(", "not closed", "avg(duration_ms)");
-    check_fault("a | stats avg()", "avg", "needs a field", "avg(duration_ms)");
-    check_fault("a | stats avg(x y)", "y", "no more than this", "avg(duration_ms)");
-    check_fault("a | stats count_if()", "count_if", "needs a condition", "level:error");
-    check_fault("a | stats count_if(level:loud)", "loud", "no level", "trace");
-    check_fault("a | stats sum(level)", "level", "has no numbers", "distinct(level)");
-    check_fault("a | stats avg(timestamp)", "timestamp", "takes no times", "min(timestamp)");
+    check_fault(
+        "a | stats avg()",
+        "avg",
+        "needs a field",
+        "avg(duration_ms)",
+    );
+    check_fault(
+        "a | stats avg(x y)",
+        "y",
+        "no more than this",
+        "avg(duration_ms)",
+    );
+    check_fault(
+        "a | stats count_if()",
+        "count_if",
+        "needs a condition",
+        "level:error",
+    );
+    check_fault(
+        "a | stats count_if(level:loud)",
+        "loud",
+        "no level",
+        "trace",
+    );
+    check_fault(
+        "a | stats sum(level)",
+        "level",
+        "has no numbers",
+        "distinct(level)",
+    );
+    check_fault(
+        "a | stats avg(timestamp)",
+        "timestamp",
+        "takes no times",
+        "min(timestamp)",
+    );
     check_fault("a | stats p101(x)", "p101", "no percentile", "p95");
     check_fault("a | stats quantile(x)", "quantile", "needs a share", "0.95");
-    check_fault("a | stats quantile(x, 95)", "95", "no share", "between 0 and 1");
+    check_fault(
+        "a | stats quantile(x, 95)",
+        "95",
+        "no share",
+        "between 0 and 1",
+    );
     check_fault("a | stats count() as", "as", "no name follows", "as n");
-    check_fault("a | stats count(),", ",", "nothing follows", "stats count()");
-    check_fault("a | stats count(), count()", "stats", "two columns are named count", "as n");
-    check_fault("a | stats count() by", "by", "nothing follows by", "by source");
-    check_fault("a | stats count() by timestamp", "timestamp", "by timechart", "timechart 1m");
+    check_fault(
+        "a | stats count(),",
+        ",",
+        "nothing follows",
+        "stats count()",
+    );
+    check_fault(
+        "a | stats count(), count()",
+        "stats",
+        "two columns are named count",
+        "as n",
+    );
+    check_fault(
+        "a | stats count() by",
+        "by",
+        "nothing follows by",
+        "by source",
+    );
+    check_fault(
+        "a | stats count() by timestamp",
+        "timestamp",
+        "by timechart",
+        "timechart 1m",
+    );
     check_fault("a | stats count() by id", "id", "id of its own", "count()");
-    check_fault("a | stats count() by tenant", "tenant", "by the credential", "labels.tenant");
+    check_fault(
+        "a | stats count() by tenant",
+        "tenant",
+        "by the credential",
+        "labels.tenant",
+    );
 }
 
 #[test]
@@ -247,14 +391,54 @@ fn faults_of_columns() {
     check_fault("a | top 0 x", "0", "no number from 1", "top 10");
     check_fault("a | timechart", "timechart", "needs the width", "1m");
     check_fault("a | timechart span=1m", "span=1m", "no duration", "1m");
-    check_fault("a | stats count() by s | sort cuont", "cuont", "no column cuont", "did you mean count?");
-    check_fault("a | stats count() by s | sort avg(x)", "avg(x)", "no column avg(x)", "s, count");
-    check_fault("a | stats count() by s | sort count desc", "desc", "no part of sort", "sort -count");
-    check_fault("a | stats count() by s | fields x", "x", "no column x", "s, count");
-    check_fault("a | stats count() by s | fields -s, -count", "fields", "no column is left", "stays");
-    check_fault("a | stats count() by s | fields s | sort count", "count", "no column count", "s");
-    check_fault("a | sort duration_ms", "duration_ms", "by timestamp only", "stats");
-    check_fault("a | limit 5 | sort timestamp", "timestamp", "before limit", "before limit");
+    check_fault(
+        "a | stats count() by s | sort cuont",
+        "cuont",
+        "no column cuont",
+        "did you mean count?",
+    );
+    check_fault(
+        "a | stats count() by s | sort avg(x)",
+        "avg(x)",
+        "no column avg(x)",
+        "s, count",
+    );
+    check_fault(
+        "a | stats count() by s | sort count desc",
+        "desc",
+        "no part of sort",
+        "sort -count",
+    );
+    check_fault(
+        "a | stats count() by s | fields x",
+        "x",
+        "no column x",
+        "s, count",
+    );
+    check_fault(
+        "a | stats count() by s | fields -s, -count",
+        "fields",
+        "no column is left",
+        "stays",
+    );
+    check_fault(
+        "a | stats count() by s | fields s | sort count",
+        "count",
+        "no column count",
+        "s",
+    );
+    check_fault(
+        "a | sort duration_ms",
+        "duration_ms",
+        "by timestamp only",
+        "stats",
+    );
+    check_fault(
+        "a | limit 5 | sort timestamp",
+        "timestamp",
+        "before limit",
+        "before limit",
+    );
 }
 
 #[test]
@@ -288,7 +472,13 @@ fn where_records_are_selected_there_are_no_pipes() {
 
 #[test]
 fn shares_are_read_exactly() {
-    for (text, percent) in [("0", "0"), ("0.5", "50"), ("0.999", "99.9"), ("1.0", "100"), ("0.123456", "12.3456")] {
+    for (text, percent) in [
+        ("0", "0"),
+        ("0.5", "50"),
+        ("0.999", "99.9"),
+        ("1.0", "100"),
+        ("0.123456", "12.3456"),
+    ] {
         let level = QuantileLevel::parse(text).unwrap();
         assert_eq!(level.percent(), percent);
         assert_eq!(QuantileLevel::parse_percent(percent), Some(level));

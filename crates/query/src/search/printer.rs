@@ -50,10 +50,18 @@ impl Display for Pipe {
             }
             Pipe::Sort(keys) => {
                 f.write_str("sort ")?;
-                list(f, keys, |f, SortKey { column, is_descending }| {
-                    f.write_str(if *is_descending { "-" } else { "" })?;
-                    write_column(f, column)
-                })
+                list(
+                    f,
+                    keys,
+                    |f,
+                     SortKey {
+                         column,
+                         is_descending,
+                     }| {
+                        f.write_str(if *is_descending { "-" } else { "" })?;
+                        write_column(f, column)
+                    },
+                )
             }
             Pipe::Limit(limit) => write!(f, "limit {limit}"),
         }
@@ -135,7 +143,9 @@ fn write_by(f: &mut Formatter<'_>, by: &[FieldName]) -> Result {
 fn write_column(f: &mut Formatter<'_>, name: &str) -> Result {
     let is_plain = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
         && name.chars().all(is_name_char)
-        && !["by", "as"].iter().any(|word| word.eq_ignore_ascii_case(name));
+        && !["by", "as"]
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(name));
     match is_plain {
         true => f.write_str(name),
         false => write_quoted(f, name),

@@ -61,16 +61,23 @@ fn whole_sum(records: &[&Record], name: &str) -> Option<i128> {
 
 fn wanted(function: &Function, records: &[&Record]) -> Wanted {
     let numbers = |name: &str| -> Vec<f64> {
-        let mut numbers: Vec<f64> = records.iter().filter_map(|record| number(record, name)).collect();
+        let mut numbers: Vec<f64> = records
+            .iter()
+            .filter_map(|record| number(record, name))
+            .collect();
         numbers.sort_by(f64::total_cmp);
         numbers
     };
-    let near = |number: Option<&f64>| number.map_or(Wanted::Missing, |number| Wanted::Near(*number, 0.0));
+    let near =
+        |number: Option<&f64>| number.map_or(Wanted::Missing, |number| Wanted::Near(*number, 0.0));
     match function {
         Function::Count => Wanted::Whole(records.len() as i128),
-        Function::CountIf(expr) => {
-            Wanted::Whole(records.iter().filter(|record| matches(expr, record)).count() as i128)
-        }
+        Function::CountIf(expr) => Wanted::Whole(
+            records
+                .iter()
+                .filter(|record| matches(expr, record))
+                .count() as i128,
+        ),
         Function::Sum(name) => {
             let numbers = numbers(name);
             match (numbers.is_empty(), whole_sum(records, name)) {
@@ -121,7 +128,11 @@ fn check_cell(found: &Cell, wanted: &Wanted, context: &dyn Fn() -> String) {
         (Wanted::Missing, _) => *found == Cell::Null,
         (Wanted::Whole(number), _) => *found == Cell::Integer(*number),
         (Wanted::Near(number, share), Some(float)) => {
-            let scale = if *share == 1e-9 { number.abs().max(1.0) } else { number.abs() };
+            let scale = if *share == 1e-9 {
+                number.abs().max(1.0)
+            } else {
+                number.abs()
+            };
             (float - number).abs() <= scale * share
         }
         (Wanted::Near(..), None) => false,
@@ -206,7 +217,9 @@ fn check(case: &Case, snapshot: &Snapshot, expected: &[&Record], condition: &Exp
         for row in &found.rows {
             let (key, values) = row.split_at(keys.len());
             let key: Vec<_> = key.iter().map(key_text).collect();
-            let records = groups.get(&key).unwrap_or_else(|| panic!("no group {key:?}"));
+            let records = groups
+                .get(&key)
+                .unwrap_or_else(|| panic!("no group {key:?}"));
             for (value, function) in values.iter().zip(&functions) {
                 let context = || format!("{function} of {key:?} where {}", case.expr);
                 check_cell(value, &wanted(function, records), &context);

@@ -554,7 +554,10 @@ async fn a_query_with_pipes_is_answered_by_a_table() {
     ];
     harness.ingest("app.backend", lines.join("\n")).await.data();
     let query = "* | stats count(), count_if(level:error) as errors, sum(duration_ms), p50(duration_ms) by source | sort -count, source | limit 10";
-    let data = harness.post("/api/v1/search", &json!({ "query": query })).await.data();
+    let data = harness
+        .post("/api/v1/search", &json!({ "query": query }))
+        .await
+        .data();
     assert_eq!(
         data["columns"],
         json!([
@@ -579,11 +582,20 @@ async fn a_query_with_pipes_is_answered_by_a_table() {
     }
     assert!(data["took_ms"].is_number());
     // As of the first answer, later records do not count.
-    harness.ingest("app.backend", line(4, "error", Some("figma"), 1.0)).await.data();
+    harness
+        .ingest("app.backend", line(4, "error", Some("figma"), 1.0))
+        .await
+        .data();
     let question = |as_of: &Value| json!({ "query": "| stats count()", "as_of": as_of });
-    let then = harness.post("/api/v1/search", &question(&data["as_of"])).await.data();
+    let then = harness
+        .post("/api/v1/search", &question(&data["as_of"]))
+        .await
+        .data();
     assert_eq!(then["rows"], json!([[4]]));
-    let now = harness.get("/api/v1/search?query=%7C%20stats%20count()").await.data();
+    let now = harness
+        .get("/api/v1/search?query=%7C%20stats%20count()")
+        .await
+        .data();
     assert_eq!(now["rows"], json!([[5]]));
 }
 
@@ -593,25 +605,54 @@ async fn pipes_of_every_kind() {
     harness.store("app.backend", &["a", "b", "b"]).await;
     for (query, rows) in [
         ("* | top 1 message", json!([["b", 2]])),
-        ("* | top 5 message by level", json!([["info", "b", 2], ["info", "a", 1]])),
-        ("* | timechart 100d count() | fields -timestamp", json!([[3]])),
-        ("* | sort timestamp | limit 2 | fields message, none", json!([["a", null], ["b", null]])),
+        (
+            "* | top 5 message by level",
+            json!([["info", "b", 2], ["info", "a", 1]]),
+        ),
+        (
+            "* | timechart 100d count() | fields -timestamp",
+            json!([[3]]),
+        ),
+        (
+            "* | sort timestamp | limit 2 | fields message, none",
+            json!([["a", null], ["b", null]]),
+        ),
         ("nothing | stats count(), avg(x)", json!([[0, null]])),
         ("nothing | stats count() by level", json!([])),
         ("* | stats distinct(message), min(x)", json!([[2, null]])),
     ] {
-        let answer = harness.post("/api/v1/search", &json!({ "query": query })).await;
+        let answer = harness
+            .post("/api/v1/search", &json!({ "query": query }))
+            .await;
         assert_eq!(answer.data()["rows"], rows, "{query}");
     }
-    let whole = harness.post("/api/v1/search", &json!({ "query": "a | limit 5" })).await.data();
-    let names: Vec<&str> = whole["columns"].as_array().unwrap().iter()
+    let whole = harness
+        .post("/api/v1/search", &json!({ "query": "a | limit 5" }))
+        .await
+        .data();
+    let names: Vec<&str> = whole["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
         .map(|column| column["name"].as_str().unwrap())
         .collect();
-    assert_eq!(names[..5], ["timestamp", "id", "level", "stream", "message"]);
+    assert_eq!(
+        names[..5],
+        ["timestamp", "id", "level", "stream", "message"]
+    );
     for (body, problem) in [
-        (json!({ "query": "* | stats cuont()" }), (400, "invalid-query")),
-        (json!({ "query": "* | limit 5", "cursor": "x" }), (422, "invalid")),
-        (json!({ "query": "* | timechart 1ms", "start_time": "now-1h" }), (200, "")),
+        (
+            json!({ "query": "* | stats cuont()" }),
+            (400, "invalid-query"),
+        ),
+        (
+            json!({ "query": "* | limit 5", "cursor": "x" }),
+            (422, "invalid"),
+        ),
+        (
+            json!({ "query": "* | timechart 1ms", "start_time": "now-1h" }),
+            (200, ""),
+        ),
     ] {
         let answer = harness.post("/api/v1/search", &body).await;
         match problem.1 {
@@ -620,8 +661,17 @@ async fn pipes_of_every_kind() {
         }
     }
     for path in ["/api/v1/histogram", "/api/v1/fields"] {
-        let answer = harness.post(path, &json!({ "query": "* | stats count()" })).await;
-        assert_eq!(answer.problem(), (400, "invalid-query".to_owned()), "{path}");
-        assert_eq!((&answer.json()["start"], &answer.json()["end"]), (&json!(2), &json!(17)));
+        let answer = harness
+            .post(path, &json!({ "query": "* | stats count()" }))
+            .await;
+        assert_eq!(
+            answer.problem(),
+            (400, "invalid-query".to_owned()),
+            "{path}"
+        );
+        assert_eq!(
+            (&answer.json()["start"], &answer.json()["end"]),
+            (&json!(2), &json!(17))
+        );
     }
 }

@@ -189,7 +189,9 @@ fn rows_of_bitmap(bitmap: &[u8], rows: u32) -> Vec<u32> {
     let mut present = Vec::with_capacity(rows as usize);
     for (first, bytes) in (0..).step_by(64).zip(bitmap.chunks(8)) {
         let mut word = [0; 8];
-        word.iter_mut().zip(bytes).for_each(|(to, from)| *to = *from);
+        word.iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
         let mut left = u64::from_le_bytes(word);
         while left != 0 {
             present.push(first + left.trailing_zeros());

@@ -95,4 +95,3 @@ impl<'a> Collector<'a> for ExtentCollector {
         Ok(())
     }
 }
-

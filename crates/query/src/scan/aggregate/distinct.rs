@@ -29,7 +29,9 @@ impl Hasher for AsIs {
     }
 
     fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u64(u64::from(*byte)));
+        bytes
+            .iter()
+            .for_each(|byte| self.write_u64(u64::from(*byte)));
     }
 
     fn write_u64(&mut self, hash: u64) {
@@ -182,7 +184,10 @@ mod tests {
     fn some_thousands_are_exact_and_the_next_is_not() {
         for count in [0, 1, 100, EXACT_MAX] {
             let distinct = of(0..count);
-            assert_eq!((distinct.count(), distinct.is_estimate()), (count as u64, false));
+            assert_eq!(
+                (distinct.count(), distinct.is_estimate()),
+                (count as u64, false)
+            );
         }
         assert!(of(0..EXACT_MAX + 1).is_estimate());
     }
@@ -198,7 +203,11 @@ mod tests {
 
     #[test]
     fn any_order_of_merging_gives_the_same() {
-        for (a, b) in [(0..100, 50..150), (0..4_000, 3_000..6_000), (0..9_000, 0..50_000)] {
+        for (a, b) in [
+            (0..100, 50..150),
+            (0..4_000, 3_000..6_000),
+            (0..9_000, 0..50_000),
+        ] {
             let (mut one, mut other) = (of(a.clone()), of(b.clone()));
             one.merge(&of(b.clone()));
             other.merge(&of(a.clone()));

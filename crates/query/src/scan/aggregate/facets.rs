@@ -33,7 +33,9 @@ pub(in crate::scan) fn facets(
             max: FACET_VALUES_MAX,
         });
     }
-    let facets = fields.iter().map(|name| FacetOf::new(AskedField::new(name)));
+    let facets = fields
+        .iter()
+        .map(|name| FacetOf::new(AskedField::new(name)));
     let found = scan.run(FacetCollector {
         facets: facets.collect(),
     })?;
@@ -129,7 +131,10 @@ impl FacetTable {
         self.bytes = 0;
         let counts = std::mem::take(&mut self.counts);
         let counts = counts.into_iter().skip(1).chain(std::iter::repeat(0));
-        std::mem::take(&mut self.texts).into_iter().zip(counts).collect()
+        std::mem::take(&mut self.texts)
+            .into_iter()
+            .zip(counts)
+            .collect()
     }
 
     fn drop_rare_half(&mut self) {

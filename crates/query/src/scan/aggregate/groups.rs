@@ -341,7 +341,9 @@ impl<'a> Groups<'a> {
             let ids: Vec<u32> = match (key, other) {
                 (Key::Time(mine), Key::Time(theirs)) => {
                     let buckets = theirs.buckets.iter();
-                    buckets.map(|bucket| mine.id(*bucket, budget)).collect::<Result<_, _>>()?
+                    buckets
+                        .map(|bucket| mine.id(*bucket, budget))
+                        .collect::<Result<_, _>>()?
                 }
                 (Key::Field(_, mine), Key::Field(_, theirs)) => {
                     let mut ids = vec![0];

@@ -43,12 +43,13 @@ pub(in crate::scan) fn histogram(
         )?;
         let values = top.into_iter().flat_map(|facet| facet.values);
         let shown = values.map(|value| value.value).collect();
-        found = scan.run(HistogramCollector::new(
-            interval_ns,
-            Some(name),
-            Some(shown),
-        ))?
-        .counts;
+        found = scan
+            .run(HistogramCollector::new(
+                interval_ns,
+                Some(name),
+                Some(shown),
+            ))?
+            .counts;
     }
     match found.is_too_long() {
         true => Err(too_many_buckets(scan, interval_ns)?),
@@ -226,7 +227,9 @@ impl<'a> Collector<'a> for HistogramCollector<'a> {
         };
         match (bucket, times) {
             (Some(bucket), _) => counts.add_rows(bucket, &series, selection),
-            (None, times) => counts.add_timed(times.as_deref().map_or(&[], |t| t), &series, selection),
+            (None, times) => {
+                counts.add_timed(times.as_deref().map_or(&[], |t| t), &series, selection)
+            }
         }
         Ok(())
     }

@@ -122,7 +122,11 @@ impl<'a> KeyField<'a> {
 
 /// The column of a field as codes, if that is the only one that can have values of it.
 fn open(block: &OpenBlock<'_>, asked: &AskedField) -> Result<Option<CodeIds>, BlockFault> {
-    if asked.alias.as_ref().is_some_and(|alias| block.open.columns.names.contains(alias)) {
+    if asked
+        .alias
+        .as_ref()
+        .is_some_and(|alias| block.open.columns.names.contains(alias))
+    {
         return Ok(None);
     }
     let coded = block.open.source.coded(&asked.canonical)?;

@@ -260,14 +260,20 @@ mod tests {
         check(steps().map(|x| (x / 300.0).exp()).collect());
         check(steps().map(|x| -x * x).collect());
         check(steps().map(|x| x - 2_500.0).collect());
-        check(steps().map(|x| if x > 4_900.0 { 1e12 } else { 3.0 }).collect());
+        check(
+            steps()
+                .map(|x| if x > 4_900.0 { 1e12 } else { 3.0 })
+                .collect(),
+        );
         check(vec![0.25; 1_000]);
         check([f64::MIN_POSITIVE, 1e300, -1e-300, 0.0, -1e300].repeat(20));
     }
 
     #[test]
     fn few_numbers_are_exact_and_the_next_is_not() {
-        let numbers: Vec<f64> = (0..EXACT_MAX + 1).map(|n| 100.0 + n as f64 * 0.37).collect();
+        let numbers: Vec<f64> = (0..EXACT_MAX + 1)
+            .map(|n| 100.0 + n as f64 * 0.37)
+            .collect();
         let few = of(&numbers[..EXACT_MAX]);
         assert_eq!(few.quantile(0.5), Some(numbers[EXACT_MAX / 2 - 1]));
         assert!(matches!(few, Quantiles::Few(_)));

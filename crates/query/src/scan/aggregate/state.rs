@@ -404,7 +404,9 @@ impl<'a> State<'a> {
 
     /// The values of the functions of a group.
     pub(super) fn cells(&self, group: usize) -> impl Iterator<Item = Cell> + '_ {
-        self.outputs.iter().map(move |output| self.cell(*output, group))
+        self.outputs
+            .iter()
+            .map(move |output| self.cell(*output, group))
     }
 
     fn cell(&self, output: Output, group: usize) -> Cell {
@@ -414,7 +416,9 @@ impl<'a> State<'a> {
         };
         let sum = |at: usize| {
             let sums = self.numbers[at].sums.as_ref();
-            sums.and_then(|sums| sums.get(group)).copied().unwrap_or_default()
+            sums.and_then(|sums| sums.get(group))
+                .copied()
+                .unwrap_or_default()
         };
         let extreme = |at: usize, pick: fn((Number, Number)) -> Number| {
             let numbers = &self.numbers[at];

@@ -144,10 +144,16 @@ impl<'a> Collector<'a> for GroupCollector<'_, 'a> {
         let groups = self.groups.ids(block, view, selection, budget)?;
         let mut matching = Vec::with_capacity(self.state.conditions.len());
         if !self.state.conditions.is_empty() {
-            let conditions = self.state.conditions.iter().map(|condition| &condition.plan);
+            let conditions = self
+                .state
+                .conditions
+                .iter()
+                .map(|condition| &condition.plan);
             let plans = self.plans.get(&block.open, || {
                 let plans = conditions.map(|plan| self.scan.plan_at(&block.open, plan));
-                plans.collect::<Result<Vec<_>, _>>().map_err(BlockFault::Read)
+                plans
+                    .collect::<Result<Vec<_>, _>>()
+                    .map_err(BlockFault::Read)
             })?;
             for plan in plans {
                 matching.push(plan.evaluate(view, &block.open.columns, selection)?);

@@ -120,7 +120,10 @@ impl Parser {
                     start,
                     start + 1,
                     "a pipe without a name",
-                    format!("pipes are {}; to search for the character write \\|", PIPES.join(", ")),
+                    format!(
+                        "pipes are {}; to search for the character write \\|",
+                        PIPES.join(", ")
+                    ),
                 ));
             }
             self.lexer.skip_blanks();
@@ -359,7 +362,12 @@ impl Parser {
                 parser.lexer.at += 2;
                 parser.lexer.skip_blanks();
                 if parser.ends_pipe() || parser.lexer.peek() == Some(',') {
-                    return Err(fault(at, at + 2, "no name follows as", "such as: count() as n"));
+                    return Err(fault(
+                        at,
+                        at + 2,
+                        "no name follows as",
+                        "such as: count() as n",
+                    ));
                 }
                 aggregate.name = parser.name()?.to_string();
             } else {
@@ -541,10 +549,16 @@ impl Parser {
         }
         self.lexer.at += 2;
         let place = (start, start + 2);
-        self.list(place, "by", "by source, level", AGGREGATE_KEYS_MAX, |parser| {
-            by.push(parser.group_field()?);
-            Ok(())
-        })?;
+        self.list(
+            place,
+            "by",
+            "by source, level",
+            AGGREGATE_KEYS_MAX,
+            |parser| {
+                by.push(parser.group_field()?);
+                Ok(())
+            },
+        )?;
         Ok(by)
     }
 
