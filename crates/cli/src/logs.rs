@@ -5,6 +5,7 @@ mod directory;
 mod filter;
 mod format;
 mod search;
+mod table;
 mod tail;
 
 use crate::failure::Failure;

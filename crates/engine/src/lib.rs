@@ -32,6 +32,7 @@ use std::{
 use taffrail_meta::Meta;
 use taffrail_model::{clock::Clock, stream::StreamCatalogue, time::Timestamp};
 use taffrail_pipeline::Pipeline;
+use taffrail_query::MemoryPool;
 use taffrail_storage::{local_files::DirectoryLock, snapshot::Snapshot, store::Store};
 use tokio::sync::watch;
 
@@ -62,6 +63,8 @@ struct Inner {
     admission: Admission,
     instances: Instances,
     own_events: OwnEvents,
+    /// What the aggregates of all running queries share.
+    aggregate_memory: Arc<MemoryPool>,
     /// Watermark of the store, for whoever follows it.
     watermark: watch::Receiver<u64>,
     recovery: RecoveryReport,

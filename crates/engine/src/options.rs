@@ -153,6 +153,7 @@ impl Engine {
                 admission: Admission::default(),
                 instances,
                 own_events,
+                aggregate_memory: Arc::default(),
                 watermark,
                 recovery: opened.recovery,
                 new_key_file: opened.new_key_file,

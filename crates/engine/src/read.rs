@@ -19,8 +19,8 @@ use taffrail_model::{
 };
 use taffrail_query::{
     AsOf, Completeness, ContextResult, CursorError, Expr, Facet, FieldSummary, Histogram, Order,
-    Output, Page, ParseError, RowsOutput, ScanError, ScanOutput, ScanRequest, StreamSelection,
-    literal_words, parse,
+    Output, Page, ParseError, Query, RowsOutput, ScanError, ScanOutput, ScanRequest,
+    StreamSelection, Table, literal_words, output_for, parse, parse_filter,
 };
 
 /// Which records are asked for: what all reads have in common.
@@ -133,6 +133,27 @@ impl Engine {
         self.read(principal, question, output, |output| match output {
             ScanOutput::Rows(page) => Some(page),
             _ => None,
+        })
+    }
+
+    /// What the pipes of the question's query make of the records.
+    ///
+    /// # Errors
+    /// [`ReadError`].
+    pub fn table(
+        &self,
+        principal: &Principal,
+        question: &Question,
+    ) -> Result<Answer<Table>, ReadError> {
+        let Query { filter, pipes, .. } = parse(&question.query)?;
+        let mut filtered = Question {
+            query: String::new(),
+            ..question.clone()
+        };
+        filtered.conditions.push(filter);
+        let catalogue = self.catalogue();
+        self.read(principal, &filtered, output_for(&pipes), |output| {
+            Table::new(&pipes, output, &catalogue)
         })
     }
 
@@ -313,7 +334,7 @@ impl Engine {
         let streams = streams(&catalogue, &readable, &question.streams)?;
         let mut conditions = question.conditions.clone();
         if !question.query.trim().is_empty() {
-            conditions.push(parse(&question.query)?.filter);
+            conditions.push(parse_filter(&question.query)?);
         }
         if !question.words.trim().is_empty() {
             conditions.push(literal_words(&question.words)?);
@@ -328,6 +349,7 @@ impl Engine {
             .with_zone(question.zone.clone())
             .with_predicate(Expr::all_of(conditions))
             .with_deadline(deadline)
+            .with_memory(self.inner.aggregate_memory.clone())
             .with_cancel(question.cancelled.clone()))
     }
 }

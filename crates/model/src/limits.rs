@@ -64,6 +64,20 @@ pub const FACET_VALUES_MAX: usize = 1_000;
 pub const FACET_DISTINCT_MAX: usize = 100_000;
 /// Bytes of the distinct values of one facet in memory; past it the facet is an estimate too.
 pub const FACET_BYTES_MAX: usize = 32 << 20;
+/// Pipes of one query: each is a step that somebody has to follow.
+pub const QUERY_PIPES_MAX: usize = 16;
+/// Functions of one `stats` or `timechart`: wider tables are read by nobody.
+pub const AGGREGATE_FUNCTIONS_MAX: usize = 32;
+/// Fields that one pipe groups by: more make nearly every record a group of its own.
+pub const AGGREGATE_KEYS_MAX: usize = 8;
+/// Groups of one aggregate: bounds its table beside its bytes. `top` drops rare values past it.
+pub const AGGREGATE_GROUPS_MAX: usize = 100_000;
+/// Bytes of one query's groups, distinct values and quantiles in memory.
+pub const AGGREGATE_BYTES_MAX: usize = 64 << 20;
+/// The same of all queries that run at once: two large ones, or many of usual size.
+pub const AGGREGATE_POOL_BYTES_MAX: usize = 128 << 20;
+/// Rows that a table has in an answer; `total` says how many there are.
+pub const TABLE_ROWS_MAX: usize = 10_000;
 /// Bytes of records that a live tail holds for a client that does not read.
 pub const TAIL_BUFFER_BYTES_MAX: usize = 1 << 20;
 /// Rows in one partition's tail before it becomes a segment.

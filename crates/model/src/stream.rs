@@ -173,7 +173,10 @@ impl StreamCatalogue {
     }
 }
 
-fn edit_distance(a: &str, b: &str) -> usize {
+/// Characters to insert, remove or replace to get from one name to another; of `a` the first 80
+/// count.
+#[must_use]
+pub fn edit_distance(a: &str, b: &str) -> usize {
     let (a, b): (Vec<char>, Vec<char>) = (a.chars().take(80).collect(), b.chars().collect());
     let mut row: Vec<usize> = (0..=b.len()).collect();
     for (i, x) in a.iter().enumerate() {

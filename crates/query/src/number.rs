@@ -1,6 +1,9 @@
 //! Numbers as they stand in records and queries: exact where both are whole, else as `f64`.
 use std::cmp::Ordering;
 
+/// Below it every whole number is a float of its own.
+const EXACT_FLOATS: u64 = 1 << 53;
+
 /// A finite number.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(crate) enum Number {
@@ -30,6 +33,34 @@ impl Number {
         match self {
             Number::Whole(whole) => whole as f64,
             Number::Float(float) => float,
+        }
+    }
+
+    /// `scaled` / `unit`, a power of ten, by value.
+    #[inline]
+    pub(crate) fn scaled(scaled: i64, unit: i64) -> Number {
+        if scaled.unsigned_abs() < EXACT_FLOATS {
+            return Number::Float(scaled as f64 / unit as f64).by_value();
+        }
+        match scaled % unit {
+            0 => Number::Whole((scaled / unit).into()),
+            _ => Number::Float(scaled as f64 / unit as f64),
+        }
+    }
+
+    /// The same number, whole if its value is: `7.00` is 7. Floats at 2^53 and beyond stay, since
+    /// their last digits are not those of what was written.
+    #[inline]
+    pub(crate) fn by_value(self) -> Number {
+        match self {
+            Number::Float(float) if float.abs() < EXACT_FLOATS as f64 => {
+                let whole = float as i64;
+                match whole as f64 == float {
+                    true => Number::Whole(whole.into()),
+                    false => self,
+                }
+            }
+            _ => self,
         }
     }
 

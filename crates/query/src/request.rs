@@ -3,7 +3,12 @@
 //! Invariants
 //! - A request cannot be built without a [`RowPolicy`], and nothing takes it out again.
 //! - All but [`Control`] is plain data, so that a request can be sent to another node.
-use crate::{as_of::AsOf, cursor::Cursor, search::tree::Expr};
+use crate::{
+    as_of::AsOf,
+    cursor::Cursor,
+    scan::MemoryPool,
+    search::{pipe::Function, tree::Expr},
+};
 use jiff::tz::TimeZone;
 use std::{
     sync::{
@@ -70,10 +75,34 @@ pub enum Output {
         /// Values of each, at most [`taffrail_model::limits::FACET_VALUES_MAX`].
         limit: usize,
     },
+    /// Functions of groups.
+    Aggregate(Aggregation),
     /// Names, kinds and counts of the fields that matching records have.
     Fields,
     /// Times of the earliest and the latest matching record.
     TimeExtent,
+}
+
+/// Functions of the records of each group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Aggregation {
+    /// What makes a group; none: all records are one. At most
+    /// [`taffrail_model::limits::AGGREGATE_GROUPS_MAX`] groups.
+    pub keys: Vec<GroupKey>,
+    /// What is computed of each.
+    pub functions: Vec<Function>,
+}
+
+/// What the records of a group have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum GroupKey {
+    /// The bucket of their time.
+    Time {
+        /// Width of a bucket in ns, above 0; buckets begin at its multiples since 1970.
+        interval_ns: i64,
+    },
+    /// The text of a field; records without it are a group, too. `stream` is a field.
+    Field(FieldName),
 }
 
 /// Which records of a matching set, and how much of them.
@@ -146,6 +175,7 @@ impl Order {
 pub struct Control {
     deadline: Option<Instant>,
     cancelled: Option<Arc<AtomicBool>>,
+    memory: Option<Arc<MemoryPool>>,
 }
 
 impl Control {
@@ -153,6 +183,11 @@ impl Control {
         self.cancelled
             .as_ref()
             .is_some_and(|flag| flag.load(Ordering::Relaxed))
+    }
+
+    /// The pool of aggregates; one of its own if none was given.
+    pub(crate) fn memory(&self) -> Arc<MemoryPool> {
+        self.memory.clone().unwrap_or_default()
     }
 
     pub(crate) fn deadline(&self) -> Option<Instant> {
@@ -257,6 +292,13 @@ impl ScanRequest {
     #[must_use]
     pub fn with_cancel(mut self, cancelled: Arc<AtomicBool>) -> ScanRequest {
         self.control.cancelled = Some(cancelled);
+        self
+    }
+
+    /// Takes the memory of aggregates from this pool; without it, from one of its own.
+    #[must_use]
+    pub fn with_memory(mut self, memory: Arc<MemoryPool>) -> ScanRequest {
+        self.control.memory = Some(memory);
         self
     }
 

@@ -38,6 +38,8 @@ pub enum ScanOutput {
     Histogram(Histogram),
     /// Values of fields, in the order of the request.
     Facets(Vec<Facet>),
+    /// Functions of groups.
+    Groups(Groups),
     /// Fields, by name.
     Fields(Vec<FieldSummary>),
     /// Earliest and latest matching time.
@@ -167,6 +169,43 @@ pub enum SeriesKey {
     Other,
 }
 
+/// Functions of groups, in no order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct Groups {
+    /// For each group the values of its keys, then those of the functions.
+    pub rows: Vec<Vec<Cell>>,
+    /// Whether a number of different values is an estimate.
+    pub is_estimate: bool,
+}
+
+/// One value of a table.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Cell {
+    /// There is none.
+    Null,
+    /// A text.
+    Text(String),
+    /// A number or a boolean, as the JSON text that it came with.
+    Json(String),
+    /// A whole number.
+    Integer(i128),
+    /// A finite number.
+    Float(f64),
+    /// A time.
+    Time(Timestamp),
+}
+
+impl Cell {
+    /// A number; [`Cell::Null`] if it is not finite, which JSON has no word for.
+    #[must_use]
+    pub fn float(float: f64) -> Cell {
+        match float.is_finite() {
+            true => Cell::Float(float),
+            false => Cell::Null,
+        }
+    }
+}
+
 /// The most frequent values of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facet {
@@ -251,6 +290,32 @@ pub enum ScanError {
         max: usize,
         /// Shortest interval that stays within the limit, in ns.
         least_ns: i64,
+    },
+    /// More groups than a table may have.
+    #[error(
+        "there are more than {max} groups: narrow the query, or group by fields with fewer values"
+    )]
+    TooManyGroups {
+        /// Groups that are allowed.
+        max: usize,
+    },
+    /// One aggregate needs more memory than it may have.
+    #[error(
+        "the aggregate needs more than {} MiB: narrow the query, group by fields with fewer values, or ask for fewer functions",
+        bytes_max >> 20
+    )]
+    AggregateTooLarge {
+        /// Bytes that are allowed.
+        bytes_max: usize,
+    },
+    /// All running aggregates need more memory than they may have.
+    #[error(
+        "the aggregates that run now need more than {} MiB: ask again later, or narrow the query",
+        bytes_max >> 20
+    )]
+    OutOfMemory {
+        /// Bytes that are allowed.
+        bytes_max: usize,
     },
     /// The cursor belongs to pages of another order.
     #[error("the cursor belongs to a query with another order")]

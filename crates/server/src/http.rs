@@ -20,6 +20,7 @@ pub mod schema;
 mod search;
 mod sessions;
 mod streams;
+mod table;
 mod users;
 
 pub(crate) use question::{QuestionParts, read_question};

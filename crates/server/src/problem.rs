@@ -410,9 +410,12 @@ impl From<ScanError> for Problem {
             ScanError::Cancelled => Kind::Overloaded,
             ScanError::CursorOrder => Kind::InvalidCursor,
             ScanError::Regex { .. } => Kind::InvalidQuery,
-            ScanError::PastLimit { .. } | ScanError::TooManyBuckets { .. } | ScanError::Time(_) => {
-                Kind::Invalid
-            }
+            ScanError::OutOfMemory { .. } => Kind::Overloaded,
+            ScanError::PastLimit { .. }
+            | ScanError::TooManyBuckets { .. }
+            | ScanError::TooManyGroups { .. }
+            | ScanError::AggregateTooLarge { .. }
+            | ScanError::Time(_) => Kind::Invalid,
         };
         Problem::new(kind, fault.to_string())
     }

@@ -2,7 +2,7 @@
 //!
 //! What is where
 //! - The way in: [`store`] (threads), [`store_core`] (the synchronous machine), the log in `wal`.
-//! - What is read: [`snapshot`], [`read`], [`find`], [`tail`], [`segment`].
+//! - What is read: [`snapshot`], [`read`], [`find`], [`coded`], [`tail`], [`segment`].
 //! - On disk: [`durable`] names, [`container`] around everything, [`keys`], bundles, the manifest.
 //! - Over time: [`flush`], [`retention`], [`recovery`].
 
@@ -10,6 +10,7 @@
 compile_error!("harness-early-acknowledgement breaks the store's promise: it is for tests alone");
 
 mod bundle;
+pub mod coded;
 pub mod container;
 pub mod durable;
 mod encoding;

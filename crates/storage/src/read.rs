@@ -1,6 +1,9 @@
 //! What a scan sees of storage: sources of rows, cut into blocks. A tail chunk and a section of a
 //! segment are read through the same trait, so that there is one executor.
-use crate::find::{Finding, TextQuestion};
+use crate::{
+    coded::{CodedColumn, NumberColumn},
+    find::{Finding, TextQuestion},
+};
 use std::{borrow::Cow, sync::Arc};
 use taffrail_model::{
     column::{Column, FieldName},
@@ -134,6 +137,31 @@ pub trait RowSource: Send + Sync {
         _question: &Arc<dyn TextQuestion>,
     ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
         Ok(None)
+    }
+    /// The column as codes, if it is kept so and no row has a value of another kind.
+    fn coded(&self, _name: &str) -> Result<Option<Arc<dyn CodedColumn>>, ReadError> {
+        Ok(None)
+    }
+    /// The column as numbers, if it is kept so.
+    fn numbers(&self, _name: &str) -> Result<Option<Arc<dyn NumberColumn>>, ReadError> {
+        Ok(None)
+    }
+    /// Sets in `out` the bits of the rows of a block that have a value, the lowest bit of a word
+    /// first.
+    fn add_present(&self, block: usize, name: &str, out: &mut [u64]) -> Result<(), ReadError> {
+        if let Some(column) = self.column(block, name)? {
+            set_bits(column.rows(), out);
+        }
+        Ok(())
+    }
+}
+
+/// Sets the bits of rows; rows past the end are left out.
+pub(crate) fn set_bits(rows: &[u32], out: &mut [u64]) {
+    for row in rows {
+        if let Some(word) = out.get_mut(*row as usize / 64) {
+            *word |= 1 << (row % 64);
+        }
     }
 }
 

@@ -49,6 +49,8 @@ pub struct SentQuery {
     pub written: String,
     /// Characters of `text` before what the user wrote.
     pub characters_before: usize,
+    /// Whether it makes a table of records.
+    pub has_pipes: bool,
 }
 
 impl MatchOptions {
@@ -69,6 +71,8 @@ impl MatchOptions {
             terms.push(whole_value("user_id", user));
         }
         let written = self.query.join(" ").trim().to_string();
+        let parsed = taffrail_engine::query::parse(&written);
+        let has_pipes = parsed.as_ref().is_ok_and(|query| !query.pipes.is_empty());
         if terms.is_empty() || written.is_empty() {
             let characters_before = 0;
             let text = if terms.is_empty() {
@@ -80,17 +84,28 @@ impl MatchOptions {
                 text,
                 written,
                 characters_before,
+                has_pipes,
             });
         }
-        if let Err(fault) = taffrail_engine::query::parse(&written) {
-            let text = QueryFault::from(fault).marked(&written, 0);
-            return Err(Failure::Usage(text).into());
-        }
-        let before = format!("{} (", terms.join(" "));
+        let filter_ends = parsed.and_then(|_| taffrail_engine::query::pipes_begin(&written));
+        let filter_ends = filter_ends
+            .map_err(|fault| Failure::Usage(QueryFault::from(fault).marked(&written, 0)))?;
+        let filter: String = written.chars().take(filter_ends).collect();
+        let pipes: String = written.chars().skip(filter_ends).collect();
+        let terms = terms.join(" ");
+        let (before, after) = match (filter.trim().is_empty(), pipes.is_empty()) {
+            (true, _) => (format!("{terms} "), pipes),
+            (false, true) => (format!("{terms} ("), format!("{filter})")),
+            (false, false) => (
+                format!("{terms} ("),
+                format!("{}) {pipes}", filter.trim_end()),
+            ),
+        };
         Ok(SentQuery {
-            text: format!("{before}{written})"),
             characters_before: before.chars().count(),
+            text: before + &after,
             written,
+            has_pipes,
         })
     }
 }
@@ -222,6 +237,32 @@ mod tests {
             ..query(&["a OR b"])
         };
         check(levels, "(level:warn OR level:critical) (a OR b)");
+    }
+
+    #[test]
+    fn flags_narrow_what_pipes_see() {
+        let options = |words: &[&str]| MatchOptions {
+            level: vec!["error".into()],
+            ..query(words)
+        };
+        check(
+            options(&["a OR b | stats count()"]),
+            "level:error (a OR b) | stats count()",
+        );
+        check(options(&["| top 5 source"]), "level:error | top 5 source");
+        assert!(
+            options(&["a", "|", "limit", "5"])
+                .query()
+                .unwrap()
+                .has_pipes
+        );
+        assert!(query(&["* | limit 5"]).query().unwrap().has_pipes);
+        assert!(!query(&["a\\|b"]).query().unwrap().has_pipes);
+        let error = options(&["a | stats cuont()"]).query().unwrap_err();
+        assert!(
+            error.to_string().contains("\n            ^^^^^\n"),
+            "{error}"
+        );
     }
 
     #[test]

@@ -2,6 +2,7 @@
 use super::{
     filter::{MatchOptions, Range, RangeOptions, SentQuery},
     format::{FormatOptions, Printer},
+    table::Table,
 };
 use crate::{
     client::{Client, QueryFault, ServerOptions},
@@ -13,7 +14,7 @@ use clap::{Args, ValueEnum};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::tz::TimeZone;
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use std::str::FromStr;
 use taffrail_model::{
     clock::{Clock, SystemClock},
@@ -31,6 +32,7 @@ Examples:
   taffrail logs search --since \"2026-01-04 14:00\" --until \"2026-01-04 15:00\"
   taffrail logs search --correlation-id 01HN8X3QGPZ9K2M1V0E4R5T6W7
   taffrail logs search 'level>=warn source:figma' --limit all --format csv -o report.csv
+  taffrail logs search '* | stats count(), count_if(level:error) by source | sort -count'
 ";
 
 /// Arguments of `logs search`.
@@ -126,6 +128,14 @@ pub async fn run(arguments: SearchArguments) -> Result<()> {
         streams: &arguments.what.stream,
         order: arguments.order,
     };
+    if query.has_pipes {
+        if arguments.count {
+            let reason =
+                "a query with pipes counts by itself: write | stats count() instead of --count";
+            return Err(Failure::Usage(reason.into()).into());
+        }
+        return search.print_table(&arguments.form).await;
+    }
     if arguments.count {
         return search.print_count().await;
     }
@@ -140,12 +150,15 @@ pub async fn run(arguments: SearchArguments) -> Result<()> {
         eprintln!("taffrail: {}", nothing_found(&arguments.when, range));
     }
     if is_partial {
-        eprintln!(
-            "taffrail: the answer is partial: some data could not be read, see the server's log"
-        );
-        return Err(Failure::Partial.into());
+        return Err(partial());
     }
     Ok(())
+}
+
+/// Says that the answer lacks something.
+fn partial() -> anyhow::Error {
+    eprintln!("taffrail: the answer is partial: some data could not be read, see the server's log");
+    Failure::Partial.into()
 }
 
 fn nothing_found(when: &RangeOptions, range: Range) -> String {
@@ -181,6 +194,19 @@ impl Search<'_> {
         writeln!(std::io::stdout(), "{about}{total}")?;
         match answer.partial {
             true => Err(Failure::Partial.into()),
+            false => Ok(()),
+        }
+    }
+
+    /// Prints what the pipes of the query make of the records.
+    async fn print_table(&self, form: &FormatOptions) -> Result<()> {
+        let table: Table = self.ask(&self.body(0, None, false)).await?;
+        table.print(form)?;
+        for note in table.notes() {
+            eprintln!("taffrail: {note}");
+        }
+        match table.partial {
+            true => Err(partial()),
             false => Ok(()),
         }
     }
@@ -221,7 +247,11 @@ impl Search<'_> {
     }
 
     async fn page(&self, limit: u64, cursor: Option<String>, count: bool) -> Result<SearchAnswer> {
-        let body = SearchBody {
+        self.ask(&self.body(limit, cursor, count)).await
+    }
+
+    fn body(&self, limit: u64, cursor: Option<String>, count: bool) -> SearchBody<'_> {
+        SearchBody {
             query: &self.query.text,
             start_time: self.range.start.map(Timestamp::to_rfc3339),
             end_time: self.range.end.map(Timestamp::to_rfc3339),
@@ -230,8 +260,11 @@ impl Search<'_> {
             order: self.order,
             cursor,
             count,
-        };
-        let answer = self.client.send_json(Method::POST, "/api/v1/search", &body);
+        }
+    }
+
+    async fn ask<T: DeserializeOwned>(&self, body: &SearchBody<'_>) -> Result<T> {
+        let answer = self.client.send_json(Method::POST, "/api/v1/search", body);
         answer
             .await
             .map_err(|error| in_the_query(error, self.query))

@@ -112,6 +112,11 @@ impl<'a> BlockView<'a> {
         self.source.stats(self.block, name)
     }
 
+    /// Adds the rows that have a value in the column.
+    pub(super) fn add_present(&self, name: &str, out: &mut Selection) -> Result<(), ReadError> {
+        out.add_by(|bits| self.source.add_present(self.block, name, bits))
+    }
+
     pub(super) fn may_contain(&self, name: &str, folded: &str) -> Result<bool, ReadError> {
         self.source.may_contain_word(self.block, name, folded)
     }

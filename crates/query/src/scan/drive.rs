@@ -43,6 +43,9 @@ use taffrail_storage::{
 /// Blocks that one thread looks at before a second one helps: a page of the latest rows is ready
 /// sooner than a thread starts.
 const ALONE_BLOCKS: u64 = 4;
+/// Neighbouring blocks of a source that a thread takes at once where order does not matter: what
+/// is remembered of a source serves them all, and the queue is locked once.
+const RUN_BLOCKS: usize = 16;
 /// Rows left for which a second thread is worth its start.
 const SECOND_THREAD_ROWS_MIN: u64 = 32_768;
 
@@ -200,6 +203,10 @@ pub(super) trait Collector<'a>: Send + Sized {
     fn order(&self) -> Order {
         Order::Ascending
     }
+    /// Whether blocks have to come in that order, one by one.
+    fn is_ordered(&self) -> bool {
+        true
+    }
     /// Whether no row at or behind this key can change the result any more.
     fn is_done(&self, _first: OrderKey) -> bool {
         false
@@ -231,7 +238,8 @@ pub(super) trait Collector<'a>: Send + Sized {
 
 enum Task<'a> {
     Source(Arc<PartitionScope>, &'a dyn RowSource),
-    Block(OpenBlock<'a>),
+    /// Neighbouring blocks of one source.
+    Run(Vec<OpenBlock<'a>>),
 }
 
 struct Queued<'a> {
@@ -284,16 +292,24 @@ impl Drop for Opening<'_, '_> {
 }
 
 impl<'a> Queue<'a> {
-    fn push_block(&mut self, block: OpenBlock<'a>) {
-        let extent = block.extent;
-        self.push(&extent, Task::Block(block));
+    /// Adds the blocks of a source, in runs of `run_blocks`.
+    fn push_blocks(&mut self, mut blocks: Vec<OpenBlock<'a>>, run_blocks: usize) {
+        while !blocks.is_empty() {
+            let rest = blocks.split_off(blocks.len().min(run_blocks));
+            let run = std::mem::replace(&mut blocks, rest);
+            let Some(extent) = run.first().map(|block| block.extent) else {
+                return;
+            };
+            let rows = run.iter().map(|block| block.extent.rows).sum();
+            self.push(&extent, rows, Task::Run(run));
+        }
     }
 
-    fn push(&mut self, extent: &Extent, task: Task<'a>) {
-        self.rows_left += u64::from(extent.rows);
+    fn push(&mut self, extent: &Extent, rows: u32, task: Task<'a>) {
+        self.rows_left += u64::from(rows);
         self.heap.push(Queued {
             first: OrderKey::first_of(self.order, extent),
-            rows: extent.rows,
+            rows,
             task,
         });
     }
@@ -318,14 +334,10 @@ impl<'a> Scan<'a> {
             after = after.max(Position(id.position.0.saturating_sub(1)));
             upto = upto.min(id.position);
         }
-        let clock = Clock {
-            now: request.moment(),
-            zone: request.zone(),
-        };
         Ok(Scan {
             request,
             snapshot,
-            plan: Plan::new(request.predicate(), &clock)?,
+            plan: Plan::new(request.predicate(), &clock(request))?,
             range: request.range(),
             after,
             upto,
@@ -387,6 +399,8 @@ impl<'a> Scan<'a> {
 
     /// Gives every matching row to the collector.
     pub(super) fn run<C: Collector<'a>>(&self, mut collector: C) -> Result<C, ScanError> {
+        // A run that was ended by its collector may be followed by one that says why.
+        self.interrupt.is_stopped.store(false, Relaxed);
         let mut queue = Queue {
             order: collector.order(),
             heap: BinaryHeap::new(),
@@ -401,7 +415,8 @@ impl<'a> Scan<'a> {
             for source in &view.sources {
                 let extent = source.extent();
                 if self.overlaps(&extent) {
-                    queue.push(&extent, Task::Source(partition.clone(), source.as_ref()));
+                    let task = Task::Source(partition.clone(), source.as_ref());
+                    queue.push(&extent, extent.rows, task);
                 }
             }
         }
@@ -501,19 +516,12 @@ impl<'a> Scan<'a> {
             if outcome.is_err() {
                 break;
             }
-            let Some(block) = self.next_block(queue, collector) else {
+            let Some(run) = self.next_run(queue, collector) else {
                 break;
             };
-            work.blocks += 1;
-            work.rows += u64::from(block.extent.rows);
-            match self.evaluate(&block, collector) {
-                Ok(()) => {}
-                Err(BlockFault::Read(error)) => self.note(block.open.partition.key, &error),
-                Err(BlockFault::Stop(error)) => {
-                    self.interrupt.is_stopped.store(true, Relaxed);
-                    outcome = Err(error);
-                    break;
-                }
+            outcome = self.evaluate_run(&run, collector, &mut work);
+            if outcome.is_err() {
+                break;
             }
         }
         let mut all = self.work.lock();
@@ -522,12 +530,46 @@ impl<'a> Scan<'a> {
         outcome
     }
 
-    /// The next block that has to be read; opens sources on the way.
-    fn next_block<C: Collector<'a>>(
+    /// Gives the matching rows of neighbouring blocks to the collector.
+    fn evaluate_run<C: Collector<'a>>(
+        &self,
+        run: &[OpenBlock<'a>],
+        collector: &mut C,
+        work: &mut ScanWork,
+    ) -> Result<(), ScanError> {
+        for block in run {
+            let is_whole = block.open.plan.is(true)
+                && block.open.shows_all_rows()
+                && self.covers(&block.extent)
+                && collector.take_whole(&block.extent);
+            if is_whole || !collector.wants(&block.extent) {
+                continue;
+            }
+            work.blocks += 1;
+            work.rows += u64::from(block.extent.rows);
+            self.interrupt.check()?;
+            match self.evaluate(block, collector) {
+                Ok(()) => {}
+                Err(BlockFault::Read(error)) => self.note(block.open.partition.key, &error),
+                Err(BlockFault::Stop(error)) => {
+                    self.interrupt.is_stopped.store(true, Relaxed);
+                    return Err(error);
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next blocks that have to be read; opens sources on the way.
+    fn next_run<C: Collector<'a>>(
         &self,
         shared: &SharedQueue<'a>,
         collector: &mut C,
-    ) -> Option<OpenBlock<'a>> {
+    ) -> Option<Vec<OpenBlock<'a>>> {
+        let run_blocks = match collector.is_ordered() {
+            true => 1,
+            false => RUN_BLOCKS,
+        };
         let mut queue = shared.queue.lock();
         loop {
             let Some(next) = queue.pop() else {
@@ -550,20 +592,12 @@ impl<'a> Scan<'a> {
                         self.open(&partition, source, collector)
                     });
                     match opened {
-                        Ok(blocks) => blocks.into_iter().for_each(|block| queue.push_block(block)),
+                        Ok(blocks) => queue.push_blocks(blocks, run_blocks),
                         Err(error) => self.note(partition.key, &error),
                     }
                     MutexGuard::unlocked(&mut queue, || drop(opening));
                 }
-                Task::Block(block) => {
-                    let is_whole = block.open.plan.is(true)
-                        && block.open.shows_all_rows()
-                        && self.covers(&block.extent)
-                        && collector.take_whole(&block.extent);
-                    if !is_whole && collector.wants(&block.extent) {
-                        return Some(block);
-                    }
-                }
+                Task::Run(run) => return Some(run),
             }
         }
     }
@@ -574,18 +608,39 @@ impl<'a> Scan<'a> {
         extent: Extent,
         names: Option<&[FieldName]>,
     ) -> Plan {
-        let scope = SourceScope {
+        let scope = self.scope(partition, extent, names);
+        match partition.hides_debug {
+            true => self.plan.clone().without_debug().for_source(&scope),
+            false => self.plan.for_source(&scope),
+        }
+    }
+
+    fn scope<'p>(
+        &self,
+        partition: &'p PartitionScope,
+        extent: Extent,
+        names: Option<&'p [FieldName]>,
+    ) -> SourceScope<'p> {
+        SourceScope {
             key: partition.key,
             stream_name: &partition.stream.name,
             node: self.request.node(),
             epoch: self.snapshot.epoch(),
             extent,
             names,
-        };
-        match partition.hides_debug {
-            true => self.plan.clone().without_debug().for_source(&scope),
-            false => self.plan.for_source(&scope),
         }
+    }
+
+    /// A further predicate, compiled.
+    pub(super) fn plan_of(&self, expr: &Expr) -> Result<Plan, ScanError> {
+        Plan::new(expr, &clock(self.request))
+    }
+
+    /// A further predicate, cut down for one source.
+    pub(super) fn plan_at(&self, open: &OpenSource<'_>, plan: &Plan) -> Result<Plan, ReadError> {
+        let (extent, columns) = (open.source.extent(), &open.columns);
+        let scope = self.scope(&open.partition, extent, Some(&columns.names));
+        plan.for_source(&scope).looked_up(open.source, columns)
     }
 
     /// Reads a source's directory, unless its extent decides: the blocks that have to be read.
@@ -691,6 +746,14 @@ impl<'a> Scan<'a> {
             self.range.contains(time) && self.after < position && position <= self.upto
         });
         Ok(())
+    }
+}
+
+/// What times of the predicate are relative to.
+fn clock(request: &ScanRequest) -> Clock<'_> {
+    Clock {
+        now: request.moment(),
+        zone: request.zone(),
     }
 }
 

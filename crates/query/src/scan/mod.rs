@@ -14,6 +14,7 @@ mod aggregate;
 mod asked;
 mod block;
 mod drive;
+mod encoded;
 mod found;
 mod overflow;
 mod plan;
@@ -27,6 +28,7 @@ use crate::{
     result::{Completeness, Context, ContextResult, Row, ScanError, ScanOutput, ScanResult},
     search::tree::Expr,
 };
+pub use aggregate::MemoryPool;
 use drive::Scan;
 use taffrail_model::{field, id::RecordId, position::Position, time::TimeRange};
 use taffrail_storage::snapshot::{Fault, Snapshot};
@@ -52,6 +54,9 @@ pub fn execute(request: &ScanRequest, snapshot: &Snapshot) -> Result<ScanResult,
         }
         Output::Facets { fields, limit } => {
             ScanOutput::Facets(aggregate::facets(&scan, fields, *limit)?)
+        }
+        Output::Aggregate(aggregation) => {
+            ScanOutput::Groups(aggregate::aggregate(&scan, aggregation)?)
         }
         Output::Fields => ScanOutput::Fields(aggregate::fields(&scan)?),
         Output::TimeExtent => ScanOutput::TimeExtent(aggregate::time_extent(&scan)?),

@@ -5,6 +5,7 @@
 //! matches are counted unread, and sources where none can are not opened.
 use super::{
     block::{BlockFault, BlockView},
+    encoded::EncodedLeaf,
     found::FoundLeaf,
     overflow,
     selection::Selection,
@@ -19,7 +20,7 @@ use crate::{
 use jiff::{civil::Date, tz::TimeZone};
 use std::{convert::Infallible, sync::Arc};
 use taffrail_model::{
-    column::{FieldName, Kind},
+    column::{FieldName, Kind, Value},
     field,
     id::RecordId,
     level::Level,
@@ -38,6 +39,8 @@ pub(super) enum Plan {
     Leaf(Arc<LeafPlan>),
     /// A leaf that one source has looked up on its encoded data.
     Found(Arc<FoundLeaf>),
+    /// A leaf that one source tests on its encoded data.
+    Encoded(Arc<EncodedLeaf>),
 }
 
 #[derive(Debug)]
@@ -202,7 +205,7 @@ impl Plan {
                 (Ask::Text(_), None) => 10_000,
             },
             // What was looked up is decided by sources, after costs are compared.
-            Plan::Found(_) => 1,
+            Plan::Found(_) | Plan::Encoded(_) => 1,
         }
     }
 
@@ -220,14 +223,17 @@ impl Plan {
         }
     }
 
-    /// The plan for one source after its text tests were looked up on the encoded data.
+    /// The plan for one source after its tests were looked up on the encoded data.
     pub(super) fn looked_up(
         &self,
         source: &dyn RowSource,
         columns: &SourceColumns,
     ) -> Result<Plan, ReadError> {
         match self {
-            Plan::Leaf(leaf) => FoundLeaf::look_up(leaf, source, columns),
+            Plan::Leaf(leaf) if matches!(leaf.ask, Ask::Text(_)) => {
+                FoundLeaf::look_up(leaf, source, columns)
+            }
+            Plan::Leaf(leaf) => EncodedLeaf::look_up(leaf, source, columns),
             other => other.map(&mut |child| child.looked_up(source, columns)),
         }
     }
@@ -241,7 +247,7 @@ impl Plan {
                 Plan::Const(value) => Plan::Const(!value),
                 other => Plan::Not(Box::new(other)),
             },
-            Plan::Const(_) | Plan::Leaf(_) | Plan::Found(_) => self.clone(),
+            Plan::Const(_) | Plan::Leaf(_) | Plan::Found(_) | Plan::Encoded(_) => self.clone(),
         })
     }
 
@@ -259,7 +265,7 @@ impl Plan {
             Plan::Const(value) => *value,
             Plan::And(children) => children.iter().all(|child| child.may_match_in(block)),
             Plan::Or(children) => children.iter().any(|child| child.may_match_in(block)),
-            Plan::Not(_) | Plan::Leaf(_) => true,
+            Plan::Not(_) | Plan::Leaf(_) | Plan::Encoded(_) => true,
             Plan::Found(found) => found.may_be_in(block),
         }
     }
@@ -308,6 +314,7 @@ impl Plan {
             }
             Plan::Leaf(leaf) => leaf.evaluate(view, columns, within),
             Plan::Found(found) => found.evaluate(view, columns, within),
+            Plan::Encoded(encoded) => encoded.evaluate(view, columns, within),
         }
     }
 }
@@ -502,7 +509,7 @@ impl LeafPlan {
         }
     }
 
-    fn evaluate(
+    pub(super) fn evaluate(
         &self,
         view: &mut BlockView<'_>,
         columns: &SourceColumns,
@@ -588,6 +595,10 @@ impl LeafPlan {
 
 impl Ask {
     /// Whether a value passes.
+    pub(super) fn passes(&self, value: Value<'_>) -> bool {
+        self.holds(value.kind, value.text)
+    }
+
     fn holds(&self, kind: Kind, text: &str) -> bool {
         match self {
             Ask::Text(ask) => ask.test.matches(kind, text),
@@ -606,7 +617,7 @@ impl Ask {
     }
 
     /// Whether the block's statistics leave a chance.
-    fn may_match(&self, view: &BlockView<'_>, name: &str) -> Result<bool, BlockFault> {
+    pub(super) fn may_match(&self, view: &BlockView<'_>, name: &str) -> Result<bool, BlockFault> {
         let Ask::Number(operator, bound) = self else {
             return Ok(true);
         };

@@ -51,6 +51,11 @@ impl Selection {
         set(&mut self.words)
     }
 
+    /// Whether every row of the block is in the set.
+    pub(super) fn is_all(&self) -> bool {
+        self.count() == self.rows as usize
+    }
+
     pub(super) fn is_empty(&self) -> bool {
         self.words.iter().all(|word| *word == 0)
     }
@@ -65,6 +70,27 @@ impl Selection {
     pub(super) fn unite(&mut self, other: &Selection) {
         for (word, more) in self.words.iter_mut().zip(&other.words) {
             *word |= more;
+        }
+    }
+
+    pub(super) fn intersect(&mut self, other: &Selection) {
+        for (word, more) in self.words.iter_mut().zip(&other.words) {
+            *word &= more;
+        }
+    }
+
+    /// The rows of the set of which `keep` says so, given something for each row of the block.
+    /// Rows past the end of `each` are dropped.
+    pub(super) fn keep_by<T>(&self, each: &[T], keep: impl Fn(&T) -> bool) -> Selection {
+        let chunks = each.chunks(64).map(|chunk| {
+            let bits = chunk.iter().enumerate();
+            bits.fold(0u64, |word, (bit, one)| word | u64::from(keep(one)) << bit)
+        });
+        let kept = chunks.chain(std::iter::repeat(0));
+        let words = self.words.iter().zip(kept).map(|(word, kept)| word & kept);
+        Selection {
+            words: words.collect(),
+            rows: self.rows,
         }
     }
 
@@ -124,6 +150,14 @@ mod tests {
             assert!(!odd.has(rows) && !odd.has(rows + 1_000));
             even.retain(|row| row % 3 == 0);
             assert!(even.iter().eq((0..rows).filter(|row| row % 6 == 0)));
+            let remainders: Vec<u32> = (0..rows).map(|row| row % 3).collect();
+            let kept = odd.keep_by(&remainders, |remainder| *remainder == 0);
+            assert!(kept.iter().eq((0..rows).filter(|row| row % 6 == 3)));
+            assert!(kept.keep_by(&remainders[..0], |_| true).is_empty());
+            let mut both = all.clone();
+            both.intersect(&kept);
+            assert_eq!(both, kept);
+            assert!(all.is_all() && (rows == 0 || !kept.is_all()));
             even.unite(&all);
             assert_eq!(even, all);
         }

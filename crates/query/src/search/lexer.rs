@@ -82,6 +82,10 @@ impl Lexer {
         self.chars.get(self.at + 1).copied()
     }
 
+    pub(super) fn char_at(&self, at: usize) -> Option<char> {
+        self.chars.get(at).copied()
+    }
+
     pub(super) fn take(&mut self, c: char) -> bool {
         let is_there = self.peek() == Some(c);
         self.at += usize::from(is_there);

@@ -4,6 +4,7 @@
 //! an empty result.
 mod lexer;
 pub(crate) mod parser;
+pub mod pipe;
 mod printer;
 pub mod tree;
 
@@ -11,7 +12,7 @@ use crate::words;
 use taffrail_model::limits::{QUERY_BYTES_MAX, QUERY_NODES_MAX};
 use tree::{Expr, Test};
 
-pub use parser::parse;
+pub use parser::{parse, parse_filter, pipes_begin};
 
 /// Why a query text was not understood, and what would be right.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -56,5 +57,7 @@ pub fn literal_words(text: &str) -> Result<Expr, ParseError> {
     Ok(Expr::all_of(tests.into_iter().map(Expr::text)))
 }
 
+#[cfg(test)]
+mod pipe_tests;
 #[cfg(test)]
 mod tests;

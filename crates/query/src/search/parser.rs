@@ -1,7 +1,7 @@
-//! Recursive descent from a query text to its tree.
+//! Recursive descent from a query text to its tree; pipes have a grammar of their own, in `pipes`.
 //!
 //! ```text
-//! query   = [ any ]                      (nothing: every record)
+//! query   = [ any ] { "|" pipe }         (nothing: every record)
 //! any     = all { "OR" all }
 //! all     = not { [ "AND" ] not }
 //! not     = ( "NOT" | "-" ) not | term
@@ -9,6 +9,8 @@
 //! value   = word | quoted | "/" regex "/" [ "i" ] | "*" text "*" | "=" word | "=" quoted
 //!         | comparison value | range | "(" any ")"       (the last four after a field)
 //! ```
+mod pipes;
+
 use super::{
     ParseError,
     lexer::{Glyph, Head, Lexer, Separator, fault, pattern_of},
@@ -31,38 +33,9 @@ use taffrail_model::{
 /// # Errors
 /// [`ParseError`] with the place of the fault and what would be right.
 pub fn parse(text: &str) -> Result<Query, ParseError> {
-    if text.len() > QUERY_BYTES_MAX {
-        return Err(fault(
-            0,
-            text.chars().count(),
-            format!("the query has {} bytes", text.len()),
-            format!("a query has at most {QUERY_BYTES_MAX} bytes"),
-        ));
-    }
-    let mut parser = Parser {
-        lexer: Lexer::new(text),
-        depth: 0,
-    };
-    parser.lexer.skip_blanks();
-    let filter = match parser.lexer.peek() {
-        None => Expr::All,
-        Some('|') => return Err(parser.pipe()),
-        Some(_) => parser.any(None)?,
-    };
-    match parser.lexer.peek() {
-        None => {}
-        Some('|') => return Err(parser.pipe()),
-        // Everything else is taken by `any`, which stops at closing brackets alone.
-        Some(_) => {
-            return Err(fault(
-                parser.lexer.at,
-                parser.lexer.at + 1,
-                "nothing is open that this ) could close",
-                r"remove it, add ( before, or write \) to search for it",
-            ));
-        }
-    }
-    let nodes = filter.nodes();
+    let (mut parser, filter) = Parser::begin(text)?;
+    let pipes = parser.pipes()?;
+    let nodes = filter.nodes() + pipes.iter().map(pipes::nodes).sum::<usize>();
     if nodes > QUERY_NODES_MAX {
         return Err(fault(
             0,
@@ -73,7 +46,33 @@ pub fn parse(text: &str) -> Result<Query, ParseError> {
             ),
         ));
     }
-    Ok(Query { filter })
+    Ok(Query { filter, pipes })
+}
+
+/// Reads a query text that selects records and makes nothing else of them.
+///
+/// # Errors
+/// [`ParseError`] as [`parse`], and for pipes.
+pub fn parse_filter(text: &str) -> Result<Expr, ParseError> {
+    let query = parse(text)?;
+    if query.pipes.is_empty() {
+        return Ok(query.filter);
+    }
+    let start = pipes_begin(text)?;
+    Err(fault(
+        start,
+        text.chars().count(),
+        "pipes cannot be used here",
+        r"records are selected here: leave out what follows |, or ask the search for it; to search for the character write \|",
+    ))
+}
+
+/// Place of the first pipe of a query text, counted in characters; its length if there is none.
+///
+/// # Errors
+/// [`ParseError`] for what is before it.
+pub fn pipes_begin(text: &str) -> Result<usize, ParseError> {
+    Ok(Parser::begin(text)?.0.lexer.at)
 }
 
 struct Parser {
@@ -85,6 +84,37 @@ struct Parser {
 type Scope<'a> = Option<&'a FieldName>;
 
 impl Parser {
+    /// Reads the filter, and stops at the first pipe or at the end.
+    fn begin(text: &str) -> Result<(Parser, Expr), ParseError> {
+        if text.len() > QUERY_BYTES_MAX {
+            return Err(fault(
+                0,
+                text.chars().count(),
+                format!("the query has {} bytes", text.len()),
+                format!("a query has at most {QUERY_BYTES_MAX} bytes"),
+            ));
+        }
+        let mut parser = Parser {
+            lexer: Lexer::new(text),
+            depth: 0,
+        };
+        parser.lexer.skip_blanks();
+        let filter = match parser.lexer.peek() {
+            None | Some('|') => Expr::All,
+            Some(_) => parser.any(None)?,
+        };
+        match parser.lexer.peek() {
+            None | Some('|') => Ok((parser, filter)),
+            // Everything else is taken by `any`, which stops at closing brackets alone.
+            Some(_) => Err(fault(
+                parser.lexer.at,
+                parser.lexer.at + 1,
+                "nothing is open that this ) could close",
+                r"remove it, add ( before, or write \) to search for it",
+            )),
+        }
+    }
+
     fn any(&mut self, scope: Scope<'_>) -> Result<Expr, ParseError> {
         let mut children = vec![self.all(scope)?];
         while self.lexer.keyword() == Some("OR") {
@@ -274,7 +304,13 @@ impl Parser {
             return Ok(expr);
         }
         if self.lexer.peek() == Some('|') {
-            return Err(self.pipe());
+            let at = self.lexer.at;
+            return Err(fault(
+                at,
+                at + 1,
+                "a pipe stands inside of a group",
+                r"close the group before it; to search for the character write \|, or quote the text",
+            ));
         }
         Err(unclosed_group(start))
     }
@@ -749,37 +785,6 @@ impl Parser {
             format!("{term} is followed by something else"),
             hint,
         ))
-    }
-
-    /// A pipe stands here: none is known.
-    fn pipe(&mut self) -> ParseError {
-        let start = self.lexer.at;
-        self.lexer.at += 1;
-        self.lexer.skip_blanks();
-        let at = self.lexer.at;
-        while self
-            .lexer
-            .peek()
-            .is_some_and(|c| c.is_alphanumeric() || c == '_')
-        {
-            self.lexer.at += 1;
-        }
-        let name = self.lexer.text(at, self.lexer.at);
-        let end = if name.is_empty() {
-            start + 1
-        } else {
-            self.lexer.at
-        };
-        let message = match name.is_empty() {
-            true => "a pipe without a name".to_owned(),
-            false => format!("there is no pipe {name}"),
-        };
-        fault(
-            start,
-            end,
-            message,
-            r"this version has no pipes; to search for the character write \|, or quote the text",
-        )
     }
 }
 

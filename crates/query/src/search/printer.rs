@@ -2,13 +2,153 @@
 //! gives.
 use super::{
     lexer::is_name_char,
+    pipe::{Aggregate, Function, Pipe, SortKey},
     tree::{Expr, Leaf, Operator, Pattern, PatternPart, Query, Test},
 };
 use std::fmt::{Display, Formatter, Result, Write};
+use taffrail_model::column::FieldName;
 
 impl Display for Query {
     fn fmt(&self, f: &mut Formatter<'_>) -> Result {
-        self.filter.fmt(f)
+        self.filter.fmt(f)?;
+        self.pipes
+            .iter()
+            .try_for_each(|pipe| write!(f, " | {pipe}"))
+    }
+}
+
+impl Display for Pipe {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        match self {
+            Pipe::Stats { functions, by } => {
+                f.write_str("stats ")?;
+                list(f, functions, |f, function| function.fmt(f))?;
+                write_by(f, by)
+            }
+            Pipe::Top { limit, field, by } => {
+                write!(f, "top {limit} ")?;
+                write_column(f, field)?;
+                write_by(f, by)
+            }
+            Pipe::Timechart {
+                interval_ns,
+                functions,
+                by,
+            } => {
+                write!(f, "timechart {} ", Interval(*interval_ns))?;
+                list(f, functions, |f, function| function.fmt(f))?;
+                write_by(f, by)
+            }
+            Pipe::Fields { kept, dropped } => {
+                f.write_str("fields ")?;
+                let kept = kept.iter().map(|name| ("", name));
+                let all: Vec<_> = kept.chain(dropped.iter().map(|name| ("-", name))).collect();
+                list(f, &all, |f, (sign, name)| {
+                    f.write_str(sign)?;
+                    write_column(f, name)
+                })
+            }
+            Pipe::Sort(keys) => {
+                f.write_str("sort ")?;
+                list(
+                    f,
+                    keys,
+                    |f,
+                     SortKey {
+                         column,
+                         is_descending,
+                     }| {
+                        f.write_str(if *is_descending { "-" } else { "" })?;
+                        write_column(f, column)
+                    },
+                )
+            }
+            Pipe::Limit(limit) => write!(f, "limit {limit}"),
+        }
+    }
+}
+
+impl Display for Aggregate {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        self.function.fmt(f)?;
+        if self.name == self.function.default_name() {
+            return Ok(());
+        }
+        f.write_str(" as ")?;
+        write_column(f, &self.name)
+    }
+}
+
+impl Display for Function {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        let (name, field) = match self {
+            Function::Count => return f.write_str("count()"),
+            Function::CountIf(expr) => return write!(f, "count_if({expr})"),
+            Function::Sum(field) => ("sum", field),
+            Function::Min(field) => ("min", field),
+            Function::Max(field) => ("max", field),
+            Function::Avg(field) => ("avg", field),
+            Function::Distinct(field) => ("distinct", field),
+            Function::Quantile(field, level) => {
+                write!(f, "p{}(", level.percent())?;
+                write_column(f, field)?;
+                return f.write_char(')');
+            }
+        };
+        write!(f, "{name}(")?;
+        write_column(f, field)?;
+        f.write_char(')')
+    }
+}
+
+/// A duration as the language reads it, in its largest whole unit.
+struct Interval(i64);
+
+impl Display for Interval {
+    fn fmt(&self, f: &mut Formatter<'_>) -> Result {
+        const UNITS: [(i64, &str); 5] = [
+            (86_400_000_000_000, "d"),
+            (3_600_000_000_000, "h"),
+            (60_000_000_000, "m"),
+            (1_000_000_000, "s"),
+            (1_000_000, "ms"),
+        ];
+        let unit = UNITS.into_iter().find(|(unit, _)| self.0 % unit == 0);
+        let (unit, name) = unit.unwrap_or((1_000_000, "ms"));
+        write!(f, "{}{name}", self.0 / unit)
+    }
+}
+
+fn list<T>(
+    f: &mut Formatter<'_>,
+    items: &[T],
+    write: impl Fn(&mut Formatter<'_>, &T) -> Result,
+) -> Result {
+    for (index, item) in items.iter().enumerate() {
+        f.write_str(if index > 0 { ", " } else { "" })?;
+        write(f, item)?;
+    }
+    Ok(())
+}
+
+fn write_by(f: &mut Formatter<'_>, by: &[FieldName]) -> Result {
+    if by.is_empty() {
+        return Ok(());
+    }
+    f.write_str(" by ")?;
+    list(f, by, |f, name| write_column(f, name))
+}
+
+/// The name of a field or column in a pipe: bare if nothing in it could mean something else.
+fn write_column(f: &mut Formatter<'_>, name: &str) -> Result {
+    let is_plain = name.starts_with(|c: char| c.is_alphabetic() || c == '_')
+        && name.chars().all(is_name_char)
+        && !["by", "as"]
+            .iter()
+            .any(|word| word.eq_ignore_ascii_case(name));
+    match is_plain {
+        true => f.write_str(name),
+        false => write_quoted(f, name),
     }
 }
 

@@ -479,16 +479,6 @@ fn faults_say_where_and_what_would_be_right() {
 }
 
 #[test]
-fn pipes_are_refused_by_name() {
-    check_fault("a | stats count()", 2, 9, "no pipe stats", "no pipes");
-    check_fault("| top 10 x", 0, 5, "no pipe top", "no pipes");
-    check_fault("(a | b)", 3, 6, "no pipe b", "no pipes");
-    check_fault("a |", 2, 3, "without a name", "no pipes");
-    check("\"a | b\"", word("a | b"));
-    check("/a|b/", Expr::text(regex("a|b", false)));
-}
-
-#[test]
 fn limits_hold_at_and_past_them() {
     let longest = "a".repeat(QUERY_BYTES_MAX);
     assert!(parse(&longest).is_ok());

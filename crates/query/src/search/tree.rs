@@ -7,6 +7,7 @@
 //!   a record that came with both names keeps both as fields.
 //! - What the parser accepts is checked: a regex compiles, a number or time is readable, a word
 //!   has something to look up.
+use super::pipe::Pipe;
 use taffrail_model::{column::FieldName, field, id::RecordId, level::Level};
 
 /// A parsed query.
@@ -15,6 +16,8 @@ use taffrail_model::{column::FieldName, field, id::RecordId, level::Level};
 pub struct Query {
     /// Which records.
     pub filter: Expr,
+    /// What is made of them, one after the other.
+    pub pipes: Vec<Pipe>,
 }
 
 /// Which records, as a tree.

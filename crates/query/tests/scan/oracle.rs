@@ -50,7 +50,7 @@ const WORDS: &[&str] = &[
     "😀",
 ];
 const SEPARATORS: &[&str] = &[" ", "_", "-", ".", "/", ": ", "", "\"", "\\", "  "];
-const HOUR: i64 = 3_600_000_000_000;
+pub const HOUR: i64 = 3_600_000_000_000;
 
 fn text() -> impl Strategy<Value = String> {
     prop::collection::vec(
@@ -311,7 +311,7 @@ fn leaf() -> impl Strategy<Value = Expr> {
     ]
 }
 
-fn expr() -> impl Strategy<Value = Expr> {
+pub fn expr() -> impl Strategy<Value = Expr> {
     leaf().prop_recursive(3, 12, 3, |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 2..4).prop_map(Expr::all_of),
@@ -349,18 +349,18 @@ fn range() -> impl Strategy<Value = TimeRange> {
 
 /// Everything that decides an answer.
 #[derive(Clone, Debug)]
-struct Case {
-    records: Vec<Record>,
-    layout: Layout,
-    reader: Reader,
-    expr: Expr,
-    range: TimeRange,
-    positions: (u64, u64),
+pub struct Case {
+    pub records: Vec<Record>,
+    pub layout: Layout,
+    pub reader: Reader,
+    pub expr: Expr,
+    pub range: TimeRange,
+    pub positions: (u64, u64),
     /// Watermark of another answer.
-    as_of: Option<u64>,
+    pub as_of: Option<u64>,
 }
 
-fn case(count: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Case> {
+pub fn case(count: impl Into<prop::collection::SizeRange>) -> impl Strategy<Value = Case> {
     let positions = prop_oneof![
         2 => Just((0, u64::MAX >> 16)),
         1 => (0u64..40, 0u64..80),
@@ -401,7 +401,7 @@ impl Case {
             .with_predicate(self.expr.clone())
     }
 
-    fn run(&self, snapshot: &Snapshot, output: Output) -> ScanOutput {
+    pub fn run(&self, snapshot: &Snapshot, output: Output) -> ScanOutput {
         let result = execute(&self.request(output), snapshot).expect("a read");
         assert!(!result.completeness.partial, "{:?}", result.completeness);
         if let Some(as_of) = self.as_of {
@@ -413,7 +413,7 @@ impl Case {
     }
 
     /// The matching records, in order of arrival.
-    fn expected(&self) -> Vec<&Record> {
+    pub fn expected(&self) -> Vec<&Record> {
         self.records
             .iter()
             .filter(|record| {
@@ -498,7 +498,7 @@ fn check_pages(case: &Case, snapshot: &Snapshot, later: &Snapshot) {
 }
 
 /// What a record has for a name: the field of that name, or the canonical one.
-fn asked<'r>(record: &'r Record, name: &str) -> Option<(Kind, &'r str)> {
+pub fn asked<'r>(record: &'r Record, name: &str) -> Option<(Kind, &'r str)> {
     let canonical = match name {
         "service" | "app" => "source",
         "duration" | "latency_ms" => "duration_ms",
@@ -681,26 +681,31 @@ proptest! {
     }
 }
 
-/// Many blocks and both threads: the same checks over thousands of records.
-#[test]
-fn large_scans_are_those_of_the_oracle() {
+/// Some generated records several times over, each at its own time and position.
+pub fn many_records(count: u64) -> Vec<Record> {
     use proptest::{strategy::ValueTree, test_runner::TestRunner};
     let mut runner = TestRunner::deterministic();
     let some = records(2_000)
         .new_tree(&mut runner)
         .expect("records")
         .current();
-    // The same records several times over, each at its own time and position.
-    let records: Vec<Record> = (0..40_000u64)
-        .map(|n| {
-            let record = &some[n as usize % some.len()];
-            Record {
-                position: n + 1,
-                timestamp: record.timestamp + (n as i64 * 7_919) % 1_000_000_007,
-                ..record.clone()
-            }
-        })
-        .collect();
+    let one = |n: u64| {
+        let record = &some[n as usize % some.len()];
+        Record {
+            position: n + 1,
+            timestamp: record.timestamp + (n as i64 * 7_919) % 1_000_000_007,
+            ..record.clone()
+        }
+    };
+    (0..count).map(one).collect()
+}
+
+/// Many blocks and both threads: the same checks over thousands of records.
+#[test]
+fn large_scans_are_those_of_the_oracle() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let records = many_records(40_000);
     let layout = Layout {
         rows: 9_000,
         section_every: 2,

@@ -25,7 +25,12 @@ use utoipa_axum::router::OpenApiRouter;
                        every response carries X-Request-Id.",
         license(name = "Apache-2.0", identifier = "Apache-2.0"),
     ),
-    components(schemas(schema::ProblemDocument, schema::ProblemField, schema::RejectedRecord)),
+    components(schemas(
+        schema::ProblemDocument,
+        schema::ProblemField,
+        schema::RejectedRecord,
+        schema::TableAnswer,
+    )),
     security(("api_key" = []), ("session" = [])),
     modifiers(&Credentials),
     tags(

@@ -171,6 +171,44 @@ pub struct SearchPage {
     pub partial: bool,
 }
 
+/// Answer of a search whose query has pipes.
+#[derive(Serialize, ToSchema)]
+pub struct TableAnswer {
+    /// The table.
+    pub data: TableData,
+}
+
+/// Columns and rows.
+#[derive(Serialize, ToSchema)]
+pub struct TableData {
+    /// The columns.
+    pub columns: Vec<TableColumn>,
+    /// The rows, at most 10,000, with a value for each column.
+    #[schema(value_type = Vec<Vec<serde_json::Value>>)]
+    pub rows: Vec<Vec<serde_json::Value>>,
+    /// How many rows there are.
+    pub total: u64,
+    /// Whether rows are missing because they are too many or too long for one answer.
+    pub is_truncated: bool,
+    /// Whether a number of different values, or the counts of `top`, are estimates.
+    pub is_estimate: bool,
+    /// Milliseconds on the server.
+    pub took_ms: f64,
+    /// For other questions that are to count the same records.
+    pub as_of: String,
+    /// Whether something could not be read.
+    pub partial: bool,
+}
+
+/// A column of a table.
+#[derive(Serialize, ToSchema)]
+pub struct TableColumn {
+    /// Its name.
+    pub name: String,
+    /// `string`, `integer`, `number`, `boolean` or `time`; values may be `null`.
+    pub r#type: String,
+}
+
 /// What to count by time.
 #[derive(Deserialize, ToSchema, IntoParams)]
 #[into_params(parameter_in = Query)]

@@ -2,8 +2,9 @@
 use super::{
     Json,
     body::Asked,
-    question::{read_question_as_of, write_as_of, write_completeness},
+    question::{QuestionParts, read_question_as_of, write_as_of, write_completeness},
     schema::{ProblemDocument, SearchAnswer, SearchQuestion},
+    table::write_table,
 };
 use crate::{
     answers::Holder,
@@ -15,7 +16,10 @@ use crate::{
 };
 use axum::extract::State;
 use std::{ops::RangeInclusive, sync::Arc, time::Instant};
-use taffrail_engine::{query::Order, read::PageQuestion};
+use taffrail_engine::{
+    query::{Order, parse},
+    read::PageQuestion,
+};
 use taffrail_model::{
     column::FieldName,
     limits::{OFFSET_RECORDS_MAX, PAGE_RECORDS_MAX},
@@ -31,7 +35,8 @@ const FIELDS_MAX: usize = 1_000;
 /// Search
 ///
 /// A page of matching records. `limit: 0` only counts. The cursor continues after the page, and
-/// records that arrive later do not disturb it.
+/// records that arrive later do not disturb it. A query with pipes is answered by a table
+/// (`TableAnswer`); its pipes say order, fields and number of the rows, not the parameters.
 #[utoipa::path(
     post, path = "/api/v1/search", tag = "search", request_body = SearchQuestion,
     responses(
@@ -90,7 +95,17 @@ async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
         fields: shape.fields.clone(),
         is_counted: asked.switch("count").unwrap_or(true),
     };
+    let has_pipes = match parse(&parts.query) {
+        Ok(query) => !query.pipes.is_empty(),
+        Err(_) => false,
+    };
+    if has_pipes && page.cursor.is_some() {
+        asked.fault("cursor", "a query with pipes has no pages: write | limit");
+    }
     asked.finish()?;
+    if has_pipes {
+        return table(app, caller, parts, started).await;
+    }
     let engine = app.engine.clone();
     let principal = caller.principal.clone();
     let tenants = app.tenant_names(&principal.tenants).await?;
@@ -115,6 +130,29 @@ async fn search(app: &App, caller: Caller, mut asked: Parameters) -> Result<Json
             Some(cursor) => write_text(&mut out, &cursor.to_string()),
             None => out.extend_from_slice(b"null"),
         }
+        write_took(&mut out, started);
+        write_as_of(&mut out, &answer.as_of);
+        write_completeness(&mut out, &answer.completeness, &principal);
+        out.extend_from_slice(b"}}");
+        Ok(out)
+    })
+    .await
+}
+
+/// Answers a query with pipes.
+async fn table(
+    app: &App,
+    caller: Caller,
+    parts: QuestionParts,
+    started: Instant,
+) -> Result<Json, Problem> {
+    let engine = app.engine.clone();
+    let principal = caller.principal;
+    app.answer(Holder::of(&principal), move |cancelled| {
+        let question = parts.with_cancel(cancelled);
+        let answer = engine.table(&principal, &question)?;
+        let mut out = br#"{"data":{"#.to_vec();
+        write_table(&mut out, &answer.value);
         write_took(&mut out, started);
         write_as_of(&mut out, &answer.as_of);
         write_completeness(&mut out, &answer.completeness, &principal);

@@ -535,3 +535,143 @@ async fn what_is_no_as_of_is_refused() {
     let answer = harness.get(&format!("/api/v1/tail?as_of={as_of}")).await;
     assert_eq!(answer.problem(), (422, "invalid".into()));
 }
+
+#[tokio::test]
+async fn a_query_with_pipes_is_answered_by_a_table() {
+    let harness = Harness::start().await;
+    let line = |seconds, level: &str, source: Option<&str>, ms: f64| {
+        let mut line = json!({ "timestamp": recent(seconds), "level": level, "duration_ms": ms, "user_id": "u1" });
+        if let Some(source) = source {
+            line["source"] = json!(source);
+        }
+        line.to_string()
+    };
+    let lines = [
+        line(0, "error", Some("figma"), 10.0),
+        line(1, "info", Some("figma"), 20.5),
+        line(2, "info", Some("slack"), 30.0),
+        line(3, "warn", None, 40.0),
+    ];
+    harness.ingest("app.backend", lines.join("\n")).await.data();
+    let query = "* | stats count(), count_if(level:error) as errors, sum(duration_ms), p50(duration_ms) by source | sort -count, source | limit 10";
+    let data = harness
+        .post("/api/v1/search", &json!({ "query": query }))
+        .await
+        .data();
+    assert_eq!(
+        data["columns"],
+        json!([
+            { "name": "source", "type": "string" },
+            { "name": "count", "type": "integer" },
+            { "name": "errors", "type": "integer" },
+            { "name": "sum(duration_ms)", "type": "number" },
+            { "name": "p50(duration_ms)", "type": "integer" },
+        ])
+    );
+    assert_eq!(
+        data["rows"],
+        json!([
+            ["figma", 2, 1, 30.5, 10],
+            ["slack", 1, 0, 30, 30],
+            [null, 1, 0, 40, 40],
+        ])
+    );
+    assert_eq!(data["total"], 3);
+    for name in ["is_truncated", "is_estimate", "partial"] {
+        assert_eq!(data[name], false, "{name}");
+    }
+    assert!(data["took_ms"].is_number());
+    // As of the first answer, later records do not count.
+    harness
+        .ingest("app.backend", line(4, "error", Some("figma"), 1.0))
+        .await
+        .data();
+    let question = |as_of: &Value| json!({ "query": "| stats count()", "as_of": as_of });
+    let then = harness
+        .post("/api/v1/search", &question(&data["as_of"]))
+        .await
+        .data();
+    assert_eq!(then["rows"], json!([[4]]));
+    let now = harness
+        .get("/api/v1/search?query=%7C%20stats%20count()")
+        .await
+        .data();
+    assert_eq!(now["rows"], json!([[5]]));
+}
+
+#[tokio::test]
+async fn pipes_of_every_kind() {
+    let harness = Harness::start().await;
+    harness.store("app.backend", &["a", "b", "b"]).await;
+    for (query, rows) in [
+        ("* | top 1 message", json!([["b", 2]])),
+        (
+            "* | top 5 message by level",
+            json!([["info", "b", 2], ["info", "a", 1]]),
+        ),
+        (
+            "* | timechart 100d count() | fields -timestamp",
+            json!([[3]]),
+        ),
+        (
+            "* | sort timestamp | limit 2 | fields message, none",
+            json!([["a", null], ["b", null]]),
+        ),
+        ("nothing | stats count(), avg(x)", json!([[0, null]])),
+        ("nothing | stats count() by level", json!([])),
+        ("* | stats distinct(message), min(x)", json!([[2, null]])),
+    ] {
+        let answer = harness
+            .post("/api/v1/search", &json!({ "query": query }))
+            .await;
+        assert_eq!(answer.data()["rows"], rows, "{query}");
+    }
+    let whole = harness
+        .post("/api/v1/search", &json!({ "query": "a | limit 5" }))
+        .await
+        .data();
+    let names: Vec<&str> = whole["columns"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|column| column["name"].as_str().unwrap())
+        .collect();
+    assert_eq!(
+        names[..5],
+        ["timestamp", "id", "level", "stream", "message"]
+    );
+    for (body, problem) in [
+        (
+            json!({ "query": "* | stats cuont()" }),
+            (400, "invalid-query"),
+        ),
+        (
+            json!({ "query": "* | limit 5", "cursor": "x" }),
+            (422, "invalid"),
+        ),
+        (
+            json!({ "query": "* | timechart 1ms", "start_time": "now-1h" }),
+            (200, ""),
+        ),
+    ] {
+        let answer = harness.post("/api/v1/search", &body).await;
+        match problem.1 {
+            "" => assert_eq!(answer.status.as_u16(), 200),
+            word => assert_eq!(answer.problem(), (problem.0, word.to_owned()), "{body}"),
+        }
+    }
+    for path in ["/api/v1/histogram", "/api/v1/fields"] {
+        let answer = harness
+            .post(path, &json!({ "query": "* | stats count()" }))
+            .await;
+        assert_eq!(
+            answer.problem(),
+            (400, "invalid-query".to_owned()),
+            "{path}"
+        );
+        assert_eq!(
+            (&answer.json()["start"], &answer.json()["end"]),
+            (&json!(2), &json!(17))
+        );
+    }
+}

@@ -109,6 +109,74 @@ pub(super) fn get_wide(bytes: &[u8], width: u32, index: usize) -> u128 {
     }
 }
 
+/// Numbers that are unpacked at once.
+const CHUNK: usize = 64;
+/// Widths that are unpacked by code of their own; wider numbers are few.
+const NARROW_MAX: u32 = 32;
+/// Bytes that a reader of eight narrow numbers looks at: a word from the last one's first byte on.
+const WINDOW: usize = 40;
+/// Bytes that a chunk of narrow numbers looks at.
+const CHUNK_BYTES: usize = CHUNK / 8 * NARROW_MAX as usize + WINDOW;
+
+/// Gives `take` the `count` numbers of `width` (≤ 64) bits, some at a time; zeros past the end.
+pub(super) fn unpack(bytes: &[u8], width: u32, count: usize, mut take: impl FnMut(&[u64])) {
+    let mut numbers = [0; CHUNK];
+    for first in (0..count).step_by(CHUNK) {
+        let left = (count - first).min(CHUNK);
+        match width {
+            0 => {}
+            1..=NARROW_MAX => unpack_chunk(bytes, width, first / 8 * width as usize, &mut numbers),
+            _ => {
+                for (index, number) in numbers.iter_mut().enumerate().take(left) {
+                    *number = get(bytes, width, first + index);
+                }
+            }
+        }
+        take(numbers.get(..left).unwrap_or_default());
+    }
+}
+
+/// Unpacks narrow numbers from byte `at` on.
+fn unpack_chunk(bytes: &[u8], width: u32, at: usize, numbers: &mut [u64; CHUNK]) {
+    let rest = bytes.get(at..).unwrap_or_default();
+    if rest.len() >= CHUNK_BYTES {
+        return unpack_by_width(rest, width, numbers);
+    }
+    let mut padded = [0; CHUNK_BYTES];
+    let kept = rest.len().min(CHUNK_BYTES);
+    padded[..kept].copy_from_slice(&rest[..kept]);
+    unpack_by_width(&padded, width, numbers);
+}
+
+/// With the width known to the compiler, offsets and shifts are constants.
+fn unpack_by_width(bytes: &[u8], width: u32, numbers: &mut [u64; CHUNK]) {
+    macro_rules! widths {
+        ($($width:literal)*) => {
+            match width {
+                $($width => unpack_width::<$width>(bytes, numbers),)*
+                _ => {}
+            }
+        };
+    }
+    widths!(1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20 21 22 23 24 25 26 27 28 29 30 31 32);
+}
+
+fn unpack_width<const WIDTH: usize>(bytes: &[u8], numbers: &mut [u64; CHUNK]) {
+    for (eight, numbers) in numbers.as_chunks_mut::<8>().0.iter_mut().enumerate() {
+        let start = eight * WIDTH;
+        let window = bytes.get(start..start + WINDOW);
+        let Some(window) = window.and_then(|window| window.first_chunk::<WINDOW>()) else {
+            return;
+        };
+        for (index, number) in numbers.iter_mut().enumerate() {
+            let bit = index * WIDTH;
+            let word = window[bit / 8..].first_chunk::<8>();
+            let word = word.map_or(0, |word| u64::from_le_bytes(*word));
+            *number = word >> (bit % 8) & ((1 << WIDTH) - 1);
+        }
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -126,6 +194,17 @@ mod tests {
             for (index, value) in values.iter().enumerate() {
                 prop_assert_eq!(get(&out, width, index), *value);
             }
+            let mut unpacked = Vec::new();
+            unpack(&out, width, values.len(), |numbers| unpacked.extend_from_slice(numbers));
+            prop_assert_eq!(unpacked, values);
+        }
+
+        #[test]
+        fn long_runs_are_unpacked_as_they_are_looked_up(bytes: Vec<u8>, width in 0u32..=64, count in 0usize..500) {
+            let mut unpacked = Vec::new();
+            unpack(&bytes, width, count, |numbers| unpacked.extend_from_slice(numbers));
+            let wanted: Vec<u64> = (0..count).map(|index| get(&bytes, width, index)).collect();
+            prop_assert_eq!(unpacked, wanted);
         }
 
         #[test]

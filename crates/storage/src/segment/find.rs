@@ -8,7 +8,7 @@ use super::{
     fixed::Form,
     needle::{Needle, candidates},
     prose,
-    reader::{OpenColumn, SectionReader, count_of, ids_with_word},
+    reader::{OpenColumn, SectionReader, ids_with_word},
     template::{self, judge::Charset},
     text::Texts,
 };
@@ -95,7 +95,7 @@ impl Finding for EveryValue {
     }
 
     fn may_be_in(&self, block: usize) -> bool {
-        count_of(&self.column.presence, block) > 0
+        self.column.presence.count(block) > 0
     }
 
     fn add_rows(&self, block: usize, within: &[u64], out: &mut [u64]) -> Result<(), ReadError> {
@@ -126,7 +126,7 @@ impl Finding for Codes {
     }
 
     fn may_be_in(&self, block: usize) -> bool {
-        count_of(&self.column.presence, block) > 0
+        self.column.presence.count(block) > 0
     }
 
     fn add_rows(&self, block: usize, within: &[u64], out: &mut [u64]) -> Result<(), ReadError> {

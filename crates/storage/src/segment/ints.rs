@@ -2,7 +2,7 @@
 //!
 //! The number of values is known from outside. All arithmetic wraps, so that any `i64` comes back.
 use super::{
-    bits::{Packer, get, packed_bytes, width_of},
+    bits::{Packer, packed_bytes, unpack, width_of},
     wire::{Cursor, Flaw, put_varint, put_zigzag},
 };
 
@@ -86,6 +86,18 @@ pub(super) fn encode_lengths(values: &[usize], out: &mut Vec<u8>) {
 
 /// Reads `count` values. The caller bounds `count`: a run of equal values takes a few bytes only.
 pub(super) fn decode(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<i64>, Flaw> {
+    let mut out = Vec::new();
+    decode_into(cursor, count, &mut out)?;
+    Ok(out)
+}
+
+/// As [`decode`], into a buffer that is overwritten.
+pub(super) fn decode_into(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    out: &mut Vec<i64>,
+) -> Result<(), Flaw> {
+    out.clear();
     let head = cursor.byte()?;
     let width = u32::from(head & !DELTA);
     if width > 64 {
@@ -102,20 +114,24 @@ pub(super) fn decode(cursor: &mut Cursor<'_>, count: usize) -> Result<Vec<i64>, 
         None => count,
     };
     let bytes = cursor.take(packed_bytes(packed, width))?;
-    let value = |index| base.wrapping_add(get(bytes, width, index).wrapping_mul(divisor) as i64);
-    let mut out = Vec::with_capacity(count);
+    out.reserve(count);
+    let value = |number: u64| base.wrapping_add(number.wrapping_mul(divisor) as i64);
     match first {
-        None => out.extend((0..count).map(value)),
+        None => unpack(bytes, width, count, |numbers| {
+            out.extend(numbers.iter().map(|number| value(*number)));
+        }),
         Some(_) if count == 0 => {}
         Some(mut last) => {
             out.push(last);
-            out.extend((0..packed).map(|index| {
-                last = last.wrapping_add(value(index));
-                last
-            }));
+            unpack(bytes, width, packed, |numbers| {
+                out.extend(numbers.iter().map(|number| {
+                    last = last.wrapping_add(value(*number));
+                    last
+                }));
+            });
         }
     }
-    Ok(out)
+    Ok(())
 }
 
 /// Reads `count` numbers that may be at most `max` each.

@@ -14,6 +14,7 @@
 
 mod bits;
 mod cache;
+mod codes;
 mod directory;
 mod encode;
 mod filter;
@@ -23,6 +24,7 @@ mod gather;
 mod ints;
 mod needle;
 mod number;
+mod numbers;
 mod presence;
 mod prose;
 mod reader;

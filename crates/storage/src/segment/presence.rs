@@ -121,6 +121,17 @@ impl Presence {
         }
     }
 
+    /// Number of values of a block.
+    pub(super) fn count(&self, block: usize) -> usize {
+        let (start, end) = self.values_of(block);
+        end - start
+    }
+
+    /// Number of rows of a block, with a value or without.
+    pub(super) fn rows_in(&self, block: usize) -> usize {
+        rows_of_block(self.rows, block)
+    }
+
     /// Rows of a block that have a value, ascending; as many as [`Presence::values_of`] says.
     pub(super) fn rows_of(&self, block: usize) -> Result<Vec<u32>, Flaw> {
         let rows = rows_of_block(self.rows, block) as u32;
@@ -131,12 +142,7 @@ impl Presence {
         let mut cursor = Cursor::new(part.unwrap_or_default());
         let present: Vec<u32> = match cursor.byte()? {
             ALL => (0..rows).collect(),
-            BITMAP => {
-                let bitmap = cursor.rest();
-                (0..rows)
-                    .filter(|row| get(bitmap, 1, *row as usize) == 1)
-                    .collect()
-            }
+            BITMAP => rows_of_bitmap(cursor.rest(), rows),
             LISTED => decode_list(&mut cursor, rows)?,
             LISTED_ABSENT => {
                 let absent = decode_list(&mut cursor, rows)?;
@@ -176,6 +182,24 @@ fn skip_block(cursor: &mut Cursor<'_>, rows: usize) -> Result<usize, Flaw> {
         }
         _ => Err(Flaw("a presence has an unknown form")),
     }
+}
+
+/// The rows whose bits are set.
+fn rows_of_bitmap(bitmap: &[u8], rows: u32) -> Vec<u32> {
+    let mut present = Vec::with_capacity(rows as usize);
+    for (first, bytes) in (0..).step_by(64).zip(bitmap.chunks(8)) {
+        let mut word = [0; 8];
+        word.iter_mut()
+            .zip(bytes)
+            .for_each(|(to, from)| *to = *from);
+        let mut left = u64::from_le_bytes(word);
+        while left != 0 {
+            present.push(first + left.trailing_zeros());
+            left &= left - 1;
+        }
+    }
+    present.truncate(present.partition_point(|row| *row < rows));
+    present
 }
 
 fn decode_list(cursor: &mut Cursor<'_>, rows: u32) -> Result<Vec<u32>, Flaw> {

@@ -7,6 +7,7 @@ use super::{
     SectionInput,
     bits::{get_wide, packed_bytes},
     cache::{BlockCache, Key, Part},
+    codes,
     directory::{
         ColumnDirectory, Decimals, Directory, FIXED_PAGE_ENTRIES, FOOTER_BYTES, Footer, Frame,
         Group, Layout, Pages, unpack_directory,
@@ -15,6 +16,7 @@ use super::{
     fixed::{Form, Squeeze},
     ints,
     number::{trimmed_decimals, write_decimal},
+    numbers,
     presence::{Presence, rows_of_block},
     prose,
     template::decode::Templated,
@@ -22,8 +24,9 @@ use super::{
     wire::{Cursor, Flaw},
 };
 use crate::{
+    coded::{CodedColumn, NumberColumn},
     find::{Finding, TextQuestion},
-    read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash},
+    read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, set_bits, token_hash},
 };
 use std::{
     borrow::Cow,
@@ -279,7 +282,7 @@ impl SectionReader {
 
     /// Codes of a block's values in a column with a dictionary.
     pub(super) fn codes(&self, column: &OpenColumn, block: usize) -> Result<Vec<i64>, ReadError> {
-        let values = count_of(&column.presence, block);
+        let values = column.presence.count(block);
         let is_mixed = column.directory.kind.is_none();
         self.with_block_page(column, block, |page| {
             let mut cursor = Cursor::new(page);
@@ -330,7 +333,7 @@ impl SectionReader {
     }
 
     /// All entries of a dictionary of fixed width, expanded.
-    fn fixed_dictionary(
+    pub(super) fn fixed_dictionary(
         &self,
         column: &OpenColumn,
         squeeze: &Squeeze,
@@ -755,7 +758,7 @@ impl SectionReader {
         name: &str,
     ) -> Result<Option<OpenColumn>, ReadError> {
         let column = self.open_column(name)?;
-        Ok(column.filter(|column| count_of(&column.presence, block) > 0))
+        Ok(column.filter(|column| column.presence.count(block) > 0))
     }
 
     fn numbers_of_block(
@@ -780,12 +783,6 @@ impl SectionReader {
             Ok((numbers, rows * 8))
         })
     }
-}
-
-/// Values of a block.
-pub(super) fn count_of(presence: &Presence, block: usize) -> usize {
-    let (start, end) = presence.values_of(block);
-    end - start
 }
 
 fn entries_of_page(entries: usize, page: usize) -> usize {
@@ -1013,7 +1010,7 @@ impl RowSource for SectionReader {
             }));
         };
         Ok(Some(ColumnStats {
-            values: count_of(&column.presence, block) as u32,
+            values: column.presence.count(block) as u32,
             numbers: column.directory.numbers.get(block).copied().flatten(),
         }))
     }
@@ -1024,6 +1021,23 @@ impl RowSource for SectionReader {
         question: &Arc<dyn TextQuestion>,
     ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
         find::find(self, name, question)
+    }
+
+    fn coded(&self, name: &str) -> Result<Option<Arc<dyn CodedColumn>>, ReadError> {
+        codes::open(self, name)
+    }
+
+    fn numbers(&self, name: &str) -> Result<Option<Arc<dyn NumberColumn>>, ReadError> {
+        numbers::open(self, name)
+    }
+
+    fn add_present(&self, block: usize, name: &str, out: &mut [u64]) -> Result<(), ReadError> {
+        let Some(column) = self.column_with_values(block, name)? else {
+            return Ok(());
+        };
+        let rows = column.presence.rows_of(block);
+        set_bits(&rows.map_err(|flaw| self.damaged(column.area, flaw))?, out);
+        Ok(())
     }
 
     fn may_contain(&self, block: usize, name: &str, token_hash: u64) -> Result<bool, ReadError> {
@@ -1095,7 +1109,7 @@ pub fn decode_all(reader: &SectionReader) -> Result<SectionInput, ReadError> {
         let column = reader.open_numbered(&directory, number)?;
         let mut all = Column::default();
         for block in 0..directory.blocks.len() {
-            if count_of(&column.presence, block) == 0 {
+            if column.presence.count(block) == 0 {
                 continue;
             }
             let decoded = reader.decode_block(&column, block)?;

@@ -10,7 +10,7 @@ use crate::{
         cache::Part,
         directory::Layout,
         filter, ints,
-        reader::{OpenColumn, SectionReader, Sink, count_of},
+        reader::{OpenColumn, SectionReader, Sink},
         text::{Texts, unpack},
         wire::{Cursor, Flaw},
     },
@@ -87,7 +87,7 @@ impl<'a> Templated<'a> {
 
     /// Codes of a block's values.
     pub(in crate::segment) fn codes(&self, block: usize) -> Result<Vec<u32>, ReadError> {
-        let count = count_of(&self.column.presence, block);
+        let count = self.column.presence.count(block);
         let is_mixed = self.column.directory.kind.is_none();
         if count == 0 {
             return Ok(Vec::new());

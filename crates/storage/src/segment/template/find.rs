@@ -17,7 +17,7 @@ use crate::{
         cache::Part,
         filter,
         needle::{Needle, candidates},
-        reader::{OpenColumn, SectionReader, count_of},
+        reader::{OpenColumn, SectionReader},
         wire::Flaw,
     },
 };
@@ -276,7 +276,7 @@ impl Finding for TemplateFinding {
     fn add_rows(&self, block: usize, within: &[u64], out: &mut [u64]) -> Result<(), ReadError> {
         let templated = Templated::open(&self.reader, &self.column)?;
         let head = &*templated.head;
-        if count_of(&self.column.presence, block) == 0 {
+        if self.column.presence.count(block) == 0 {
             return Ok(());
         }
         let codes = templated.codes(block)?;

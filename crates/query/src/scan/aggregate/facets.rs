@@ -1,0 +1,277 @@
+//! The most frequent values of fields.
+//!
+//! A facet is exact up to `FACET_DISTINCT_MAX` different values; past it the rare half of the
+//! values is dropped whenever the table is full, so that frequent values keep nearly all of their
+//! count, and the number of different values is estimated from the smallest hashes.
+use super::super::{
+    asked::AskedField,
+    block::{BlockFault, BlockView},
+    drive::{Collector, OpenBlock, Scan},
+    selection::Selection,
+};
+use super::keys::{Ids, KeyField};
+use crate::result::{Facet, FacetValue, ScanError};
+use std::{
+    collections::{BTreeSet, HashMap},
+    sync::Arc,
+};
+use taffrail_model::{
+    column::FieldName,
+    limits::{FACET_BYTES_MAX, FACET_DISTINCT_MAX, FACET_VALUES_MAX},
+};
+use taffrail_storage::read::token_hash;
+/// Runs facets.
+pub(in crate::scan) fn facets(
+    scan: &Scan<'_>,
+    fields: &[FieldName],
+    limit: usize,
+) -> Result<Vec<Facet>, ScanError> {
+    if limit > FACET_VALUES_MAX {
+        return Err(ScanError::PastLimit {
+            what: "limit",
+            given: limit,
+            max: FACET_VALUES_MAX,
+        });
+    }
+    let facets = fields
+        .iter()
+        .map(|name| FacetOf::new(AskedField::new(name)));
+    let found = scan.run(FacetCollector {
+        facets: facets.collect(),
+    })?;
+    let facets = found.facets.into_iter();
+    Ok(facets
+        .map(|facet| facet.table.finish(facet.field.asked.name().clone(), limit))
+        .collect())
+}
+
+struct FacetCollector<'a> {
+    facets: Vec<FacetOf<'a>>,
+}
+
+/// One field and its counts.
+struct FacetOf<'a> {
+    field: KeyField<'a>,
+    table: FacetTable,
+}
+
+impl FacetOf<'_> {
+    fn new(asked: AskedField) -> Self {
+        FacetOf {
+            field: KeyField::new(asked),
+            table: FacetTable::default(),
+        }
+    }
+}
+
+/// Counts by value of one field. Values are numbered from 1 on; 0 is none.
+#[derive(Default)]
+struct FacetTable {
+    ids: HashMap<Arc<str>, u32>,
+    texts: Vec<Arc<str>>,
+    /// By number.
+    counts: Vec<u64>,
+    bytes: usize,
+    /// Set when values were dropped for the first time.
+    sketch: Option<DistinctSketch>,
+}
+
+impl FacetTable {
+    /// Number of a value, given if it is new.
+    fn id(&mut self, text: &str) -> u32 {
+        if let Some(id) = self.ids.get(text) {
+            return *id;
+        }
+        if let Some(sketch) = &mut self.sketch {
+            sketch.add(text);
+        }
+        let text: Arc<str> = text.into();
+        self.bytes += text.len();
+        self.texts.push(text.clone());
+        let id = self.texts.len() as u32;
+        self.ids.insert(text, id);
+        id
+    }
+
+    fn add(&mut self, id: u32, count: u64) {
+        let at = id as usize;
+        if self.counts.len() <= at {
+            self.counts.resize(self.texts.len().max(at) + 1, 0);
+        }
+        self.counts[at] += count;
+    }
+
+    fn add_rows(&mut self, ids: &Ids, selection: &Selection) {
+        match ids {
+            Ids::One(id) => self.add(*id, selection.count() as u64),
+            Ids::Each(ids) => {
+                self.counts.resize(self.texts.len() + 1, 0);
+                for row in selection.iter() {
+                    self.counts[ids[row as usize] as usize] += 1;
+                }
+            }
+        }
+    }
+
+    /// Drops rare values while there are too many; whether there were: numbers are then others.
+    fn trim(&mut self) -> bool {
+        let is_full = |table: &FacetTable| {
+            table.texts.len() > FACET_DISTINCT_MAX || table.bytes > FACET_BYTES_MAX
+        };
+        let was_full = is_full(self);
+        while is_full(self) {
+            self.drop_rare_half();
+        }
+        was_full
+    }
+
+    /// (text, count) of all values, taken out.
+    fn drain(&mut self) -> Vec<(Arc<str>, u64)> {
+        self.ids.clear();
+        self.bytes = 0;
+        let counts = std::mem::take(&mut self.counts);
+        let counts = counts.into_iter().skip(1).chain(std::iter::repeat(0));
+        std::mem::take(&mut self.texts)
+            .into_iter()
+            .zip(counts)
+            .collect()
+    }
+
+    fn drop_rare_half(&mut self) {
+        let texts = &self.texts;
+        self.sketch
+            .get_or_insert_with(|| DistinctSketch::of(texts.iter()));
+        let sketch = self.sketch.take();
+        let values = self.drain();
+        let rank = |(text, count): &(Arc<str>, u64)| (*count, token_hash(text));
+        let mut ranked: Vec<(u64, u64)> = values.iter().map(rank).collect();
+        let middle = ranked.len() / 2;
+        let (_, median, _) = ranked.select_nth_unstable(middle);
+        for value in values.iter().filter(|value| rank(value) > *median) {
+            let id = self.id(&value.0);
+            self.add(id, value.1);
+        }
+        self.sketch = sketch;
+    }
+
+    fn merge(&mut self, mut other: FacetTable) {
+        if let Some(theirs) = other.sketch.take() {
+            let texts = &self.texts;
+            let mine = self
+                .sketch
+                .get_or_insert_with(|| DistinctSketch::of(texts.iter()));
+            mine.merge(theirs);
+        }
+        for (text, count) in other.drain() {
+            let id = self.id(&text);
+            self.add(id, count);
+        }
+        self.trim();
+    }
+
+    fn finish(mut self, field: FieldName, limit: usize) -> Facet {
+        let is_estimate = self.sketch.is_some();
+        let sketch = self.sketch.take();
+        let mut values = self.drain();
+        // A value of a block that could not be read to its end was numbered and not counted.
+        values.retain(|(_, count)| *count > 0);
+        let have = values.len() as u64;
+        let distinct = sketch.map_or(have, |sketch| sketch.estimate().max(have));
+        let mut values: Vec<FacetValue> = values
+            .into_iter()
+            .map(|(text, count)| FacetValue {
+                value: text.to_string(),
+                count,
+            })
+            .collect();
+        values.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
+        values.truncate(limit);
+        Facet {
+            field,
+            values,
+            distinct,
+            is_estimate,
+        }
+    }
+}
+
+/// Estimates the number of different values by the k smallest of their hashes: if the k-th
+/// smallest lies at a fraction f of the range, there are about (k - 1) / f. The error is about
+/// 3% with k = 1,024.
+struct DistinctSketch(BTreeSet<u64>);
+
+impl DistinctSketch {
+    const HASHES: usize = 1_024;
+
+    fn of<'t>(texts: impl Iterator<Item = &'t Arc<str>>) -> DistinctSketch {
+        let mut sketch = DistinctSketch(BTreeSet::new());
+        texts.for_each(|text| sketch.add(text));
+        sketch
+    }
+
+    fn add(&mut self, text: &str) {
+        self.add_hash(token_hash(text));
+    }
+
+    fn add_hash(&mut self, hash: u64) {
+        let is_small =
+            self.0.len() < Self::HASHES || self.0.last().is_some_and(|last| hash < *last);
+        if is_small && self.0.insert(hash) && self.0.len() > Self::HASHES {
+            self.0.pop_last();
+        }
+    }
+
+    fn merge(&mut self, other: DistinctSketch) {
+        other.0.into_iter().for_each(|hash| self.add_hash(hash));
+    }
+
+    fn estimate(&self) -> u64 {
+        match self.0.last() {
+            Some(last) if self.0.len() == Self::HASHES => {
+                let fraction = (*last as f64 + 1.0) / (u64::MAX as f64 + 1.0);
+                ((Self::HASHES - 1) as f64 / fraction) as u64
+            }
+            _ => self.0.len() as u64,
+        }
+    }
+}
+
+impl<'a> Collector<'a> for FacetCollector<'a> {
+    fn fork(&self) -> Self {
+        let fields = self.facets.iter().map(|facet| facet.field.asked.clone());
+        FacetCollector {
+            facets: fields.map(FacetOf::new).collect(),
+        }
+    }
+
+    fn merge(&mut self, other: Self) {
+        for (mine, theirs) in self.facets.iter_mut().zip(other.facets) {
+            mine.table.merge(theirs.table);
+        }
+    }
+
+    fn is_ordered(&self) -> bool {
+        false
+    }
+
+    fn take(
+        &mut self,
+        block: &OpenBlock<'a>,
+        view: &mut BlockView<'_>,
+        selection: &Selection,
+    ) -> Result<(), BlockFault> {
+        let mut all = Vec::with_capacity(self.facets.len());
+        for FacetOf { field, table } in &mut self.facets {
+            all.push(field.ids(block, view, selection, &mut |value| {
+                Ok(value.map_or(0, |value| table.id(value.text)))
+            })?);
+        }
+        for (FacetOf { field, table }, ids) in self.facets.iter_mut().zip(all) {
+            table.add_rows(&ids, selection);
+            if table.trim() {
+                field.forget();
+            }
+        }
+        Ok(())
+    }
+}

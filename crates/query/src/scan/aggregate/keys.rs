@@ -1,0 +1,223 @@
+//! The values that rows are grouped by, as small numbers.
+//!
+//! A source that keeps a field as codes is read as codes: each code is looked up at most once a
+//! source, and then every row is one access to a table. All else is read as text, of which runs of
+//! the same value are looked up once.
+use super::super::{
+    asked::AskedField,
+    block::{BlockFault, BlockView},
+    drive::{OpenBlock, OpenSource},
+    selection::Selection,
+};
+use std::sync::Arc;
+use taffrail_model::{
+    column::{Kind, Value},
+    field,
+};
+use taffrail_storage::coded::{BlockCodes, CodedColumn};
+
+/// Sources of which something is remembered: threads work on few at a time.
+const SOURCES_MAX: usize = 16;
+/// A code that was not looked up yet.
+const UNKNOWN: u32 = u32::MAX;
+
+/// The number of each row of a block.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Ids {
+    /// All rows have this one.
+    One(u32),
+    /// One for each row of the block; those of rows that were not asked for mean nothing.
+    Each(Vec<u32>),
+}
+
+/// Something that is remembered of each source.
+pub(super) struct PerSource<'a, T> {
+    states: Vec<(Arc<OpenSource<'a>>, T)>,
+    last: usize,
+}
+
+impl<T> Default for PerSource<'_, T> {
+    fn default() -> Self {
+        PerSource {
+            states: Vec::new(),
+            last: 0,
+        }
+    }
+}
+
+impl<'a, T> PerSource<'a, T> {
+    /// What is remembered of a source, made if it is new.
+    pub(super) fn get(
+        &mut self,
+        source: &Arc<OpenSource<'a>>,
+        make: impl FnOnce() -> Result<T, BlockFault>,
+    ) -> Result<&mut T, BlockFault> {
+        let is_it = |(have, _): &(Arc<OpenSource<'a>>, T)| Arc::ptr_eq(have, source);
+        let is_last = self.states.get(self.last).is_some_and(is_it);
+        if !is_last {
+            self.last = match self.states.iter().position(is_it) {
+                Some(at) => at,
+                None => {
+                    let made = make()?;
+                    if self.states.len() == SOURCES_MAX {
+                        self.states.clear();
+                    }
+                    self.states.push((source.clone(), made));
+                    self.states.len() - 1
+                }
+            };
+        }
+        Ok(&mut self.states[self.last].1)
+    }
+}
+
+/// A field by which rows are grouped.
+pub(super) struct KeyField<'a> {
+    pub(super) asked: AskedField,
+    sources: PerSource<'a, Option<CodeIds>>,
+    codes: Vec<u32>,
+}
+
+/// A coded column of one source with what its codes stand for.
+struct CodeIds {
+    column: Arc<dyn CodedColumn>,
+    ids: Vec<u32>,
+}
+
+impl<'a> KeyField<'a> {
+    pub(super) fn new(asked: AskedField) -> KeyField<'a> {
+        KeyField {
+            asked,
+            sources: PerSource::default(),
+            codes: Vec::new(),
+        }
+    }
+
+    /// Forgets what codes stand for: numbers were given anew.
+    pub(super) fn forget(&mut self) {
+        self.sources = PerSource::default();
+    }
+
+    /// The numbers that `resolve` gives to the values of the rows selected, `None` to rows without.
+    pub(super) fn ids(
+        &mut self,
+        block: &OpenBlock<'a>,
+        view: &mut BlockView<'_>,
+        selection: &Selection,
+        resolve: &mut dyn FnMut(Option<Value<'_>>) -> Result<u32, BlockFault>,
+    ) -> Result<Ids, BlockFault> {
+        if &*self.asked.canonical == field::STREAM {
+            let name = &*block.open.partition.stream.name;
+            let kind = Kind::String;
+            return resolve(Some(Value { kind, text: name })).map(Ids::One);
+        }
+        let asked = &self.asked;
+        let coded = self.sources.get(&block.open, || open(block, asked))?;
+        match coded {
+            Some(coded) => coded.ids(block.block, &mut self.codes, selection, resolve),
+            None => text_ids(&self.asked, view, selection, resolve),
+        }
+    }
+}
+
+/// The column of a field as codes, if that is the only one that can have values of it.
+fn open(block: &OpenBlock<'_>, asked: &AskedField) -> Result<Option<CodeIds>, BlockFault> {
+    if asked
+        .alias
+        .as_ref()
+        .is_some_and(|alias| block.open.columns.names.contains(alias))
+    {
+        return Ok(None);
+    }
+    let coded = block.open.source.coded(&asked.canonical)?;
+    Ok(coded.map(|column| CodeIds {
+        ids: vec![UNKNOWN; column.texts() as usize + 1],
+        column,
+    }))
+}
+
+impl CodeIds {
+    fn ids(
+        &mut self,
+        block: usize,
+        codes: &mut Vec<u32>,
+        selection: &Selection,
+        resolve: &mut dyn FnMut(Option<Value<'_>>) -> Result<u32, BlockFault>,
+    ) -> Result<Ids, BlockFault> {
+        if let BlockCodes::One(code) = self.column.codes(block, codes)? {
+            return self.id(code, resolve).map(Ids::One);
+        }
+        let mut out = vec![0; codes.len()];
+        if selection.is_all() {
+            for (id, code) in out.iter_mut().zip(codes.iter()) {
+                *id = match self.ids.get(*code as usize) {
+                    Some(known) if *known != UNKNOWN => *known,
+                    _ => self.id(*code, resolve)?,
+                };
+            }
+            return Ok(Ids::Each(out));
+        }
+        for row in selection.iter() {
+            if let (Some(id), Some(code)) = (out.get_mut(row as usize), codes.get(row as usize)) {
+                *id = self.id(*code, resolve)?;
+            }
+        }
+        Ok(Ids::Each(out))
+    }
+
+    fn id(
+        &mut self,
+        code: u32,
+        resolve: &mut dyn FnMut(Option<Value<'_>>) -> Result<u32, BlockFault>,
+    ) -> Result<u32, BlockFault> {
+        let known = self.ids.get(code as usize).copied();
+        if let Some(known) = known.filter(|known| *known != UNKNOWN) {
+            return Ok(known);
+        }
+        let mut buffer = String::new();
+        let id = match code < self.column.texts() {
+            true => resolve(Some(Value {
+                kind: self.column.kind(),
+                text: self.column.text(code, &mut buffer),
+            }))?,
+            false => resolve(None)?,
+        };
+        if let Some(place) = self.ids.get_mut(code as usize) {
+            *place = id;
+        }
+        Ok(id)
+    }
+}
+
+/// The numbers of values that have to be read as text.
+fn text_ids(
+    asked: &AskedField,
+    view: &mut BlockView<'_>,
+    selection: &Selection,
+    resolve: &mut dyn FnMut(Option<Value<'_>>) -> Result<u32, BlockFault>,
+) -> Result<Ids, BlockFault> {
+    let columns = asked.load(view)?;
+    if columns.is_empty() {
+        return resolve(None).map(Ids::One);
+    }
+    let mut out = vec![0; view.extent.rows as usize];
+    // Neighbours often have the same value.
+    let mut last: Option<(Option<Value<'_>>, u32)> = None;
+    let mut missing = None;
+    for row in selection.iter() {
+        let value = columns.get(row);
+        let id = match (&last, value, missing) {
+            (_, None, Some(id)) => id,
+            (Some((have, id)), value, _) if *have == value => *id,
+            _ => resolve(value)?,
+        };
+        match value {
+            Some(_) => last = Some((value, id)),
+            None => missing = Some(id),
+        }
+        if let Some(place) = out.get_mut(row as usize) {
+            *place = id;
+        }
+    }
+    Ok(Ids::Each(out))
+}

@@ -1,0 +1,69 @@
+//! Columns of integers and decimals as numbers, without building their text.
+use super::{
+    directory::Layout,
+    ints,
+    reader::{OpenColumn, SectionReader},
+    wire::Cursor,
+};
+use crate::{
+    coded::{BlockNumbers, NumberColumn},
+    read::ReadError,
+};
+use std::sync::Arc;
+use taffrail_model::column::Kind;
+
+/// A column of integers or decimals.
+struct SectionNumbers {
+    reader: SectionReader,
+    column: OpenColumn,
+    decimals: u8,
+}
+
+/// The numbers of a column, if it is kept as such and all its values are numbers in comparisons.
+pub(super) fn open(
+    reader: &SectionReader,
+    name: &str,
+) -> Result<Option<Arc<dyn NumberColumn>>, ReadError> {
+    let Some(column) = reader.open_column(name)? else {
+        return Ok(None);
+    };
+    if !matches!(
+        column.directory.kind,
+        Some(Kind::Integer | Kind::Float | Kind::String)
+    ) {
+        return Ok(None);
+    }
+    let decimals = match column.directory.layout {
+        Layout::Integer => 0,
+        Layout::Decimal { scale, .. } => scale,
+        _ => return Ok(None),
+    };
+    Ok(Some(Arc::new(SectionNumbers {
+        reader: reader.clone(),
+        column,
+        decimals,
+    })))
+}
+
+impl NumberColumn for SectionNumbers {
+    fn decimals(&self) -> u8 {
+        self.decimals
+    }
+
+    fn numbers(&self, block: usize, out: &mut BlockNumbers) -> Result<(), ReadError> {
+        out.rows.clear();
+        out.values.clear();
+        let presence = &self.column.presence;
+        let values = presence.count(block);
+        if values == 0 {
+            return Ok(());
+        }
+        if values < presence.rows_in(block) {
+            let rows = presence.rows_of(block);
+            out.rows = rows.map_err(|flaw| self.reader.damaged(self.column.area, flaw))?;
+        }
+        self.reader.with_block_page(&self.column, block, |page| {
+            ints::decode_into(&mut Cursor::new(page), values, &mut out.values)
+        })
+    }
+}
