@@ -9,3 +9,4 @@ mod meaning;
 mod oracle;
 mod pruning;
 mod rule;
+mod templates;

@@ -21,7 +21,7 @@ use super::{
     wire::{Cursor, Flaw},
 };
 use crate::find::{Finding, TextQuestion};
-use crate::read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash};
+use crate::read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, Template, token_hash};
 use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
 use taffrail_model::{
     column::{Column, FieldName, Kind},
@@ -901,6 +901,15 @@ impl RowSource for SectionReader {
         question: &Arc<dyn TextQuestion>,
     ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
         find::find(self, name, question)
+    }
+
+    fn templates(&self, name: &str) -> Result<Option<Vec<Template>>, ReadError> {
+        match self.open_column(name)? {
+            Some(column) if matches!(column.directory.layout, Layout::Template { .. }) => {
+                Ok(Some(Templated::open(self, &column)?.head.to_templates()))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn may_contain(&self, block: usize, name: &str, token_hash: u64) -> Result<bool, ReadError> {

@@ -7,8 +7,9 @@ use super::{
     head::{HEAD_BYTES_MAX, HeadParts, MARK_BLOCKS, OWN_ROWS_MIN, TEMPLATES_MAX, WHOLE},
     heap::HeapWriter,
     slot::{self, EncodedSlot, Letters, Slot},
-    split::{SlotKind, Span, hash_of, split},
+    split::{Span, hash_of, split},
 };
+use crate::read::VariableKind;
 use crate::segment::{
     directory::{ColumnDirectory, Layout, Pages},
     encode::{Candidate, encode_pages, numbers_of_blocks},
@@ -252,8 +253,9 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
 
         let mut head = Vec::new();
         let rows: Vec<u32> = self.drafts().map(|draft| draft.rows).collect();
-        let kinds: Vec<Vec<SlotKind>> = self.drafts().map(|draft| self.kinds_of(draft)).collect();
-        let kinds: Vec<&[SlotKind]> = kinds.iter().map(Vec::as_slice).collect();
+        let kinds: Vec<Vec<VariableKind>> =
+            self.drafts().map(|draft| self.kinds_of(draft)).collect();
+        let kinds: Vec<&[VariableKind]> = kinds.iter().map(Vec::as_slice).collect();
         let parts = HeadParts {
             own: self.own,
             rows: &rows,
@@ -293,7 +295,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
             .map(|draft| &self.cut.drafts[*draft as usize])
     }
 
-    fn kinds_of(&self, draft: &Draft) -> Vec<SlotKind> {
+    fn kinds_of(&self, draft: &Draft) -> Vec<VariableKind> {
         self.cut
             .spans_of(draft.exemplar)
             .iter()

@@ -1,6 +1,6 @@
 use crate::{
     find::{Clue, TextQuestion},
-    read::{Extent, ReadAt, ReadError, RowSource},
+    read::{Extent, ReadAt, ReadError, RowSource, TemplatePart, VariableKind},
     segment::{BlockCache, SectionInput, SectionReader, decode_all, encode_section},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -300,6 +300,40 @@ fn one_id_or_address_is_counted_without_writing_rows_out() {
         }
     }
     assert!(counted > 500, "{counted}");
+}
+
+#[test]
+fn templates_are_counted_under_the_same_hash_in_every_section() {
+    let line = |n: usize| {
+        format!(
+            "took {} ms from {}",
+            scramble(n) % 1_000,
+            ["10.0.0.7", "10.2.0.9"][n % 2]
+        )
+    };
+    let rows: Rows = (0..1_500).map(|n| Some((Kind::String, line(n)))).collect();
+    let first = templated(&rows).templates("f").unwrap().unwrap();
+    let parts = [
+        TemplatePart::Literal("took ".into()),
+        TemplatePart::Variable(VariableKind::Token),
+        TemplatePart::Literal(" ms from ".into()),
+        TemplatePart::Variable(VariableKind::Ipv4),
+    ];
+    assert_eq!(first.len(), 1);
+    assert_eq!((&first[0].parts[..], first[0].rows), (&parts[..], 1_500));
+    // Part of the format: never to change.
+    assert_eq!(first[0].hash, 0);
+    let mixed: Rows = (0..2_000)
+        .map(|n| Some((Kind::String, if n % 4 == 0 { log(n) } else { line(n) })))
+        .collect();
+    let reader = templated(&mixed);
+    let second = reader.templates("f").unwrap().unwrap();
+    let same = second
+        .iter()
+        .find(|template| template.hash == first[0].hash)
+        .unwrap();
+    assert_eq!((&same.parts[..], same.rows), (&parts[..], 1_500));
+    assert_eq!(reader.templates("absent").unwrap(), None);
 }
 
 #[test]
