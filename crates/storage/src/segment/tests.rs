@@ -580,8 +580,8 @@ fn all_encodings() -> SectionInput {
         ("dictionary", |n| format!("v{}", n % 70)),
         // Texts of their own.
         ("text", |n| {
-            let words = (0..1 + n % 9).map(|word| format!("w{:x} ", scramble(n * 9 + word)));
-            words.collect()
+            let letter = |at: usize| char::from(b'a' + (scramble(n * 90 + at) % 26) as u8);
+            (0..30 + n % 9).map(letter).collect()
         }),
         // Templates with columns of every form, small ones, and values without one.
         ("template", |n| match n % 10 {

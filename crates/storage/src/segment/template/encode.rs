@@ -336,3 +336,35 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
 }
 
 const _: () = assert!(BLOCK_ROWS * MARK_BLOCKS <= 8_192);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many templates of these rows are kept.
+    fn kept(rows: impl Iterator<Item = u32>) -> usize {
+        let drafts: Vec<Draft> = (0..)
+            .zip(rows)
+            .map(|(hash, rows)| Draft {
+                hash,
+                exemplar: 0,
+                rows,
+            })
+            .collect();
+        order_of(&drafts).len()
+    }
+
+    #[test]
+    fn templates_with_enough_rows_are_kept_up_to_a_bound() {
+        let enough = TEMPLATE_ROWS_MIN;
+        assert_eq!(kept([enough, enough - 1, enough + 1].into_iter()), 2);
+        assert_eq!(
+            kept(std::iter::repeat_n(enough, TEMPLATES_MAX)),
+            TEMPLATES_MAX
+        );
+        assert_eq!(
+            kept(std::iter::repeat_n(enough, TEMPLATES_MAX + 1)),
+            TEMPLATES_MAX
+        );
+    }
+}
