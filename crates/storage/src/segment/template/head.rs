@@ -245,7 +245,7 @@ impl Head {
         for template in 0..own {
             let page_count = (rows[template] as usize).div_ceil(PAGE_VALUES);
             for _ in first_slots[template]..first_slots[template + 1] {
-                let slot = Slot::parse(&mut cursor)?;
+                let slot = Slot::parse(&mut cursor, rows[template] as usize)?;
                 pages += if slot.has_pages() { page_count } else { 0 };
                 slots.push(slot);
                 first_pages.push(pages as u32);

@@ -383,7 +383,9 @@ impl Slot {
         }
     }
 
-    pub(in crate::segment) fn parse(cursor: &mut Cursor<'_>) -> Result<Slot, Flaw> {
+    /// Reads the form of a variable of a template with `rows` rows: no dictionary has more entries.
+    pub(in crate::segment) fn parse(cursor: &mut Cursor<'_>, rows: usize) -> Result<Slot, Flaw> {
+        let entries_max = rows.min(ENTRIES_MAX);
         Ok(match cursor.byte()? {
             CONSTANT => Slot::Constant(parse_text(cursor)?),
             NUMBERS => {
@@ -400,7 +402,7 @@ impl Slot {
             }
             NUMBER_DICTIONARY => {
                 let form = NumberForm::parse_form(cursor)?;
-                let count = cursor.count(ENTRIES_MAX)?;
+                let count = cursor.count(entries_max)?;
                 let entries = ints::decode(cursor, count)?;
                 let entries: Vec<u64> = entries.into_iter().map(|entry| entry as u64).collect();
                 if !entries.is_sorted_by(|a, b| a < b) {
@@ -409,7 +411,7 @@ impl Slot {
                 Slot::NumberDictionary(form, entries)
             }
             DICTIONARY => {
-                let count = cursor.count(ENTRIES_MAX)?;
+                let count = cursor.count(entries_max)?;
                 let texts = (0..count).map(|_| parse_text(cursor));
                 let texts: Vec<Box<str>> = texts.collect::<Result<_, _>>()?;
                 Slot::Dictionary(std::sync::Arc::new(
@@ -715,7 +717,7 @@ mod tests {
         let mut head = Vec::new();
         encoded.slot.put(&mut head);
         let mut cursor = Cursor::new(&head);
-        let slot = Slot::parse(&mut cursor).unwrap();
+        let slot = Slot::parse(&mut cursor, texts.len()).unwrap();
         cursor.finish().unwrap();
         if matches!(slot, Slot::Heap(_)) {
             return HEAP;
@@ -799,7 +801,7 @@ mod tests {
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>, page: Vec<u8>, count in 0usize..100) {
-            if let Ok(slot) = Slot::parse(&mut Cursor::new(&bytes))
+            if let Ok(slot) = Slot::parse(&mut Cursor::new(&bytes), count)
                 && slot.has_pages()
                 && let Ok(page) = Page::parse(&slot, &page, count)
             {
