@@ -9,7 +9,7 @@ use super::{
     head::{HEAD_BYTES_MAX, HeadParts, MARK_BLOCKS, OWN_ROWS_MIN, TEMPLATES_MAX, WHOLE},
     heap::HeapWriter,
     slot::{self, EncodedSlot, Letters, Slot},
-    split::{Span, hash_of, split},
+    split::Span,
 };
 use crate::read::VariableKind;
 use crate::segment::{
@@ -31,28 +31,35 @@ const WHOLE_PART_MAX: usize = 2;
 /// Values by which it is judged whether a column has templates, in runs of neighbours.
 const SAMPLE_VALUES: usize = 1_024;
 const SAMPLE_RUNS: usize = 4;
+/// Bytes of a value on average above which words are not tried as variables in a sample: longer
+/// ones are prose, where that costs much and gains nothing.
+const LINE_BYTES_MAX: usize = 512;
 
 /// Whether a sample says that the values have templates.
 pub(in crate::segment) fn is_templated(values: &Values<'_>) -> bool {
-    let mut hashes = hashbrown::HashSet::new();
-    let mut spans = Vec::new();
-    let (mut taken, mut variables) = (0, 0);
-    for run in 0..SAMPLE_RUNS {
+    let runs = (0..SAMPLE_RUNS).flat_map(|run| {
         let start = values.len() * run / SAMPLE_RUNS;
         let end = values.len() * (run + 1) / SAMPLE_RUNS;
-        for index in (start..end).take(SAMPLE_VALUES / SAMPLE_RUNS) {
-            let text = values.text(index);
-            taken += 1;
-            if split(text, &mut spans) {
-                hashes.insert(hash_of(text, &spans));
-                variables += spans.len();
-                spans.clear();
-            } else {
-                hashes.insert(taken as u64);
-            }
-        }
+        (start..end).take(SAMPLE_VALUES / SAMPLE_RUNS)
+    });
+    let sample = values.picked(runs);
+    let mut cut = Cut::of(&sample);
+    if is_mostly_kept(&cut) {
+        return true;
     }
-    variables > 0 && hashes.len() * WHOLE_PART_MAX < taken
+    let bytes: usize = sample.texts().map(str::len).sum();
+    if cut.spans.is_empty() || bytes > sample.len() * LINE_BYTES_MAX {
+        return false;
+    }
+    guard::generalise(&sample, &mut cut);
+    is_mostly_kept(&cut)
+}
+
+/// Whether a sample has variables, and few templates and values without one.
+fn is_mostly_kept(cut: &Cut) -> bool {
+    let templates = cut.drafts.iter().filter(|draft| draft.rows > 0).count();
+    let wholes = cut.drafts_of.iter().filter(|draft| **draft == NONE).count();
+    !cut.spans.is_empty() && (templates + wholes) * WHOLE_PART_MAX < cut.drafts_of.len()
 }
 
 /// The column by templates; `None` if too few of its values have one.

@@ -106,10 +106,10 @@ impl Asked {
                 } else {
                     text.to_owned()
                 };
-                searched.contains(needle) && text.len() % 3 != 0
+                searched.contains(needle) && !text.len().is_multiple_of(3)
             }
             Clue::Number(number) => text.parse::<f64>().is_ok_and(|value| value == *number),
-            Clue::Anything => text.len() % 2 == 0,
+            Clue::Anything => text.len().is_multiple_of(2),
         }
     }
 }
@@ -233,7 +233,7 @@ fn log(n: usize) -> String {
             "worker{:02} état {:x} host-{}",
             random % 64,
             random >> 40,
-            ["A7", "b8", "c9x"][random as usize >> 4 & 3 % 3]
+            ["A7", "b8", "c9x"][(random >> 8) as usize % 3]
         ),
         85..90 => format!(
             "path /var/log/{}/x{}.gz 日本{}語",
@@ -253,7 +253,7 @@ fn log(n: usize) -> String {
 
 fn log_rows(count: usize) -> Rows {
     (0..count)
-        .map(|n| (scramble(n + 5) % 13 != 0).then(|| (Kind::String, log(n))))
+        .map(|n| (!scramble(n + 5).is_multiple_of(13)).then(|| (Kind::String, log(n))))
         .collect()
 }
 
