@@ -154,6 +154,47 @@ pub trait RowSource: Send + Sync {
         }
         Ok(())
     }
+    /// The templates of a text column and how many rows have them; `None` if it was not split into
+    /// templates. Rows that have none are in no count.
+    fn templates(&self, _name: &str) -> Result<Option<Vec<Template>>, ReadError> {
+        Ok(None)
+    }
+}
+
+/// What many values of a text column have in common.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Template {
+    /// Hash of the parts, the same in every segment.
+    pub hash: u64,
+    /// Literal parts and variables, in order.
+    pub parts: Vec<TemplatePart>,
+    /// Rows that have it.
+    pub rows: u64,
+}
+
+/// A part of a template.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum TemplatePart {
+    /// The same in all rows, never empty.
+    Literal(String),
+    /// Different in each row.
+    Variable(VariableKind),
+}
+
+/// What a variable of a template is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum VariableKind {
+    /// One token with a digit in it.
+    Token = 1,
+    /// `8-4-4-4-12` hexadecimal digits of either case.
+    Uuid = 2,
+    /// Dotted decimal.
+    Ipv4 = 3,
+    /// As RFC 5952 writes it.
+    Ipv6 = 4,
+    /// One token of ASCII letters.
+    Word = 5,
 }
 
 /// Sets the bits of rows; rows past the end are left out.

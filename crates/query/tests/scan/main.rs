@@ -10,3 +10,4 @@ mod meaning;
 mod oracle;
 mod pruning;
 mod rule;
+mod templates;

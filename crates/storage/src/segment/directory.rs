@@ -96,6 +96,13 @@ impl Pages {
         }
     }
 
+    /// The same parts from another place on.
+    #[cfg(test)]
+    pub(super) fn moved(&self, start: u64) -> Pages {
+        let ends = self.ends.clone();
+        Pages { start, ends }
+    }
+
     pub(super) fn len(&self) -> usize {
         self.ends.len()
     }

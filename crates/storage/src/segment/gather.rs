@@ -177,6 +177,16 @@ impl<'a> Values<'a> {
         (0..self.len()).map(|index| self.text(index))
     }
 
+    /// Some of the values, as one block.
+    pub(super) fn picked(&self, indices: impl Iterator<Item = usize>) -> Values<'a> {
+        let references: Vec<u64> = indices.map(|index| self.references[index]).collect();
+        Values {
+            columns: self.columns.clone(),
+            ends: vec![references.len()],
+            references,
+        }
+    }
+
     /// Values of each block, as ranges.
     pub(super) fn blocks(&self) -> impl Iterator<Item = std::ops::Range<usize>> + '_ {
         let starts = std::iter::once(0).chain(self.ends.iter().copied());

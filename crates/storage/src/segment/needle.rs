@@ -14,7 +14,11 @@ pub(super) struct Needle {
 
 impl Needle {
     pub(super) fn of(clue: &Clue) -> Needle {
-        let finder = |text: &str| Some(Finder::new(text.as_bytes()).into_owned());
+        // What is empty is in every text.
+        let finder = |text: &str| {
+            let finder = || Finder::new(text.as_bytes()).into_owned();
+            (!text.is_empty()).then(finder)
+        };
         match clue {
             Clue::Phrase(tokens) => Needle {
                 finder: tokens

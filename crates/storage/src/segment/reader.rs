@@ -26,7 +26,7 @@ use super::{
 use crate::{
     coded::{CodedColumn, NumberColumn},
     find::{Finding, TextQuestion},
-    read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, set_bits, token_hash},
+    read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, Template, set_bits, token_hash},
 };
 use std::{
     borrow::Cow,
@@ -1038,6 +1038,15 @@ impl RowSource for SectionReader {
         let rows = column.presence.rows_of(block);
         set_bits(&rows.map_err(|flaw| self.damaged(column.area, flaw))?, out);
         Ok(())
+    }
+
+    fn templates(&self, name: &str) -> Result<Option<Vec<Template>>, ReadError> {
+        match self.open_column(name)? {
+            Some(column) if matches!(column.directory.layout, Layout::Template { .. }) => {
+                Ok(Some(Templated::open(self, &column)?.head.to_templates()))
+            }
+            _ => Ok(None),
+        }
     }
 
     fn may_contain(&self, block: usize, name: &str, token_hash: u64) -> Result<bool, ReadError> {

@@ -10,7 +10,7 @@ use std::{
 };
 use taffrail_model::{
     column::{Column, Kind},
-    limits::SEGMENT_ROWS_MAX,
+    limits::{BLOCK_ROWS, SEGMENT_ROWS_MAX},
     position::Position,
     time::Timestamp,
     token::{fold, tokens},
@@ -570,7 +570,7 @@ fn what_cannot_be_a_section_is_refused() {
 fn all_encodings() -> SectionInput {
     let mut input = one_column(1_100, |n| Some((Kind::String, uuid(n % 90))));
     type Make = fn(usize) -> String;
-    let makes: [(&str, Make); 10] = [
+    let makes: [(&str, Make); 11] = [
         ("constant", |_| "same".into()),
         ("integer", |n| (scramble(n) % 9_000).to_string()),
         ("decimal", |n| format!("{}.{:02}", scramble(n) % 9, n % 100)),
@@ -578,7 +578,27 @@ fn all_encodings() -> SectionInput {
         ("hex", |n| format!("{:08x}", scramble(n) as u32)),
         ("long", |n| format!("{:040x}", scramble(n))),
         ("dictionary", |n| format!("v{}", n % 70)),
-        ("text", |n| format!("request {} took {} ms", scramble(n), n)),
+        // Texts of their own.
+        ("text", |n| {
+            let letter = |at: usize| char::from(b'a' + (scramble(n * 90 + at) % 26) as u8);
+            (0..30 + n % 9).map(letter).collect()
+        }),
+        // Templates with columns of every form, small ones, and values without one.
+        ("template", |n| match n % 10 {
+            0 => format!(
+                "odd {} of {}",
+                ["a", "b", "c"][n / 10 % 3].repeat(n / 100 % 20),
+                n
+            ),
+            1..4 => format!("from {} by {} {:x}", ipv4(n), uuid(n), scramble(n)),
+            4..6 => format!(
+                "step {:04} is v{} in a{}b",
+                n,
+                n % 3,
+                ["7", "x8", "09"][n % 3]
+            ),
+            _ => format!("request {} took {} ms", scramble(n), n),
+        }),
         ("mixed", |n| (scramble(n) % 3).to_string()),
         ("prose", |n| {
             let words = "took the same and v7 of it, which is long enough for an index of words; ";
@@ -617,7 +637,7 @@ impl TextQuestion for Anything {
 }
 
 /// Asks for text in a column and reads some rows of each block.
-fn find_all(reader: &SectionReader, name: &str, blocks: usize) {
+fn find_prose(reader: &SectionReader, name: &str, blocks: usize) {
     let phrase = |words: &[&str]| Clue::Phrase(words.iter().map(ToString::to_string).collect());
     for clue in [
         phrase(&["same"]),
@@ -641,6 +661,39 @@ fn find_all(reader: &SectionReader, name: &str, blocks: usize) {
     }
 }
 
+/// Asks for texts of every kind.
+fn find_all(reader: &SectionReader, block: usize, name: &str) {
+    struct Asked(Vec<Clue>);
+    impl TextQuestion for Asked {
+        fn clues(&self) -> &[Clue] {
+            &self.0
+        }
+        fn passes(&self, _kind: Kind, text: &str) -> bool {
+            text.len().is_multiple_of(2)
+        }
+    }
+    let phrase = |words: &[&str]| Clue::Phrase(words.iter().map(ToString::to_string).collect());
+    for clue in [
+        phrase(&["request"]),
+        phrase(&["took", "7", "ms"]),
+        phrase(&["10", "1", "2", "3"]),
+        Clue::Substring("p 0".into()),
+        Clue::Whole("request 7 took 7 ms".into()),
+        Clue::Anything,
+    ] {
+        let asked: Arc<dyn TextQuestion> = Arc::new(Asked(vec![clue]));
+        if let Ok(Some(finding)) = reader.find(name, &asked) {
+            finding.may_be_in(block);
+            let _ = finding.add_rows(
+                block,
+                &[u64::MAX; BLOCK_ROWS / 64],
+                &mut [0; BLOCK_ROWS / 64],
+            );
+        }
+    }
+    let _ = reader.templates(name);
+}
+
 /// Uses everything of a section; whether all of it could be read.
 fn read_all(reader: &SectionReader) -> bool {
     let is_read = decode_all(reader).is_ok();
@@ -648,13 +701,14 @@ fn read_all(reader: &SectionReader) -> bool {
         return false;
     };
     for name in &names {
-        find_all(reader, name, blocks.len());
+        find_prose(reader, name, blocks.len());
     }
     for block in 0..blocks.len() + 1 {
         for name in &names {
             let _ = reader.stats(block, name);
             let _ = reader.column(block, name);
             let _ = reader.may_contain(block, name, 0x1234_5678_9abc_def0);
+            find_all(reader, block, name);
             for word in ["7", "same", "5fe9c0f0", "v7"] {
                 let _ = reader.may_contain_word(block, name, word);
             }
@@ -669,7 +723,14 @@ fn read_all(reader: &SectionReader) -> bool {
 fn a_section_that_is_cut_short_is_damaged() {
     let input = all_encodings();
     let bytes = encode_section(input.clone()).unwrap();
-    assert!(read_all(&open_bytes(bytes.clone(), extent(&input)).0));
+    let whole = open_bytes(bytes.clone(), extent(&input)).0;
+    assert!(read_all(&whole));
+    let layout = whole.layout().unwrap();
+    let encodings: BTreeSet<u8> = layout.iter().map(|(_, encoding, ..)| *encoding).collect();
+    assert!(
+        (1..=8).all(|encoding| encodings.contains(&encoding)),
+        "{encodings:?}"
+    );
     for length in (0..bytes.len())
         .step_by(97)
         .chain(bytes.len() - 60..bytes.len())
@@ -743,6 +804,79 @@ fn any_changed_directory_leads_to_a_value_or_to_damage() {
             again.write(&mut entries_plain);
         }
         let packed = text::pack(&mut compressor, &entries_plain).unwrap();
+        changed.extend_from_slice(&packed);
+        directory::Footer {
+            directory_bytes: packed.len() as u32,
+            rows: 1_100,
+        }
+        .write(&mut changed);
+        read_all(&open_bytes(changed, extent(&input)).0);
+    }
+}
+
+/// As above, for the head of a templated column, which stands at the begin of its area.
+#[test]
+fn any_changed_head_of_templates_leads_to_a_value_or_to_damage() {
+    let input = all_encodings();
+    let bytes = encode_section(input.clone()).unwrap();
+    let footer_at = bytes.len() - directory::FOOTER_BYTES;
+    let footer = directory::Footer::parse(&bytes[footer_at..]).unwrap();
+    let directory_at = footer_at - footer.directory_bytes as usize;
+    let plain = directory::unpack_directory(&bytes[directory_at..footer_at]).unwrap();
+    let parse = || directory::Directory::parse(&plain, 1_100, directory_at as u64).unwrap();
+    let number = parse()
+        .columns
+        .iter()
+        .position(|column| &*column.name == "template")
+        .unwrap();
+    let column = &parse().columns[number];
+    let (at, length) = column.directory;
+    let of_column = directory::unpack_directory(&bytes[at as usize..at as usize + length]).unwrap();
+    let area = &bytes[column.area.0 as usize..(column.area.0 + column.area.1) as usize];
+    let presence = presence::Presence::all(1_100);
+    let area_bytes = area.len() as u64;
+    let of_column =
+        directory::ColumnDirectory::parse(&of_column, 8, area_bytes, &presence, 2).unwrap();
+    let directory::Layout::Template { head_bytes } = of_column.layout else {
+        panic!("not templated");
+    };
+    let head = directory::unpack_directory(&area[..head_bytes]).unwrap();
+    let mut compressor = zstd::bulk::Compressor::new(1).unwrap();
+    for round in 0..2 * ROUNDS {
+        let random = scramble(round) as usize;
+        let mut head = head.clone();
+        for flip in 0..1 + round % 2 {
+            // The counts are in front, so that half of the changes go there.
+            let window = if round % 2 == 0 { head.len() } else { 64 };
+            let at = (random >> (8 + 16 * flip)) % window;
+            head[at] = match random >> flip & 3 {
+                0 => 0xff,
+                1 => head[at].wrapping_add(1),
+                2 => head[at] ^ 0x80,
+                _ => (random >> 40) as u8,
+            };
+        }
+        // The new area goes to the end; what follows the head keeps its offsets by a filled head.
+        let packed = text::pack(&mut compressor, &head).unwrap();
+        let mut again = parse();
+        let mut directory_of_column = of_column.clone();
+        directory_of_column.layout = directory::Layout::Template {
+            head_bytes: packed.len(),
+        };
+        directory_of_column.pages = of_column.pages.moved(packed.len() as u64);
+        let mut changed = bytes[..directory_at].to_vec();
+        again.columns[number].area.0 = changed.len() as u64;
+        changed.extend_from_slice(&packed);
+        changed.extend_from_slice(&area[head_bytes..]);
+        again.columns[number].area.1 = changed.len() as u64 - again.columns[number].area.0;
+        let mut plain = Vec::new();
+        directory_of_column.write(&mut plain);
+        let packed = text::pack(&mut compressor, &plain).unwrap();
+        again.columns[number].directory = (changed.len() as u64, packed.len());
+        changed.extend_from_slice(&packed);
+        plain.clear();
+        again.write(&mut plain);
+        let packed = text::pack(&mut compressor, &plain).unwrap();
         changed.extend_from_slice(&packed);
         directory::Footer {
             directory_bytes: packed.len() as u32,

@@ -7,7 +7,7 @@ use super::{
 use crate::{
     read::ReadError,
     segment::{
-        cache::Part,
+        cache::{Key, Part},
         directory::Layout,
         filter, ints,
         reader::{OpenColumn, SectionReader, Sink},
@@ -159,6 +159,13 @@ impl<'a> Templated<'a> {
         Ok(())
     }
 
+    /// Name of a part of a run of one of the heaps: both have runs of the same number.
+    fn run_key(&self, part: Part, heap: &Heap, number: usize) -> Key {
+        let is_whole = std::ptr::eq(heap, &self.head.wholes);
+        let index = number * 2 + usize::from(is_whole);
+        self.reader.key(part, self.column.number, index)
+    }
+
     /// A run of one of the heaps.
     pub(in crate::segment) fn heap_run(
         &self,
@@ -169,10 +176,7 @@ impl<'a> Templated<'a> {
             return Err(self.damaged(Flaw("a heap has too few runs")));
         };
         let (at, bytes) = heap.pages.span(number);
-        // The wholes come after the heap, so that an offset names a run of either.
-        let key = self
-            .reader
-            .key(Part::Frame, self.column.number, at as usize);
+        let key = self.run_key(Part::Frame, heap, number);
         self.reader.cache().get_or_load(key, || {
             let texts = self.reader.read(self.column.area + at, bytes, |packed| {
                 Texts::unpack(&packed, run.plain_bytes, run.end - run.first)
@@ -211,15 +215,13 @@ impl<'a> Templated<'a> {
         run: usize,
         token_hashes: &[u64],
     ) -> Result<bool, ReadError> {
-        let (part, area, number) = (Part::Filters, self.column.area, self.column.number);
         if token_hashes.is_empty() {
             return Ok(true);
         }
-        // Filters of the wholes come after those of the heap: their first offset names them.
         let (at, bytes) = heap.filters.span(run);
-        let key = self.reader.key(part, number, at as usize);
+        let key = self.run_key(Part::Filters, heap, run);
         let filter = self.reader.cache().get_or_load(key, || {
-            let filter = self.reader.read(area + at, bytes, Ok)?;
+            let filter = self.reader.read(self.column.area + at, bytes, Ok)?;
             Ok::<_, ReadError>((filter, bytes))
         })?;
         for hash in token_hashes {

@@ -4,11 +4,14 @@
 //! template are gathered and encoded slot by slot. Memory is 12 bytes for each variable and the
 //! templates that were seen, of which there is a bound.
 use super::{
+    cut::{Cut, Draft, NONE},
+    guard,
     head::{HEAD_BYTES_MAX, HeadParts, MARK_BLOCKS, OWN_ROWS_MIN, TEMPLATES_MAX, WHOLE},
     heap::HeapWriter,
     slot::{self, EncodedSlot, Letters, Slot},
-    split::{SlotKind, Span, hash_of, split},
+    split::Span,
 };
+use crate::read::VariableKind;
 use crate::segment::{
     directory::{ColumnDirectory, Layout, Pages},
     encode::{Candidate, encode_pages, numbers_of_blocks},
@@ -17,147 +20,46 @@ use crate::segment::{
     number::number_of,
     text::{BLOCK_TEXT_BYTES_MAX, FRAME_PLAIN_BYTES_MAX, pack, push_text},
 };
-use hashbrown::{HashMap, hash_map::Entry};
 use taffrail_model::{column::Kind, limits::BLOCK_ROWS};
 use zstd::bulk::Compressor;
 
 /// Rows of a template below which its values are kept whole: its literal parts would cost more.
 const TEMPLATE_ROWS_MIN: u32 = 4;
-/// Templates that are told apart while values are cut; those of later values stay whole.
-const DRAFTS_MAX: usize = 1 << 16;
 /// Part of the values (one in this many) that may stay whole: with more, it is no column of
 /// templates.
 const WHOLE_PART_MAX: usize = 2;
 /// Values by which it is judged whether a column has templates, in runs of neighbours.
 const SAMPLE_VALUES: usize = 1_024;
 const SAMPLE_RUNS: usize = 4;
-
-/// No template.
-const NONE: u32 = u32::MAX;
-
-/// A template while values are counted: it is that of a value.
-struct Draft {
-    hash: u64,
-    exemplar: u32,
-    rows: u32,
-}
-
-/// All values, cut.
-struct Cut {
-    drafts: Vec<Draft>,
-    /// Template of each value.
-    drafts_of: Vec<u32>,
-    /// First variable of each value; one more for the end.
-    first_spans: Vec<u32>,
-    spans: Vec<Span>,
-}
-
-impl Cut {
-    fn of(values: &Values<'_>) -> Cut {
-        let mut cut = Cut {
-            drafts: Vec::new(),
-            drafts_of: Vec::with_capacity(values.len()),
-            first_spans: Vec::with_capacity(values.len() + 1),
-            spans: Vec::new(),
-        };
-        let mut index: HashMap<u64, u32> = HashMap::new();
-        cut.first_spans.push(0);
-        for (number, text) in (0u32..).zip(values.texts()) {
-            let first = cut.spans.len();
-            let draft = match split(text, &mut cut.spans) {
-                true => cut.draft_of(values, number, text, first, &mut index),
-                false => NONE,
-            };
-            if draft == NONE {
-                cut.spans.truncate(first);
-            }
-            cut.drafts_of.push(draft);
-            cut.first_spans.push(cut.spans.len() as u32);
-        }
-        cut
-    }
-
-    fn draft_of(
-        &mut self,
-        values: &Values<'_>,
-        number: u32,
-        text: &str,
-        first: usize,
-        index: &mut HashMap<u64, u32>,
-    ) -> u32 {
-        let hash = hash_of(text, &self.spans[first..]);
-        let is_full = self.drafts.len() == DRAFTS_MAX;
-        match index.entry(hash) {
-            Entry::Vacant(_) if is_full => NONE,
-            Entry::Vacant(entry) => {
-                let draft = self.drafts.len() as u32;
-                entry.insert(draft);
-                self.drafts.push(Draft {
-                    hash,
-                    exemplar: number,
-                    rows: 1,
-                });
-                draft
-            }
-            Entry::Occupied(entry) => {
-                let draft = *entry.get();
-                let exemplar = self.drafts[draft as usize].exemplar;
-                // Two templates of one hash: made, not met by chance. The second has no template.
-                if !is_same(
-                    values.text(exemplar as usize),
-                    self.spans_of(exemplar),
-                    text,
-                    &self.spans[first..],
-                ) {
-                    return NONE;
-                }
-                self.drafts[draft as usize].rows += 1;
-                draft
-            }
-        }
-    }
-
-    fn spans_of(&self, number: u32) -> &[Span] {
-        let number = number as usize;
-        &self.spans[self.first_spans[number] as usize..self.first_spans[number + 1] as usize]
-    }
-}
-
-/// Whether two texts have the same template.
-fn is_same(a: &str, a_spans: &[Span], b: &str, b_spans: &[Span]) -> bool {
-    let (mut a_at, mut b_at) = (0, 0);
-    a_spans.len() == b_spans.len()
-        && a_spans.iter().zip(b_spans).all(|(a_span, b_span)| {
-            let is_same = a_span.kind == b_span.kind
-                && a.as_bytes()[a_at..a_span.start as usize]
-                    == b.as_bytes()[b_at..b_span.start as usize];
-            (a_at, b_at) = (a_span.end as usize, b_span.end as usize);
-            is_same
-        })
-        && a.as_bytes()[a_at..] == b.as_bytes()[b_at..]
-}
+/// Bytes of a value on average above which words are not tried as variables in a sample: longer
+/// ones are prose, where that costs much and gains nothing.
+const LINE_BYTES_MAX: usize = 512;
 
 /// Whether a sample says that the values have templates.
 pub(in crate::segment) fn is_templated(values: &Values<'_>) -> bool {
-    let mut hashes = hashbrown::HashSet::new();
-    let mut spans = Vec::new();
-    let (mut taken, mut variables) = (0, 0);
-    for run in 0..SAMPLE_RUNS {
+    let runs = (0..SAMPLE_RUNS).flat_map(|run| {
         let start = values.len() * run / SAMPLE_RUNS;
         let end = values.len() * (run + 1) / SAMPLE_RUNS;
-        for index in (start..end).take(SAMPLE_VALUES / SAMPLE_RUNS) {
-            let text = values.text(index);
-            taken += 1;
-            if split(text, &mut spans) {
-                hashes.insert(hash_of(text, &spans));
-                variables += spans.len();
-                spans.clear();
-            } else {
-                hashes.insert(taken as u64);
-            }
-        }
+        (start..end).take(SAMPLE_VALUES / SAMPLE_RUNS)
+    });
+    let sample = values.picked(runs);
+    let mut cut = Cut::of(&sample);
+    if is_mostly_kept(&cut) {
+        return true;
     }
-    variables > 0 && hashes.len() * WHOLE_PART_MAX < taken
+    let bytes: usize = sample.texts().map(str::len).sum();
+    if cut.spans.is_empty() || bytes > sample.len() * LINE_BYTES_MAX {
+        return false;
+    }
+    guard::generalise(&sample, &mut cut);
+    is_mostly_kept(&cut)
+}
+
+/// Whether a sample has variables, and few templates and values without one.
+fn is_mostly_kept(cut: &Cut) -> bool {
+    let templates = cut.drafts.iter().filter(|draft| draft.rows > 0).count();
+    let wholes = cut.drafts_of.iter().filter(|draft| **draft == NONE).count();
+    !cut.spans.is_empty() && (templates + wholes) * WHOLE_PART_MAX < cut.drafts_of.len()
 }
 
 /// The column by templates; `None` if too few of its values have one.
@@ -176,7 +78,8 @@ pub(in crate::segment) fn encode(
     if values.blocks().any(is_too_large) {
         return Ok(None);
     }
-    let cut = Cut::of(values);
+    let mut cut = Cut::of(values);
+    guard::generalise(values, &mut cut);
     let order = order_of(&cut.drafts);
     let kept: usize = order
         .iter()
@@ -252,8 +155,9 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
 
         let mut head = Vec::new();
         let rows: Vec<u32> = self.drafts().map(|draft| draft.rows).collect();
-        let kinds: Vec<Vec<SlotKind>> = self.drafts().map(|draft| self.kinds_of(draft)).collect();
-        let kinds: Vec<&[SlotKind]> = kinds.iter().map(Vec::as_slice).collect();
+        let kinds: Vec<Vec<VariableKind>> =
+            self.drafts().map(|draft| self.kinds_of(draft)).collect();
+        let kinds: Vec<&[VariableKind]> = kinds.iter().map(Vec::as_slice).collect();
         let parts = HeadParts {
             own: self.own,
             rows: &rows,
@@ -293,7 +197,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
             .map(|draft| &self.cut.drafts[*draft as usize])
     }
 
-    fn kinds_of(&self, draft: &Draft) -> Vec<SlotKind> {
+    fn kinds_of(&self, draft: &Draft) -> Vec<VariableKind> {
         self.cut
             .spans_of(draft.exemplar)
             .iter()
@@ -439,3 +343,35 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
 }
 
 const _: () = assert!(BLOCK_ROWS * MARK_BLOCKS <= 8_192);
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// How many templates of these rows are kept.
+    fn kept(rows: impl Iterator<Item = u32>) -> usize {
+        let drafts: Vec<Draft> = (0..)
+            .zip(rows)
+            .map(|(hash, rows)| Draft {
+                hash,
+                exemplar: 0,
+                rows,
+            })
+            .collect();
+        order_of(&drafts).len()
+    }
+
+    #[test]
+    fn templates_with_enough_rows_are_kept_up_to_a_bound() {
+        let enough = TEMPLATE_ROWS_MIN;
+        assert_eq!(kept([enough, enough - 1, enough + 1].into_iter()), 2);
+        assert_eq!(
+            kept(std::iter::repeat_n(enough, TEMPLATES_MAX)),
+            TEMPLATES_MAX
+        );
+        assert_eq!(
+            kept(std::iter::repeat_n(enough, TEMPLATES_MAX + 1)),
+            TEMPLATES_MAX
+        );
+    }
+}

@@ -11,7 +11,7 @@ use super::{
     slot::Found,
 };
 use crate::{
-    find::{Finding, TextQuestion},
+    find::{Clue, Finding, TextQuestion},
     read::ReadError,
     segment::{
         cache::Part,
@@ -21,8 +21,13 @@ use crate::{
         wire::Flaw,
     },
 };
+use hashbrown::HashMap;
 use std::sync::Arc;
-use taffrail_model::column::Kind;
+use taffrail_model::{column::Kind, limits::BLOCK_ROWS};
+
+/// Blocks in which rows are judged so that their number is known at once: a few ids, which are in
+/// few blocks.
+const COUNTED_BLOCKS_MAX: usize = 4;
 
 /// What is known of the rows of a template after variables were looked up.
 #[derive(Clone, Debug)]
@@ -33,6 +38,8 @@ enum Rows {
     Bits(Vec<u64>),
     /// To be judged one by one.
     Check,
+    /// The same, in these blocks; none of the others pass.
+    CheckIn(Arc<Vec<bool>>),
 }
 
 /// Rows of a templated column that pass.
@@ -70,18 +77,21 @@ pub(in crate::segment) fn find(
     let verdicts = judge.verdicts(question.clues());
     // What decides for texts does not for other kinds.
     let is_text = matches!(column.directory.kind, Some(Kind::String | Kind::Json));
+    let mut heap = HeapLookup {
+        templated: &templated,
+        known: HashMap::new(),
+    };
     let mut rows = Vec::with_capacity(verdicts.len());
     for (template, verdict) in verdicts.into_iter().enumerate() {
         let found = match verdict {
             Verdict::Never => Rows::None,
             Verdict::All if is_text => Rows::All,
-            Verdict::Where(alternatives) => {
-                match rows_where(&templated, template, &alternatives)? {
-                    Rows::None => Rows::None,
-                    found if is_text => found,
-                    _ => Rows::Check,
-                }
-            }
+            Verdict::Where(alternatives) => match rows_where(&mut heap, template, &alternatives)? {
+                Rows::None => Rows::None,
+                found @ Rows::CheckIn(_) => found,
+                found if is_text => found,
+                _ => Rows::Check,
+            },
             Verdict::All | Verdict::Check => Rows::Check,
         };
         rows.push(found);
@@ -89,15 +99,20 @@ pub(in crate::segment) fn find(
     let wholes = find_wholes(&templated, question)?;
     let blocks = blocks_of(&head, &rows, &wholes, column.directory.pages.len());
     let count = count_of_rows(&head, &rows).map(|count| count + wholes.len() as u64);
-    Ok(Arc::new(TemplateFinding {
+    let mut finding = TemplateFinding {
         reader: reader.clone(),
         question: question.clone(),
         rows,
         wholes,
         blocks,
-        count,
+        count: None,
         column,
-    }))
+    };
+    finding.count = match count {
+        Some(count) => finding.count_checked()?.map(|checked| count + checked),
+        None => None,
+    };
+    Ok(Arc::new(finding))
 }
 
 fn count_of_rows(head: &Head, rows: &[Rows]) -> Option<u64> {
@@ -112,6 +127,8 @@ fn count_of_rows(head: &Head, rows: &[Rows]) -> Option<u64> {
                     .map(|word| u64::from(word.count_ones()))
                     .sum::<u64>(),
             ),
+            // Counted by itself where that is quick.
+            Rows::CheckIn(_) => Some(sum),
             Rows::Check => None,
         })
 }
@@ -119,10 +136,18 @@ fn count_of_rows(head: &Head, rows: &[Rows]) -> Option<u64> {
 /// For each block whether a row may pass.
 fn blocks_of(head: &Head, rows: &[Rows], wholes: &[u32], blocks: usize) -> Vec<bool> {
     let is_some = |rows: &Rows| !matches!(rows, Rows::None);
-    if rows.iter().skip(head.own).any(is_some) {
-        return vec![true; blocks];
-    }
     let mut may = vec![false; blocks];
+    for rows in rows.iter().skip(head.own) {
+        match rows {
+            Rows::None => {}
+            Rows::CheckIn(blocks) => {
+                may.iter_mut()
+                    .zip(&**blocks)
+                    .for_each(|(may, block)| *may |= block);
+            }
+            _ => return vec![true; blocks],
+        }
+    }
     for (mark, blocks) in may.chunks_mut(MARK_BLOCKS).enumerate() {
         let before = head.mark(mark);
         let after = head.mark(mark + 1);
@@ -134,14 +159,10 @@ fn blocks_of(head: &Head, rows: &[Rows], wholes: &[u32], blocks: usize) -> Vec<b
                 let after = after.get(template).or(head.rows.get(template));
                 is_some(rows) && after.is_some_and(|after| after > before)
             });
-        blocks.fill(has_row);
+        blocks.iter_mut().for_each(|block| *block |= has_row);
     }
     for whole in wholes {
-        let block = head
-            .wholes
-            .firsts
-            .partition_point(|first| first <= whole)
-            .saturating_sub(1);
+        let block = head.wholes.block_of(*whole as usize);
         if let Some(may) = may.get_mut(block) {
             *may = true;
         }
@@ -151,20 +172,24 @@ fn blocks_of(head: &Head, rows: &[Rows], wholes: &[u32], blocks: usize) -> Vec<b
 
 /// Rows of a template for which one of the alternatives holds.
 fn rows_where(
-    templated: &Templated<'_>,
+    heap: &mut HeapLookup<'_>,
     template: usize,
     alternatives: &[Vec<Wanted>],
 ) -> Result<Rows, ReadError> {
     let mut found = Rows::None;
     for alternative in alternatives {
-        found = match (found, rows_with(templated, template, alternative)?) {
+        found = match (found, rows_with(heap, template, alternative)?) {
             (Rows::All, _) | (_, Rows::All) => Rows::All,
             (Rows::None, other) | (other, Rows::None) => other,
-            (Rows::Check, _) | (_, Rows::Check) => Rows::Check,
+            (Rows::CheckIn(a), Rows::CheckIn(b)) => {
+                let both = a.iter().zip(&*b).map(|(a, b)| *a || *b);
+                Rows::CheckIn(Arc::new(both.collect()))
+            }
             (Rows::Bits(mut a), Rows::Bits(b)) => {
                 a.iter_mut().zip(b).for_each(|(a, b)| *a |= b);
                 Rows::Bits(a)
             }
+            _ => Rows::Check,
         };
     }
     Ok(found)
@@ -172,14 +197,15 @@ fn rows_where(
 
 /// Rows of a template in which all variables have the wanted values.
 fn rows_with(
-    templated: &Templated<'_>,
+    heap: &mut HeapLookup<'_>,
     template: usize,
     wanted: &[Wanted],
 ) -> Result<Rows, ReadError> {
+    let templated = heap.templated;
     let head = &*templated.head;
     let first = head.slots_of(template).start;
     let mut lookups = Vec::new();
-    let mut is_unknown = false;
+    let mut in_heap = None;
     for wanted in wanted {
         let slot = first + wanted.index;
         let found = head.slots.get(slot).filter(|_| template < head.own);
@@ -187,8 +213,10 @@ fn rows_with(
             Found::None => return Ok(Rows::None),
             Found::All => {}
             Found::Numbers(numbers) => lookups.push((slot, numbers)),
-            Found::Unknown if heap_may_have(templated, &wanted.folded)? => is_unknown = true,
-            Found::Unknown => return Ok(Rows::None),
+            Found::Unknown => match heap.blocks_with(&wanted.folded)? {
+                Some(blocks) => in_heap = Some(blocks),
+                None => return Ok(Rows::None),
+            },
         }
     }
     let all = head.rows.get(template).map_or(0, |rows| *rows as usize);
@@ -208,28 +236,52 @@ fn rows_with(
         }
         bits = Some(with);
     }
-    Ok(match (is_unknown, bits) {
-        (true, _) => Rows::Check,
-        (false, None) => Rows::All,
-        (false, Some(bits)) => Rows::Bits(bits),
+    Ok(match (in_heap, bits) {
+        (Some(blocks), _) => Rows::CheckIn(blocks),
+        (None, None) => Rows::All,
+        (None, Some(bits)) => Rows::Bits(bits),
     })
 }
 
-/// Whether a text of the heap may be this value.
-fn heap_may_have(templated: &Templated<'_>, folded: &str) -> Result<bool, ReadError> {
-    // All of its tokens are in one text.
-    let mut hashes = Vec::new();
-    filter::token_hashes(folded, |hash| hashes.push(hash));
-    for run in 0..templated.head.heap.runs.len() {
+/// Looks values up in the heap of variables, each once.
+struct HeapLookup<'a> {
+    templated: &'a Templated<'a>,
+    known: HashMap<String, Option<Arc<Vec<bool>>>>,
+}
+
+impl HeapLookup<'_> {
+    /// The blocks in which a text of the heap is this value; `None` if there is none.
+    fn blocks_with(&mut self, folded: &str) -> Result<Option<Arc<Vec<bool>>>, ReadError> {
+        if let Some(known) = self.known.get(folded) {
+            return Ok(known.clone());
+        }
+        let templated = self.templated;
         let heap = &templated.head.heap;
-        if templated.filter_has_all(heap, run, &hashes)? {
-            let texts = templated.heap_run(heap, run)?;
-            if texts.iter().any(|text| text.eq_ignore_ascii_case(folded)) {
-                return Ok(true);
+        let mut blocks = vec![false; heap.firsts.len().saturating_sub(1)];
+        let mut is_there = false;
+        let needles = [Needle::of(&Clue::Substring(folded.to_owned()))];
+        // All of its tokens are in one text.
+        let mut hashes = Vec::new();
+        filter::token_hashes(folded, |hash| hashes.push(hash));
+        for (number, run) in heap.runs.iter().enumerate() {
+            if !templated.filter_has_all(heap, number, &hashes)? {
+                continue;
+            }
+            let texts = templated.heap_run(heap, number)?;
+            for index in candidates(&texts, &needles) {
+                let text = texts.get(index);
+                if text.is_some_and(|text| text.eq_ignore_ascii_case(folded)) {
+                    is_there = true;
+                    if let Some(block) = blocks.get_mut(heap.block_of(run.first + index)) {
+                        *block = true;
+                    }
+                }
             }
         }
+        let found = is_there.then(|| Arc::new(blocks));
+        self.known.insert(folded.to_owned(), found.clone());
+        Ok(found)
     }
-    Ok(false)
 }
 
 /// Numbers of the values without a template that pass.
@@ -326,6 +378,12 @@ impl Finding for TemplateFinding {
                     checked.push(index);
                     false
                 }
+                Some(Rows::CheckIn(blocks)) if is_within => {
+                    if blocks.get(block).copied().unwrap_or(false) {
+                        checked.push(index);
+                    }
+                    false
+                }
                 _ => false,
             };
             if let Some(out) = out.get_mut(word).filter(|_| is_found && is_within) {
@@ -337,6 +395,47 @@ impl Finding for TemplateFinding {
 }
 
 impl TemplateFinding {
+    /// How many rows of the templates that are judged in some blocks pass; `None` where that takes
+    /// more than it is worth.
+    fn count_checked(&self) -> Result<Option<u64>, ReadError> {
+        let blocks = |rows: &Rows| match rows {
+            Rows::CheckIn(blocks) => Some(blocks.clone()),
+            _ => None,
+        };
+        let sets: Vec<Arc<Vec<bool>>> = self.rows.iter().filter_map(blocks).collect();
+        let is_in = |block: usize| {
+            sets.iter()
+                .any(|set| set.get(block).copied().unwrap_or(false))
+        };
+        let blocks: Vec<usize> = (0..self.blocks.len())
+            .filter(|block| is_in(*block))
+            .collect();
+        if blocks.len() > COUNTED_BLOCKS_MAX {
+            return Ok(None);
+        }
+        let templated = Templated::open(&self.reader, &self.column)?;
+        let mut count = 0u64;
+        for block in blocks {
+            let codes = templated.codes(block)?;
+            let is_checked = |code: &u32| {
+                let template = (*code as usize).checked_sub(1);
+                let rows = template.and_then(|template| self.rows.get(template));
+                matches!(rows, Some(Rows::CheckIn(blocks)) if blocks.get(block) == Some(&true))
+            };
+            let checked: Vec<usize> = (0..codes.len())
+                .filter(|index| is_checked(&codes[*index]))
+                .collect();
+            let rows = self.reader.rows_of(&self.column, block)?;
+            let mut out = [0u64; BLOCK_ROWS / 64];
+            self.check(&templated, block, &checked, &rows, &mut out)?;
+            count += out
+                .iter()
+                .map(|word| u64::from(word.count_ones()))
+                .sum::<u64>();
+        }
+        Ok(Some(count))
+    }
+
     /// Adds those of the values with these numbers in their block that pass.
     fn check(
         &self,

@@ -3,8 +3,9 @@
 use super::{
     heap::Heap,
     slot::{Letters, PAGE_VALUES, Slot},
-    split::{SlotKind, TemplateHasher},
+    split::TemplateHasher,
 };
+use crate::read::{Template, TemplatePart, VariableKind};
 use crate::segment::{
     directory::Pages,
     ints,
@@ -33,7 +34,7 @@ pub(in crate::segment) struct Head {
     pub rows: Vec<u32>,
     /// First variable of each template; one more for the end.
     pub first_slots: Vec<u32>,
-    pub kinds: Vec<SlotKind>,
+    pub kinds: Vec<VariableKind>,
     /// Literal parts of all templates, one more than variables for each.
     pub literals: Texts,
     /// The variables of the first templates.
@@ -116,6 +117,33 @@ impl Head {
         self.marks.get(start..start + self.own).unwrap_or_default()
     }
 
+    /// All templates with their rows.
+    pub(in crate::segment) fn to_templates(&self) -> Vec<Template> {
+        let templates = self.rows.iter().enumerate();
+        let templates = templates.map(|(template, rows)| Template {
+            hash: self.hash(template),
+            parts: self.parts(template),
+            rows: u64::from(*rows),
+        });
+        templates.collect()
+    }
+
+    fn parts(&self, template: usize) -> Vec<TemplatePart> {
+        let slots = self.slots_of(template);
+        let mut parts = Vec::with_capacity(2 * slots.len() + 1);
+        for index in 0..=slots.len() {
+            let literal = self.literal(template, index);
+            if !literal.is_empty() {
+                parts.push(TemplatePart::Literal(literal.into()));
+            }
+            let kind = self.kinds.get(slots.start + index);
+            if let Some(kind) = kind.filter(|_| index < slots.len()) {
+                parts.push(TemplatePart::Variable(*kind));
+            }
+        }
+        parts
+    }
+
     pub(in crate::segment) fn memory_bytes(&self) -> usize {
         let slots: usize = self.slots.iter().map(Slot::memory_bytes).sum();
         self.rows.len() * 8
@@ -135,7 +163,7 @@ pub(in crate::segment) struct HeadParts<'a> {
     pub own: usize,
     pub rows: &'a [u32],
     /// Kinds of each template's variables.
-    pub kinds: &'a [&'a [SlotKind]],
+    pub kinds: &'a [&'a [VariableKind]],
     /// Literal parts of all templates, as a run of texts.
     pub literals: &'a [u8],
     pub slots: &'a [Slot],
@@ -206,9 +234,9 @@ impl Head {
             first_slots.push(total as u32);
         }
         let kinds = cursor.take(total)?.iter();
-        let kinds =
-            kinds.map(|tag| SlotKind::from_tag(*tag).ok_or(Flaw("a kind of variable is unknown")));
-        let kinds: Vec<SlotKind> = kinds.collect::<Result<_, _>>()?;
+        let kinds = kinds
+            .map(|tag| VariableKind::from_tag(*tag).ok_or(Flaw("a kind of variable is unknown")));
+        let kinds: Vec<VariableKind> = kinds.collect::<Result<_, _>>()?;
         let literals = Texts::parse(cursor.bytes()?, total + templates)?;
         let own_slots = first_slots.get(own).map_or(0, |first| *first as usize);
         let mut slots = Vec::with_capacity(own_slots);
@@ -217,7 +245,7 @@ impl Head {
         for template in 0..own {
             let page_count = (rows[template] as usize).div_ceil(PAGE_VALUES);
             for _ in first_slots[template]..first_slots[template + 1] {
-                let slot = Slot::parse(&mut cursor)?;
+                let slot = Slot::parse(&mut cursor, rows[template] as usize)?;
                 pages += if slot.has_pages() { page_count } else { 0 };
                 slots.push(slot);
                 first_pages.push(pages as u32);

@@ -44,6 +44,12 @@ impl Heap {
         }
     }
 
+    /// The block that has a text.
+    pub(in crate::segment) fn block_of(&self, text: usize) -> usize {
+        let firsts = self.firsts.partition_point(|first| *first as usize <= text);
+        firsts.saturating_sub(1)
+    }
+
     pub(in crate::segment) fn memory_bytes(&self) -> usize {
         self.firsts.len() * 4 + self.runs.len() * 40
     }

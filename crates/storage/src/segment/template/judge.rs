@@ -5,9 +5,8 @@
 use super::{
     head::Head,
     slot::{Digits, NumberForm, Slot},
-    split::SlotKind,
 };
-use crate::find::Clue;
+use crate::{find::Clue, read::VariableKind};
 use taffrail_model::token::{fold, fold_into, tokens};
 
 /// Steps after which a text is taken to occur: each template is judged in microseconds.
@@ -140,14 +139,14 @@ impl Charset {
             .all(|byte| byte < 0x80 && self.0 >> byte & 1 == 1)
     }
 
-    fn of_kind(kind: SlotKind) -> Charset {
+    fn of_kind(kind: VariableKind) -> Charset {
         let hex = Charset::DIGITS.with(Charset::of("abcdef"));
         match kind {
-            SlotKind::Token => Charset::LETTERS.with(Charset::DIGITS),
-            SlotKind::Word => Charset::LETTERS,
-            SlotKind::Uuid => hex.with(Charset::of("-")),
-            SlotKind::Ipv4 => Charset::DIGITS.with(Charset::of(".")),
-            SlotKind::Ipv6 => hex.with(Charset::of(":.")),
+            VariableKind::Token => Charset::LETTERS.with(Charset::DIGITS),
+            VariableKind::Word => Charset::LETTERS,
+            VariableKind::Uuid => hex.with(Charset::of("-")),
+            VariableKind::Ipv4 => Charset::DIGITS.with(Charset::of(".")),
+            VariableKind::Ipv6 => hex.with(Charset::of(":.")),
         }
     }
 
@@ -155,7 +154,7 @@ impl Charset {
         let digits = match form.digits {
             Digits::Shortest | Digits::Decimal(_) => Charset::DIGITS,
             Digits::Hex { .. } => Charset::of("0123456789abcdef"),
-            Digits::Ipv4 => Charset::of_kind(SlotKind::Ipv4),
+            Digits::Ipv4 => Charset::of_kind(VariableKind::Ipv4),
             Digits::Wide(_) => Charset::of("0123456789abcdef-:."),
         };
         digits
@@ -164,7 +163,7 @@ impl Charset {
     }
 
     /// What a variable that was encoded so can have.
-    fn of_slot(head: &Head, slot: usize, kind: SlotKind) -> Charset {
+    fn of_slot(head: &Head, slot: usize, kind: VariableKind) -> Charset {
         match head.slots.get(slot) {
             Some(Slot::Constant(text)) => Charset::of(text),
             Some(
@@ -296,11 +295,11 @@ impl Judge<'_> {
         let charset = self.index.charsets.get(slot);
         charset.is_none_or(|charset| charset.covers(token))
             && match self.head.kinds.get(slot) {
-                Some(SlotKind::Token) => token.bytes().any(|byte| byte.is_ascii_digit()),
-                Some(SlotKind::Word) => token.bytes().all(|byte| byte.is_ascii_alphabetic()),
-                Some(SlotKind::Uuid) => matches!(token.len(), 4 | 8 | 12),
-                Some(SlotKind::Ipv4) => token.len() <= 3,
-                Some(SlotKind::Ipv6) | None => true,
+                Some(VariableKind::Token) => token.bytes().any(|byte| byte.is_ascii_digit()),
+                Some(VariableKind::Word) => token.bytes().all(|byte| byte.is_ascii_alphabetic()),
+                Some(VariableKind::Uuid) => matches!(token.len(), 4 | 8 | 12),
+                Some(VariableKind::Ipv4) => token.len() <= 3,
+                Some(VariableKind::Ipv6) | None => true,
             }
     }
 
@@ -340,11 +339,11 @@ impl Judge<'_> {
                 }
                 Piece::Slot(slot) => {
                     let parts = match self.head.kinds.get(slot) {
-                        Some(SlotKind::Token | SlotKind::Word) => 1,
-                        Some(SlotKind::Uuid) => 5,
-                        Some(SlotKind::Ipv4) => 4,
+                        Some(VariableKind::Token | VariableKind::Word) => 1,
+                        Some(VariableKind::Uuid) => 5,
+                        Some(VariableKind::Ipv4) => 4,
                         // An address of this kind has any number of tokens.
-                        Some(SlotKind::Ipv6) | None => return Verdict::Check,
+                        Some(VariableKind::Ipv6) | None => return Verdict::Check,
                     };
                     places.extend((0..parts).map(|part| Place::Part { slot, part, parts }));
                 }
@@ -562,6 +561,9 @@ enum Place<'a> {
     },
 }
 
-fn kind_has_separators(kind: SlotKind) -> bool {
-    matches!(kind, SlotKind::Uuid | SlotKind::Ipv4 | SlotKind::Ipv6)
+fn kind_has_separators(kind: VariableKind) -> bool {
+    matches!(
+        kind,
+        VariableKind::Uuid | VariableKind::Ipv4 | VariableKind::Ipv6
+    )
 }

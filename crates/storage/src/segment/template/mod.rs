@@ -11,9 +11,11 @@
 //! Templates with at least [`head::OWN_ROWS_MIN`] rows have a column for each variable; the
 //! variables of the others, and values without a template, are in a heap. So a small template
 //! costs its text and no columns.
+mod cut;
 pub(super) mod decode;
 pub(super) mod encode;
 pub(super) mod find;
+mod guard;
 mod head;
 mod heap;
 pub(super) mod judge;

@@ -3,7 +3,7 @@
 //! Every form gives a single value at the cost of a look into its page, so that a block is decoded
 //! without the rows before it; and every form but the heap's can be searched without writing the
 //! values out: numbers by comparison, dictionaries by their entries.
-use super::split::SlotKind;
+use crate::read::VariableKind;
 use crate::segment::{
     bits::{Packer, get, get_wide, packed_bytes, width_of},
     fixed::{Form, Squeeze},
@@ -383,7 +383,9 @@ impl Slot {
         }
     }
 
-    pub(in crate::segment) fn parse(cursor: &mut Cursor<'_>) -> Result<Slot, Flaw> {
+    /// Reads the form of a variable of a template with `rows` rows: no dictionary has more entries.
+    pub(in crate::segment) fn parse(cursor: &mut Cursor<'_>, rows: usize) -> Result<Slot, Flaw> {
+        let entries_max = rows.min(ENTRIES_MAX);
         Ok(match cursor.byte()? {
             CONSTANT => Slot::Constant(parse_text(cursor)?),
             NUMBERS => {
@@ -400,7 +402,7 @@ impl Slot {
             }
             NUMBER_DICTIONARY => {
                 let form = NumberForm::parse_form(cursor)?;
-                let count = cursor.count(ENTRIES_MAX)?;
+                let count = cursor.count(entries_max)?;
                 let entries = ints::decode(cursor, count)?;
                 let entries: Vec<u64> = entries.into_iter().map(|entry| entry as u64).collect();
                 if !entries.is_sorted_by(|a, b| a < b) {
@@ -409,7 +411,7 @@ impl Slot {
                 Slot::NumberDictionary(form, entries)
             }
             DICTIONARY => {
-                let count = cursor.count(ENTRIES_MAX)?;
+                let count = cursor.count(entries_max)?;
                 let texts = (0..count).map(|_| parse_text(cursor));
                 let texts: Vec<Box<str>> = texts.collect::<Result<_, _>>()?;
                 Slot::Dictionary(std::sync::Arc::new(
@@ -528,7 +530,7 @@ pub(in crate::segment) struct EncodedSlot {
 }
 
 /// Encodes the values of a slot, at least one, in the form that costs least.
-pub(in crate::segment) fn encode(kind: SlotKind, texts: &[&str]) -> EncodedSlot {
+pub(in crate::segment) fn encode(kind: VariableKind, texts: &[&str]) -> EncodedSlot {
     let first = texts.first().copied().unwrap_or_default();
     if texts.iter().all(|text| *text == first) {
         return EncodedSlot {
@@ -577,7 +579,11 @@ fn is_repeating(texts: &[&str]) -> bool {
 }
 
 /// All values as numbers up to 64 bits of the first form that fits.
-fn narrow_numbers(kind: SlotKind, texts: &[&str], first: &str) -> Option<(NumberForm, Vec<u64>)> {
+fn narrow_numbers(
+    kind: VariableKind,
+    texts: &[&str],
+    first: &str,
+) -> Option<(NumberForm, Vec<u64>)> {
     candidates(kind, first).into_iter().find_map(|form| {
         let numbers = texts.iter().map(|text| form.parse(text));
         let numbers: Option<Vec<u64>> = numbers.collect();
@@ -585,16 +591,16 @@ fn narrow_numbers(kind: SlotKind, texts: &[&str], first: &str) -> Option<(Number
     })
 }
 
-fn candidates(kind: SlotKind, first: &str) -> Vec<NumberForm> {
+fn candidates(kind: VariableKind, first: &str) -> Vec<NumberForm> {
     let form = |prefix: &str, suffix: &str, digits| NumberForm {
         prefix: prefix.into(),
         suffix: suffix.into(),
         digits,
     };
     match kind {
-        SlotKind::Ipv4 => return vec![form("", "", Digits::Ipv4)],
-        SlotKind::Token => {}
-        SlotKind::Uuid | SlotKind::Ipv6 | SlotKind::Word => return Vec::new(),
+        VariableKind::Ipv4 => return vec![form("", "", Digits::Ipv4)],
+        VariableKind::Token => {}
+        VariableKind::Uuid | VariableKind::Ipv6 | VariableKind::Word => return Vec::new(),
     }
     let is_digit = |c: char| c.is_ascii_digit();
     let start = first.find(is_digit).unwrap_or(first.len());
@@ -621,12 +627,16 @@ fn candidates(kind: SlotKind, first: &str) -> Vec<NumberForm> {
 }
 
 /// All values as numbers up to 128 bits.
-fn wide_numbers(kind: SlotKind, texts: &[&str], first: &str) -> Option<(NumberForm, Vec<u128>)> {
+fn wide_numbers(
+    kind: VariableKind,
+    texts: &[&str],
+    first: &str,
+) -> Option<(NumberForm, Vec<u128>)> {
     let digits = first.len();
     let forms = match kind {
-        SlotKind::Uuid => vec![Form::Uuid],
-        SlotKind::Ipv6 => vec![Form::Ipv6],
-        SlotKind::Token if (17..=32).contains(&digits) => {
+        VariableKind::Uuid => vec![Form::Uuid],
+        VariableKind::Ipv6 => vec![Form::Ipv6],
+        VariableKind::Token if (17..=32).contains(&digits) => {
             vec![Form::HexLower(digits), Form::HexUpper(digits)]
         }
         _ => Vec::new(),
@@ -702,12 +712,12 @@ mod tests {
 
     /// Encodes, reads every value back, and says which form was taken.
     #[track_caller]
-    fn check(kind: SlotKind, texts: &[&str]) -> u8 {
+    fn check(kind: VariableKind, texts: &[&str]) -> u8 {
         let encoded = encode(kind, texts);
         let mut head = Vec::new();
         encoded.slot.put(&mut head);
         let mut cursor = Cursor::new(&head);
-        let slot = Slot::parse(&mut cursor).unwrap();
+        let slot = Slot::parse(&mut cursor, texts.len()).unwrap();
         cursor.finish().unwrap();
         if matches!(slot, Slot::Heap(_)) {
             return HEAP;
@@ -733,13 +743,13 @@ mod tests {
     }
 
     #[track_caller]
-    fn check_form(expected: u8, kind: SlotKind, texts: &[&str]) {
+    fn check_form(expected: u8, kind: VariableKind, texts: &[&str]) {
         assert_eq!(check(kind, texts), expected, "{texts:?}");
     }
 
     #[test]
     fn each_form_is_taken_where_it_fits() {
-        use SlotKind::{Ipv4, Ipv6, Token, Uuid, Word};
+        use VariableKind::{Ipv4, Ipv6, Token, Uuid, Word};
         check_form(CONSTANT, Token, &["7", "7", "7"]);
         check_form(
             NUMBERS,
@@ -786,12 +796,12 @@ mod tests {
         #[test]
         fn any_texts_come_back(texts in vec("[0-9a-fxA-F]{1,20}", 1..50), repeats in 1usize..20) {
             let texts: Vec<&str> = texts.iter().map(String::as_str).collect();
-            check(SlotKind::Token, &texts.repeat(repeats));
+            check(VariableKind::Token, &texts.repeat(repeats));
         }
 
         #[test]
         fn any_bytes_are_read_without_panic(bytes: Vec<u8>, page: Vec<u8>, count in 0usize..100) {
-            if let Ok(slot) = Slot::parse(&mut Cursor::new(&bytes))
+            if let Ok(slot) = Slot::parse(&mut Cursor::new(&bytes), count)
                 && slot.has_pages()
                 && let Ok(page) = Page::parse(&slot, &page, count)
             {

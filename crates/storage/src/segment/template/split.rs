@@ -4,6 +4,7 @@
 //! letters and digits with a digit in it, or a UUID or an address as a whole. What is left between
 //! variables is the literal part, byte for byte. The rule is part of what a template's hash means,
 //! so it never changes.
+use crate::read::VariableKind;
 use std::net::{Ipv4Addr, Ipv6Addr};
 use taffrail_model::token::{is_single, is_token_char};
 
@@ -14,30 +15,15 @@ pub(in crate::segment) const SPLIT_BYTES_MAX: usize = 8 << 10;
 /// Characters of the longest IPv6 address, with an IPv4 address in it.
 const IPV6_BYTES_MAX: usize = 45;
 
-/// What a variable is.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-#[repr(u8)]
-pub(in crate::segment) enum SlotKind {
-    /// One token with a digit in it.
-    Token = 1,
-    /// `8-4-4-4-12` hexadecimal digits of either case.
-    Uuid = 2,
-    /// Dotted decimal.
-    Ipv4 = 3,
-    /// As RFC 5952 writes it.
-    Ipv6 = 4,
-    /// One token of ASCII letters, where they differ much (see `guard`).
-    Word = 5,
-}
-
-impl SlotKind {
-    pub(in crate::segment) fn from_tag(tag: u8) -> Option<SlotKind> {
+impl VariableKind {
+    /// The kind of a stored tag.
+    pub(in crate::segment) fn from_tag(tag: u8) -> Option<VariableKind> {
         match tag {
-            1 => Some(SlotKind::Token),
-            2 => Some(SlotKind::Uuid),
-            3 => Some(SlotKind::Ipv4),
-            4 => Some(SlotKind::Ipv6),
-            5 => Some(SlotKind::Word),
+            1 => Some(VariableKind::Token),
+            2 => Some(VariableKind::Uuid),
+            3 => Some(VariableKind::Ipv4),
+            4 => Some(VariableKind::Ipv6),
+            5 => Some(VariableKind::Word),
             _ => None,
         }
     }
@@ -48,7 +34,7 @@ impl SlotKind {
 pub(in crate::segment) struct Span {
     pub start: u32,
     pub end: u32,
-    pub kind: SlotKind,
+    pub kind: VariableKind,
 }
 
 /// What a byte is to the rule of tokens.
@@ -146,29 +132,34 @@ fn token_end(text: &str, start: usize) -> (usize, u8) {
 }
 
 /// The variable that begins with the ASCII token `start..end`.
-fn variable(text: &str, start: usize, end: usize, has_digit: bool) -> Option<(usize, SlotKind)> {
+fn variable(
+    text: &str,
+    start: usize,
+    end: usize,
+    has_digit: bool,
+) -> Option<(usize, VariableKind)> {
     let bytes = text.as_bytes();
     let next = bytes.get(end).copied().unwrap_or(b' ');
     match (next, end - start) {
         (b'-', 8) => {
             if let Some(end) = uuid_end(text, start) {
-                return Some((end, SlotKind::Uuid));
+                return Some((end, VariableKind::Uuid));
             }
         }
         // After a dot it is a part of a longer run, which is no address.
         (b'.', 1..=3) if has_digit && (start == 0 || bytes[start - 1] != b'.') => {
             if let Some(end) = ipv4_end(text, start) {
-                return Some((end, SlotKind::Ipv4));
+                return Some((end, VariableKind::Ipv4));
             }
         }
         (b':', 1..=4) => {
             if let Some(end) = ipv6_end(text, start) {
-                return Some((end, SlotKind::Ipv6));
+                return Some((end, VariableKind::Ipv6));
             }
         }
         _ => {}
     }
-    has_digit.then_some((end, SlotKind::Token))
+    has_digit.then_some((end, VariableKind::Token))
 }
 
 /// Whether a token may end before the byte at `at`.
@@ -251,7 +242,7 @@ impl TemplateHasher {
         self.mix(literal.len() as u64);
     }
 
-    pub(in crate::segment) fn slot(&mut self, kind: SlotKind) {
+    pub(in crate::segment) fn slot(&mut self, kind: VariableKind) {
         self.mix(1 << 32 | kind as u64);
     }
 
@@ -284,7 +275,7 @@ mod tests {
     use taffrail_model::token::tokens;
 
     #[track_caller]
-    fn check(text: &str, expected: &[(&str, SlotKind)]) {
+    fn check(text: &str, expected: &[(&str, VariableKind)]) {
         let mut spans = Vec::new();
         assert!(split(text, &mut spans));
         let found: Vec<_> = spans
@@ -296,7 +287,7 @@ mod tests {
 
     #[test]
     fn tokens_with_a_digit_are_variables() {
-        use SlotKind::{Ipv4, Ipv6, Token, Uuid};
+        use VariableKind::{Ipv4, Ipv6, Token, Uuid};
         check("", &[]);
         check("no variable here", &[]);
         check("took 15 ms", &[("15", Token)]);
@@ -339,7 +330,7 @@ mod tests {
 
     #[test]
     fn what_is_wide_is_literal_unless_the_rule_separates() {
-        use SlotKind::Token;
+        use VariableKind::Token;
         check("日5日", &[("5", Token)]);
         check("é5 5é 5\u{301} ٣4", &[]);
         check("5😀6", &[("5", Token), ("6", Token)]);
@@ -368,7 +359,7 @@ mod tests {
                 prop_assert!(at <= start && start < end);
                 prop_assert!(tokens.iter().any(|token| token.0 == start));
                 prop_assert!(tokens.iter().any(|token| token.1 == end));
-                if span.kind == SlotKind::Token {
+                if span.kind == VariableKind::Token {
                     prop_assert!(tokens.contains(&(start, end)));
                 }
                 at = end;

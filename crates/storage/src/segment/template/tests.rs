@@ -1,6 +1,6 @@
 use crate::{
     find::{Clue, TextQuestion},
-    read::{Extent, ReadAt, ReadError, RowSource},
+    read::{Extent, ReadAt, ReadError, RowSource, TemplatePart, VariableKind},
     segment::{BlockCache, SectionInput, SectionReader, decode_all, encode_section},
 };
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -106,10 +106,10 @@ impl Asked {
                 } else {
                     text.to_owned()
                 };
-                searched.contains(needle) && text.len() % 3 != 0
+                searched.contains(needle) && !text.len().is_multiple_of(3)
             }
             Clue::Number(number) => text.parse::<f64>().is_ok_and(|value| value == *number),
-            Clue::Anything => text.len() % 2 == 0,
+            Clue::Anything => text.len().is_multiple_of(2),
         }
     }
 }
@@ -202,6 +202,11 @@ fn uuid(n: usize) -> String {
     )
 }
 
+fn ipv4(n: usize) -> String {
+    let bits = scramble(n);
+    format!("10.{}.{}.{}", bits & 3, bits >> 8 & 255, bits >> 16 & 255)
+}
+
 /// Lines like those of a machine: frequent templates, small ones, values without one.
 fn log(n: usize) -> String {
     let random = scramble(n);
@@ -228,7 +233,7 @@ fn log(n: usize) -> String {
             "worker{:02} état {:x} host-{}",
             random % 64,
             random >> 40,
-            ["A7", "b8", "c9x"][random as usize >> 4 & 3 % 3]
+            ["A7", "b8", "c9x"][(random >> 8) as usize % 3]
         ),
         85..90 => format!(
             "path /var/log/{}/x{}.gz 日本{}語",
@@ -248,7 +253,7 @@ fn log(n: usize) -> String {
 
 fn log_rows(count: usize) -> Rows {
     (0..count)
-        .map(|n| (scramble(n + 5) % 13 != 0).then(|| (Kind::String, log(n))))
+        .map(|n| (!scramble(n + 5).is_multiple_of(13)).then(|| (Kind::String, log(n))))
         .collect()
 }
 
@@ -300,6 +305,76 @@ fn one_id_or_address_is_counted_without_writing_rows_out() {
         }
     }
     assert!(counted > 500, "{counted}");
+}
+
+#[test]
+fn templates_are_counted_under_the_same_hash_in_every_section() {
+    let line = |n: usize| {
+        format!(
+            "took {} ms from {}",
+            scramble(n) % 1_000,
+            ["10.0.0.7", "10.2.0.9"][n % 2]
+        )
+    };
+    let rows: Rows = (0..1_500).map(|n| Some((Kind::String, line(n)))).collect();
+    let first = templated(&rows).templates("f").unwrap().unwrap();
+    let parts = [
+        TemplatePart::Literal("took ".into()),
+        TemplatePart::Variable(VariableKind::Token),
+        TemplatePart::Literal(" ms from ".into()),
+        TemplatePart::Variable(VariableKind::Ipv4),
+    ];
+    assert_eq!(first.len(), 1);
+    assert_eq!((&first[0].parts[..], first[0].rows), (&parts[..], 1_500));
+    // Part of the format: never to change.
+    assert_eq!(first[0].hash, 6_938_095_900_272_486_200);
+    let mixed: Rows = (0..2_000)
+        .map(|n| Some((Kind::String, if n % 4 == 0 { log(n) } else { line(n) })))
+        .collect();
+    let reader = templated(&mixed);
+    let second = reader.templates("f").unwrap().unwrap();
+    let same = second
+        .iter()
+        .find(|template| template.hash == first[0].hash)
+        .unwrap();
+    assert_eq!((&same.parts[..], same.rows), (&parts[..], 1_500));
+    assert_eq!(reader.templates("absent").unwrap(), None);
+}
+
+#[test]
+fn names_do_not_make_a_template_each() {
+    let name = |n: usize| -> String {
+        let letters = (0..6).map(|at| char::from(b'a' + (scramble(n / 2) >> (at * 8)) as u8 % 26));
+        letters.collect()
+    };
+    let line = |n: usize| match n % 3 {
+        0 => format!("session {} opened user={} from {}", n, name(n), ipv4(n)),
+        1 => format!("session {} closed", n),
+        _ => format!("{} left the room {}", name(n + 1), n % 7),
+    };
+    let rows: Rows = (0..6_000).map(|n| Some((Kind::String, line(n)))).collect();
+    let reader = templated(&rows);
+    let templates = reader.templates("f").unwrap().unwrap();
+    assert_eq!(templates.len(), 3, "{templates:?}");
+    assert_eq!(
+        templates.iter().map(|template| template.rows).sum::<u64>(),
+        6_000
+    );
+    for n in (0..6_000).step_by(487) {
+        let name = name(n);
+        for clue in [
+            words(&name),
+            words(&name.to_uppercase()),
+            words(&format!("user {name}")),
+            words(&format!("{name} left the")),
+            Clue::Substring(name[1..4].into()),
+            Clue::Substring(format!("r={}", &name[..3])),
+            Clue::Whole(line(n)),
+        ] {
+            ask(&reader, &rows, &Asked(vec![clue]));
+        }
+    }
+    assert!(ask(&reader, &rows, &Asked(vec![words("session")])).is_some());
 }
 
 #[test]
