@@ -5,7 +5,7 @@ use super::{
     dictionary::Writer,
     table::{TermTable, TooMuch},
     terms::{
-        COMMON_BYTES_MAX, CUT, Cutting, NUMBER, Plain, TERM_BYTES_MAX, Token, pair_of,
+        COMMON_BYTES_MAX, CUT, CUT_BYTES_MAX, Cutting, NUMBER, Plain, Token, pair_of,
         reads_as_number,
     },
 };
@@ -30,7 +30,7 @@ const ZSTD_HASH_LOG: u32 = 17;
 /// A head is at most this part of its column.
 const HEAD_PART: usize = 16;
 /// Encoded data is much if one in so many bytes of all tokens is of it.
-const DATA_PART: usize = 8;
+const DATA_PART: usize = 16;
 /// Values by which common words are found, and how many of them there must be at least.
 const SAMPLE_VALUES: usize = 256;
 const SAMPLE_VALUES_MIN: usize = 64;
@@ -85,7 +85,7 @@ pub(in crate::segment) fn encode(
 /// A compressor whose dictionary is the head.
 fn compressor_after(head: &[u8]) -> std::io::Result<Compressor<'static>> {
     let mut compressor = Compressor::with_dictionary(ZSTD_LEVEL, head)?;
-    let hash_log = head.len().max(1).ilog2().saturating_sub(2);
+    let hash_log = head.len().next_power_of_two().ilog2().saturating_sub(2);
     if hash_log > ZSTD_HASH_LOG {
         // By itself zstd would look at the last megabyte of a head only.
         compressor.set_parameter(CParameter::HashLog(hash_log))?;
@@ -236,7 +236,7 @@ impl IndexBuilder {
 
 #[cold]
 fn add_cut(table: &mut TermTable, token: &[u8], kept: usize, value: u32) -> Result<(), TooMuch> {
-    let mut buffer = [CUT; TERM_BYTES_MAX];
+    let mut buffer = [CUT; CUT_BYTES_MAX];
     for (to, from) in buffer.iter_mut().zip(&token[..kept]) {
         *to = *from;
     }
