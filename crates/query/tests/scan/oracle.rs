@@ -726,9 +726,9 @@ fn large_scans_of_prose_are_those_of_the_oracle() {
             let word = WORDS[(random % 97) * (at % 3) % WORDS.len()];
             [word, SEPARATORS[random / 97 % SEPARATORS.len()]]
         };
-        (0..60).flat_map(part).collect()
+        (0..40).flat_map(part).collect()
     };
-    let records: Vec<Record> = (0..9_000usize)
+    let records: Vec<Record> = (0..5_000usize)
         .map(|n| {
             let mut record = Record {
                 position: n as u64 + 1,
@@ -746,11 +746,11 @@ fn large_scans_of_prose_are_those_of_the_oracle() {
         })
         .collect();
     let layout = Layout {
-        rows: 4_000,
+        rows: 2_500,
         section_every: 1,
     };
     let snapshot = snapshot(&records, layout);
-    check_expressions(&mut runner, 60, layout, &snapshot, &records);
+    check_expressions(&mut runner, 30, layout, &snapshot, &records);
 }
 
 fn check_expressions(

@@ -407,6 +407,28 @@ fn ids_that_differ_in_many_scattered_bits_come_back() {
 }
 
 #[test]
+fn wanted_values_are_those_of_the_column() {
+    let input = one_column(3_000, |n| {
+        let text = format!("{} {n}", scramble(n)).repeat(5);
+        (n % 5 != 3).then_some((Kind::String, text))
+    });
+    let reader = open(&input);
+    for block in 0..4 {
+        let wanted: Vec<u32> = (0..300).map(|n| n * 3).collect();
+        let values = reader.values_at(block, "f", &wanted).unwrap();
+        let column = reader.column(block, "f").unwrap();
+        assert_eq!(values.is_some(), column.is_some());
+        for row in wanted {
+            let of = |column: &Option<Arc<Column>>| {
+                let value = column.as_ref()?.get(row)?;
+                Some((value.kind, value.text.to_owned()))
+            };
+            assert_eq!(of(&values), of(&column), "{block} {row}");
+        }
+    }
+}
+
+#[test]
 fn words_that_are_not_there_are_ruled_out() {
     let input = one_column(4_096, |n| {
         let text = match n / 1_024 {
