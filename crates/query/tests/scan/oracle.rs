@@ -721,7 +721,7 @@ fn large_scans_of_prose_are_those_of_the_oracle() {
         .current();
     let long = |n: usize| -> String {
         let part = |at: usize| {
-            let random = (n * 31 + at) * 2_654_435_761 >> 8;
+            let random = ((n * 31 + at) * 2_654_435_761) >> 8;
             // Some words are in every text, some in few.
             let word = WORDS[(random % 97) * (at % 3) % WORDS.len()];
             [word, SEPARATORS[random / 97 % SEPARATORS.len()]]

@@ -27,6 +27,7 @@ mod reader;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wanted;
 mod wire;
 
 pub use cache::{BLOCK_CACHE_BYTES, BlockCache};
