@@ -709,6 +709,11 @@ fn a_section_that_is_cut_short_is_damaged() {
 fn any_flipped_byte_leads_to_a_value_or_to_damage() {
     let input = all_encodings();
     let bytes = encode_section(input.clone()).unwrap();
+    let layout = open_bytes(bytes.clone(), extent(&input)).0.layout();
+    for encoding in [1, 2, 3, 4, 5, 6, 7, 9] {
+        let is_there = |column: &(_, u8, u64, u64)| column.1 == encoding;
+        assert!(layout.as_ref().unwrap().iter().any(is_there), "{encoding}");
+    }
     for round in 0..ROUNDS {
         let mut flipped = bytes.clone();
         for flip in 0..1 + round % 3 {
