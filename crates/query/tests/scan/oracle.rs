@@ -711,13 +711,65 @@ fn large_scans_are_those_of_the_oracle() {
         section_every: 2,
     };
     let snapshot = snapshot(&records, layout);
-    for index in 0..24 {
+    check_expressions(&mut runner, 24, layout, &snapshot, &records);
+    assert_eq!(NOW.day().map(|day| i64::from(day.0)), Some(TODAY));
+}
+
+/// The same over texts that are long enough for an index of words.
+#[test]
+fn large_scans_of_prose_are_those_of_the_oracle() {
+    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    let mut runner = TestRunner::deterministic();
+    let some = records(500)
+        .new_tree(&mut runner)
+        .expect("records")
+        .current();
+    let long = |n: usize| -> String {
+        let part = |at: usize| {
+            let random = ((n * 31 + at) * 2_654_435_761) >> 8;
+            // Some words are in every text, some in few.
+            let word = WORDS[(random % 97) * (at % 3) % WORDS.len()];
+            [word, SEPARATORS[random / 97 % SEPARATORS.len()]]
+        };
+        (0..40).flat_map(part).collect()
+    };
+    let records: Vec<Record> = (0..5_000usize)
+        .map(|n| {
+            let mut record = Record {
+                position: n as u64 + 1,
+                timestamp: TODAY * NS_PER_DAY + (n as i64 * 7_919) % 1_000_000_007,
+                tenant: 1,
+                stream: "app.backend",
+                ..some[n % some.len()].clone()
+            };
+            for (name, kind, text) in &mut record.fields {
+                if name == "message" || (name == "note" && n % 9 > 0) {
+                    (*kind, *text) = (Kind::String, format!("{text} {n} {}", long(n)));
+                }
+            }
+            record
+        })
+        .collect();
+    let layout = Layout {
+        rows: 2_500,
+        section_every: 1,
+    };
+    let snapshot = snapshot(&records, layout);
+    check_expressions(&mut runner, 30, layout, &snapshot, &records);
+}
+
+fn check_expressions(
+    runner: &mut proptest::test_runner::TestRunner,
+    count: usize,
+    layout: Layout,
+    snapshot: &Snapshot,
+    records: &[Record],
+) {
+    use proptest::strategy::ValueTree;
+    for index in 0..count {
         let expr = match index {
             0 => Expr::All,
-            _ => expr()
-                .new_tree(&mut runner)
-                .expect("an expression")
-                .current(),
+            _ => expr().new_tree(runner).expect("an expression").current(),
         };
         let case = Case {
             records: Vec::new(),
@@ -732,9 +784,8 @@ fn large_scans_are_those_of_the_oracle() {
             positions: (0, u64::MAX >> 16),
             as_of: None,
         };
-        check_large(&case, &snapshot, &records);
+        check_large(&case, snapshot, records);
     }
-    assert_eq!(NOW.day().map(|day| i64::from(day.0)), Some(TODAY));
 }
 
 fn check_large(case: &Case, snapshot: &Snapshot, records: &[Record]) {

@@ -32,6 +32,7 @@ mod template;
 #[cfg(test)]
 mod tests;
 mod text;
+mod wanted;
 mod wire;
 
 pub use cache::{BLOCK_CACHE_BYTES, BlockCache};

@@ -28,11 +28,7 @@ use crate::{
     find::{Finding, TextQuestion},
     read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, Template, set_bits, token_hash},
 };
-use std::{
-    borrow::Cow,
-    ops::{Range, RangeInclusive},
-    sync::Arc,
-};
+use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
 use taffrail_model::{
     column::{Column, FieldName, Kind},
     limits::BLOCK_ROWS,
@@ -511,7 +507,7 @@ impl SectionReader {
     }
 
     /// Text frame `number`, from the cache.
-    fn text_frame(
+    pub(super) fn text_frame(
         &self,
         column: &OpenColumn,
         frame: &Frame,
@@ -538,63 +534,6 @@ impl SectionReader {
             let count = frame.value_end - frame.first_value;
             Texts::unpack(&packed, frame.plain_bytes, count)
         })
-    }
-
-    /// The values of these rows of a block of text.
-    fn text_values_at(
-        &self,
-        column: &OpenColumn,
-        frames: &[Frame],
-        pages: &Pages,
-        block: usize,
-        rows: &[u32],
-    ) -> Result<Column, ReadError> {
-        self.gather_values(column, block, rows, |value| {
-            let number = frames.partition_point(|frame| frame.value_end <= value);
-            let frame = frames
-                .get(number)
-                .ok_or_else(|| self.damaged(column.area, Flaw("a value is in no frame")))?;
-            let texts = self.text_frame(column, frame, pages, number)?;
-            Ok((texts, frame.first_value..frame.value_end))
-        })
-    }
-
-    /// The values of those of `rows` that have one; `load` gives the texts around a value, and
-    /// which values they are.
-    pub(super) fn gather_values(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-        rows: &[u32],
-        load: impl Fn(usize) -> Result<(Arc<Texts>, Range<usize>), ReadError>,
-    ) -> Result<Column, ReadError> {
-        let (first, end) = column.presence.values_of(block);
-        let present = column.presence.rows_of(block);
-        let present = present.map_err(|flaw| self.damaged(column.area, flaw))?;
-        let kinds = self.decode_page(column, block, end - first, |_| Ok(()))?;
-        let mut out = Column::default();
-        let mut loaded: Option<(Arc<Texts>, Range<usize>)> = None;
-        for row in rows {
-            let Ok(index) = present.binary_search(row) else {
-                continue;
-            };
-            let value = first + index;
-            let (texts, range) = match loaded.take() {
-                Some(have) if have.1.contains(&value) => have,
-                _ => load(value)?,
-            };
-            let text = texts.get(value - range.start);
-            let (Some(text), Some(kind)) = (text, kinds.get(index)) else {
-                return Err(self.damaged(column.area, Flaw("a frame lacks a value")));
-            };
-            if out.text().len() + text.len() > BLOCK_TEXT_BYTES_MAX {
-                let flaw = Flaw("a block has more text than it may have");
-                return Err(self.damaged(column.area, flaw));
-            }
-            out.push(*row, *kind, text);
-            loaded = Some((texts, range));
-        }
-        Ok(out)
     }
 
     /// The filter of a block's group.

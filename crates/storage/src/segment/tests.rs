@@ -407,6 +407,28 @@ fn ids_that_differ_in_many_scattered_bits_come_back() {
 }
 
 #[test]
+fn wanted_values_are_those_of_the_column() {
+    let input = one_column(3_000, |n| {
+        let text = format!("{} {n}", scramble(n)).repeat(5);
+        (n % 5 != 3).then_some((Kind::String, text))
+    });
+    let reader = open(&input);
+    for block in 0..4 {
+        let wanted: Vec<u32> = (0..300).map(|n| n * 3).collect();
+        let values = reader.values_at(block, "f", &wanted).unwrap();
+        let column = reader.column(block, "f").unwrap();
+        assert_eq!(values.is_some(), column.is_some());
+        for row in wanted {
+            let of = |column: &Option<Arc<Column>>| {
+                let value = column.as_ref()?.get(row)?;
+                Some((value.kind, value.text.to_owned()))
+            };
+            assert_eq!(of(&values), of(&column), "{block} {row}");
+        }
+    }
+}
+
+#[test]
 fn words_that_are_not_there_are_ruled_out() {
     let input = one_column(4_096, |n| {
         let text = match n / 1_024 {
@@ -748,6 +770,11 @@ fn a_section_that_is_cut_short_is_damaged() {
 fn any_flipped_byte_leads_to_a_value_or_to_damage() {
     let input = all_encodings();
     let bytes = encode_section(input.clone()).unwrap();
+    let layout = open_bytes(bytes.clone(), extent(&input)).0.layout();
+    for encoding in [1, 2, 3, 4, 5, 6, 7, 9] {
+        let is_there = |column: &(_, u8, u64, u64)| column.1 == encoding;
+        assert!(layout.as_ref().unwrap().iter().any(is_there), "{encoding}");
+    }
     for round in 0..ROUNDS {
         let mut flipped = bytes.clone();
         for flip in 0..1 + round % 3 {

@@ -43,8 +43,9 @@ impl Writer {
             if shared < HALF && rest.len() < HALF {
                 self.pages.push((shared << 4 | rest.len()) as u8);
             } else {
-                self.pages
-                    .extend_from_slice(&[LONG, shared as u8, rest.len() as u8]);
+                self.pages.push(LONG);
+                put_varint(&mut self.pages, shared as u64);
+                put_varint(&mut self.pages, rest.len() as u64);
             }
             self.pages.extend_from_slice(rest);
         }
@@ -137,7 +138,7 @@ pub(super) fn read_page(
 /// Makes a term of the one before it.
 fn read_term(cursor: &mut Cursor<'_>, term: &mut Vec<u8>) -> Result<(), Flaw> {
     let (shared, rest) = match cursor.byte()? {
-        LONG => (usize::from(cursor.byte()?), usize::from(cursor.byte()?)),
+        LONG => (cursor.count(TERM_BYTES_MAX)?, cursor.count(TERM_BYTES_MAX)?),
         halves => (usize::from(halves >> 4), usize::from(halves & 0x0f)),
     };
     let rest = cursor.take(rest)?;

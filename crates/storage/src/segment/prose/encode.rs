@@ -5,7 +5,7 @@ use super::{
     dictionary::Writer,
     table::{TermTable, TooMuch},
     terms::{
-        COMMON_BYTES_MAX, CUT, Cutting, NUMBER, Plain, TERM_BYTES_MAX, Token, pair_of,
+        COMMON_BYTES_MAX, CUT, CUT_BYTES_MAX, Cutting, NUMBER, Plain, Token, pair_of,
         reads_as_number,
     },
 };
@@ -29,8 +29,10 @@ const HEAD_BYTES_MAX: usize = 2 << 20;
 const ZSTD_HASH_LOG: u32 = 17;
 /// A head is at most this part of its column.
 const HEAD_PART: usize = 16;
+/// Short tokens of which it is known that their value has them (16 KiB).
+const SEEN_TOKENS: usize = 1 << 10;
 /// Encoded data is much if one in so many bytes of all tokens is of it.
-const DATA_PART: usize = 8;
+const DATA_PART: usize = 16;
 /// Values by which common words are found, and how many of them there must be at least.
 const SAMPLE_VALUES: usize = 256;
 const SAMPLE_VALUES_MIN: usize = 64;
@@ -85,7 +87,7 @@ pub(in crate::segment) fn encode(
 /// A compressor whose dictionary is the head.
 fn compressor_after(head: &[u8]) -> std::io::Result<Compressor<'static>> {
     let mut compressor = Compressor::with_dictionary(ZSTD_LEVEL, head)?;
-    let hash_log = head.len().max(1).ilog2().saturating_sub(2);
+    let hash_log = head.len().next_power_of_two().ilog2().saturating_sub(2);
     if hash_log > ZSTD_HASH_LOG {
         // By itself zstd would look at the last megabyte of a head only.
         compressor.set_parameter(CParameter::HashLog(hash_log))?;
@@ -137,11 +139,24 @@ impl Frames {
     }
 }
 
+/// A short token that was seen lately.
+#[derive(Clone, Copy, Default)]
+struct Seen {
+    head: u64,
+    /// The value in which it was seen, plus one.
+    value: u32,
+    /// Number of its term.
+    number: u32,
+}
+
 /// The index while it is built.
 struct IndexBuilder {
     table: TermTable,
     plain: Plain,
     cutting: Cutting,
+    /// Nearly half of the tokens were in their value before. What tells so stays in the innermost
+    /// cache of the processor, which waits for the table only where there is something to add.
+    seen: Vec<Seen>,
     /// Common words; their terms have the first numbers of the table.
     common: Vec<Box<[u8]>>,
     /// Number of the term of each pair of common words, plus one; 0 if there was none yet.
@@ -160,6 +175,7 @@ impl IndexBuilder {
             table,
             plain,
             cutting,
+            seen: vec![Seen::default(); SEEN_TOKENS],
         }
     }
 
@@ -180,12 +196,23 @@ impl IndexBuilder {
         let common = self.common.len();
         let mut before = usize::MAX;
         for token in self.plain.tokens() {
-            let number = match token.kept_if_cut(self.cutting) {
-                None => self.table.add(&token, value)? as usize,
-                Some(kept) => {
-                    add_cut(&mut self.table, token.text, kept, value)?;
-                    usize::MAX
+            let seen = &mut self.seen[(token.hash >> 32) as usize % SEEN_TOKENS];
+            let is_short = token.text.len() <= 8;
+            let number = if is_short && (seen.head, seen.value) == (token.head, value + 1) {
+                seen.number as usize
+            } else if let Some(kept) = token.kept_if_cut(self.cutting) {
+                add_cut(&mut self.table, token.text, kept, value)?;
+                usize::MAX
+            } else {
+                let number = self.table.add(&token, value)?;
+                if is_short {
+                    *seen = Seen {
+                        head: token.head,
+                        value: value + 1,
+                        number,
+                    };
                 }
+                number as usize
             };
             if number < common && before < common {
                 let pair = &mut self.pairs[before * common + number];
@@ -236,7 +263,7 @@ impl IndexBuilder {
 
 #[cold]
 fn add_cut(table: &mut TermTable, token: &[u8], kept: usize, value: u32) -> Result<(), TooMuch> {
-    let mut buffer = [CUT; TERM_BYTES_MAX];
+    let mut buffer = [CUT; CUT_BYTES_MAX];
     for (to, from) in buffer.iter_mut().zip(&token[..kept]) {
         *to = *from;
     }

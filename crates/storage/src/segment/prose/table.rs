@@ -37,7 +37,7 @@ struct Entry {
     left: u8,
     /// Size of the open chunk, as a power of two; 0 if there is none.
     chunk_log: u8,
-    text_bytes: u8,
+    text_bytes: u16,
 }
 const _: () = assert!(size_of::<Entry>() == 32);
 
@@ -133,7 +133,7 @@ impl TermTable {
             count: 1,
             left: 0,
             chunk_log: 0,
-            text_bytes: u8::try_from(term.text.len()).map_err(|_| TooMuch)?,
+            text_bytes: u16::try_from(term.text.len()).map_err(|_| TooMuch)?,
         });
         self.begins.push(Begin { value, chunk: 0 });
         self.texts.extend_from_slice(term.text);

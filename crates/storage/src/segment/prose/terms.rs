@@ -17,8 +17,9 @@ pub(in crate::segment) const CUT: u8 = 0xff;
 pub(in crate::segment) const NUMBER: &[u8] = &[0];
 /// Begins the term of two common words that follow one another, and stands between them.
 pub(in crate::segment) const PAIR: u8 = b' ';
-/// Longest token that is its own term in prose: words of every language, names of code, hashes.
-const TOKEN_BYTES_WHOLE: usize = 64;
+/// Longest token that is its own term in prose: words of every language, names of code, keys. What
+/// is longer is encoded data, and its values are candidates of every search for part of a word.
+const TOKEN_BYTES_WHOLE: usize = 512;
 /// The same in a column with much encoded data, for tokens with a digit.
 const DATA_BYTES_WHOLE: usize = 16;
 /// What is kept of a token that is cut, if it has a digit: 40 bits of a hexadecimal hash tell a
@@ -31,7 +32,9 @@ pub(in crate::segment) const TERM_BYTES_MAX: usize = TOKEN_BYTES_WHOLE;
 /// Bytes of a word that may be common: those that are, are short.
 pub(in crate::segment) const COMMON_BYTES_MAX: usize = 24;
 const _: () = assert!(TERM_BYTES_MAX >= 2 * COMMON_BYTES_MAX + 2);
-const _: () = assert!(TERM_BYTES_MAX > WORD_BYTES_KEPT);
+const _: () = assert!(TERM_BYTES_MAX >= CUT_BYTES_MAX);
+/// Bytes of a cut term at the most.
+pub(in crate::segment) const CUT_BYTES_MAX: usize = WORD_BYTES_KEPT + 1;
 /// Zero bytes after a plain text, so that eight bytes can be read from each of its places.
 const PADDING: usize = 8;
 const LOW: u64 = 0x0101_0101_0101_0101;

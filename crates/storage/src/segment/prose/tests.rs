@@ -338,42 +338,41 @@ fn phrases_and_texts_across_words() {
 
 #[test]
 fn long_words_are_found_though_they_are_cut() {
-    let section = Section::new(values(VALUES, |n| match n % 10 {
-        0 => format!("{}{n:04}", "abcdef".repeat(10)), // 64 bytes: whole
-        1 => format!("{}x{n:04}", "abcdef".repeat(10)), // 65 bytes: cut
-        2 => format!("{}x{}", "w".repeat(63), "y".repeat(n / 10 % 2)), // 64 and 65 bytes
-        3 => format!("{}{n}", "é".repeat(40)),         // cut between characters
-        4 => format!("9{}", "д".repeat(40)),           // kept one byte less
+    // Digits would make them data.
+    let letters = |n: usize| -> String {
+        let digits = format!("{n:08}");
+        digits
+            .bytes()
+            .map(|digit| char::from(digit + b'a' - b'0'))
+            .collect()
+    };
+    let start = "uvwxyz".repeat(84);
+    let section = Section::new(values(VALUES, |n| match n % 400 {
+        0 => format!("{start}{}", letters(n)),  // 512 bytes: whole
+        1 => format!("{start}x{}", letters(n)), // 513 bytes: cut
+        // 512 and 513 bytes.
+        2 => format!("{}x{}", "w".repeat(511), "y".repeat(n / 400 % 2)),
+        3 => format!("{}{n}", "é".repeat(260)), // cut between characters
+        4 => format!("9{}", "д".repeat(260)),   // kept one byte less
         _ => "hay".into(),
     }));
-    let start = "abcdef".repeat(10);
-    assert_eq!(
-        section.check(&[phrase(&[&format!("{start}0020")])]),
-        (1, true)
-    );
-    assert_eq!(
-        section.check(&[phrase(&[&format!("{start}0021")])]),
-        (0, true)
-    );
-    assert_eq!(section.check(&[phrase(&[&format!("{start}x0021")])]).0, 1);
-    assert_eq!(section.check(&[phrase(&[&format!("{start}x0020")])]).0, 0);
-    let word = format!("{}x", "w".repeat(63));
-    assert_eq!(section.check(&[phrase(&[&word])]), (65, true));
-    assert_eq!(section.check(&[phrase(&[&format!("{word}y")])]).0, 65);
-    assert_eq!(section.check(&[substring("wwx")]).0, 130);
-    assert_eq!(
-        section.check(&[substring("defx0021")]).0,
-        1,
-        "past what is kept"
-    );
-    assert_eq!(section.check(&[substring("cdefab")]).0, 260);
-    assert_eq!(
-        section.check(&[substring("x0021 run21")]).0,
-        1,
-        "the end of a cut word"
-    );
-    assert_eq!(section.check(&[substring("éé13 ")]).0, 1);
-    assert_eq!(section.check(&[substring(" 9дд")]).0, 130);
+    let whole = |n| phrase(&[&format!("{start}{}", letters(n))]);
+    let cut = |n| phrase(&[&format!("{start}x{}", letters(n))]);
+    assert_eq!(section.check(&[whole(400)]), (1, true));
+    assert_eq!(section.check(&[whole(401)]), (0, true));
+    assert_eq!(section.check(&[cut(401)]).0, 1);
+    assert_eq!(section.check(&[cut(400)]).0, 0);
+    let word = format!("{}x", "w".repeat(511));
+    assert_eq!(section.check(&[phrase(&[&word])]), (2, true));
+    assert_eq!(section.check(&[phrase(&[&format!("{word}y")])]).0, 2);
+    assert_eq!(section.check(&[substring("wwx")]).0, 4);
+    let past_what_is_kept = format!("yzx{}", letters(401));
+    assert_eq!(section.check(&[substring(&past_what_is_kept)]).0, 1);
+    assert_eq!(section.check(&[substring("xyzuv")]).0, 8);
+    let end_of_a_cut_word = format!("x{} run401", letters(401));
+    assert_eq!(section.check(&[substring(&end_of_a_cut_word)]).0, 1);
+    assert_eq!(section.check(&[substring("éé403 ")]).0, 1);
+    assert_eq!(section.check(&[substring(" 9дд")]).0, 4);
 }
 
 #[test]
@@ -516,7 +515,7 @@ fn any_value() -> impl Strategy<Value = String> {
         4 => any_text(0..40),
         2 => "[a-c]{1,2}( [a-c]{1,2}){0,9}",
         1 => "[0-9a-f]{15,60}",
-        1 => "[a-z]{46,51}",
+        1 => "[a-z]{508,515}",
         1 => "-?[0-9]{1,4}(\\.[0-9])?",
     ]
 }
