@@ -1,3 +1,5 @@
+mod coded;
+
 use super::*;
 use crate::read::{Extent, ReadAt, ReadError, RowSource, token_hash};
 use proptest::{collection::vec, prelude::*, sample::select};
@@ -606,6 +608,14 @@ fn read_all(reader: &SectionReader) -> bool {
     for block in 0..blocks.len() + 1 {
         for name in &names {
             let _ = reader.stats(block, name);
+            let _ = reader.add_present(block, name, &mut [0; 16]);
+            if let Ok(Some(coded)) = reader.coded(name) {
+                let _ = coded.codes(block, &mut Vec::new());
+                let _ = coded.text(block as u32, &mut String::new());
+            }
+            if let Ok(Some(numbers)) = reader.numbers(name) {
+                let _ = numbers.numbers(block, &mut Default::default());
+            }
             let _ = reader.column(block, name);
             let _ = reader.may_contain(block, name, 0x1234_5678_9abc_def0);
             for word in ["7", "same", "5fe9c0f0", "v7"] {
@@ -783,5 +793,6 @@ proptest! {
         }
         input.columns.set_rows(rows as u32);
         check(&input);
+        coded::check(&open(&input));
     }
 }
