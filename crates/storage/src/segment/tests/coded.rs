@@ -90,7 +90,6 @@ fn every_encoding_is_read_as_codes_or_numbers_where_it_can_be() {
         ("dictionary", true, false),
         ("integer", false, true),
         ("decimal", false, true),
-        ("text", false, false),
         ("mixed", false, false),
         ("absent", false, false),
     ] {
