@@ -344,7 +344,8 @@ export interface paths {
         /**
          * Search
          * @description A page of matching records. `limit: 0` only counts. The cursor continues after the page, and
-         *     records that arrive later do not disturb it.
+         *     records that arrive later do not disturb it. A query with pipes is answered by a table
+         *     (`TableAnswer`); its pipes say order, fields and number of the rows, not the parameters.
          */
         post: operations["search_post"];
         delete?: never;
@@ -1325,6 +1326,43 @@ export interface components {
              * @description Days that a record is kept; `null`: for ever.
              */
             retention_days?: number | null;
+        };
+        /** @description Answer of a search whose query has pipes. */
+        TableAnswer: {
+            /** @description The table. */
+            data: components["schemas"]["TableData"];
+        };
+        /** @description A column of a table. */
+        TableColumn: {
+            /** @description Its name. */
+            name: string;
+            /** @description `string`, `integer`, `number`, `boolean` or `time`; values may be `null`. */
+            type: string;
+        };
+        /** @description Columns and rows. */
+        TableData: {
+            /** @description For other questions that are to count the same records. */
+            as_of: string;
+            /** @description The columns. */
+            columns: components["schemas"]["TableColumn"][];
+            /** @description Whether a number of different values, or the counts of `top`, are estimates. */
+            is_estimate: boolean;
+            /** @description Whether rows are missing because they are too many or too long for one answer. */
+            is_truncated: boolean;
+            /** @description Whether something could not be read. */
+            partial: boolean;
+            /** @description The rows, at most 10,000, with a value for each column. */
+            rows: unknown[][];
+            /**
+             * Format: double
+             * @description Milliseconds on the server.
+             */
+            took_ms: number;
+            /**
+             * Format: int64
+             * @description How many rows there are.
+             */
+            total: number;
         };
         /** @description An account. */
         User: {

@@ -9,6 +9,7 @@
 //! value   = word | quoted | "/" regex "/" [ "i" ] | "*" text "*" | "=" word | "=" quoted
 //!         | comparison value | range | "(" any ")"       (the last four after a field)
 //! ```
+mod functions;
 mod pipes;
 
 use super::{

@@ -119,7 +119,7 @@ impl QuantileLevel {
         let mut level = whole.parse::<u32>().ok()?.checked_mul(unit)?;
         let mut place = unit;
         for digit in fraction.trim_end_matches('0').bytes() {
-            if place % 10 != 0 {
+            if !place.is_multiple_of(10) {
                 return None;
             }
             place /= 10;

@@ -110,14 +110,13 @@ impl CodedColumn for SectionCodes {
             out.resize(values, 0);
         } else {
             let codes = self.reader.codes(&self.column, block)?;
-            let greatest = codes.iter().copied().max().unwrap_or_default();
-            let least = codes.iter().copied().min().unwrap_or_default();
-            if least < 0 || greatest >= i64::from(self.texts) {
+            if !are_below(&codes, self.texts) {
                 let flaw = Flaw("a code is not in the dictionary");
                 return Err(self.reader.damaged(self.column.area, flaw));
             }
-            if values == rows && least == greatest {
-                return Ok(BlockCodes::One(least as u32));
+            let first = codes.first().copied().unwrap_or_default();
+            if values == rows && codes.iter().all(|code| *code == first) {
+                return Ok(BlockCodes::One(first as u32));
             }
             out.clear();
             out.extend(codes.iter().map(|code| *code as u32));
@@ -127,6 +126,14 @@ impl CodedColumn for SectionCodes {
         }
         Ok(BlockCodes::Each)
     }
+}
+
+/// Whether all codes stand for a text.
+fn are_below(codes: &[i64], texts: u32) -> bool {
+    // No code is above the union of their bits, which costs less than the greatest of them.
+    let bits = codes.iter().fold(0, |bits, code| bits | *code as u64);
+    let is_below = |code: &i64| (0..i64::from(texts)).contains(code);
+    bits < u64::from(texts) || codes.iter().all(is_below)
 }
 
 impl SectionCodes {

@@ -1,3 +1,5 @@
+mod coded;
+
 use super::*;
 use crate::{
     find::{Clue, TextQuestion},
@@ -728,6 +730,14 @@ fn read_all(reader: &SectionReader) -> bool {
     for block in 0..blocks.len() + 1 {
         for name in &names {
             let _ = reader.stats(block, name);
+            let _ = reader.add_present(block, name, &mut [0; 16]);
+            if let Ok(Some(coded)) = reader.coded(name) {
+                let _ = coded.codes(block, &mut Vec::new());
+                let _ = coded.text(block as u32, &mut String::new());
+            }
+            if let Ok(Some(numbers)) = reader.numbers(name) {
+                let _ = numbers.numbers(block, &mut Default::default());
+            }
             let _ = reader.column(block, name);
             let _ = reader.may_contain(block, name, 0x1234_5678_9abc_def0);
             find_all(reader, block, name);
@@ -991,5 +1001,6 @@ proptest! {
         }
         input.columns.set_rows(rows as u32);
         check(&input);
+        coded::check(&open(&input));
     }
 }

@@ -1,0 +1,98 @@
+//! Codes, numbers and presence say what the decoded column says.
+use super::*;
+use crate::coded::{BlockCodes, BlockNumbers};
+
+/// Compares all that is told of every column of a section.
+#[track_caller]
+pub(super) fn check(reader: &SectionReader) {
+    for name in reader.column_names().unwrap() {
+        for (block, extent) in reader.blocks().unwrap().iter().enumerate() {
+            let column = reader.column(block, &name).unwrap();
+            let column = column.as_deref();
+            check_codes(reader, block, &name, extent.rows, column);
+            check_numbers(reader, block, &name, column);
+            let mut present = vec![0; (extent.rows as usize).div_ceil(64)];
+            reader.add_present(block, &name, &mut present).unwrap();
+            let rows =
+                (0..extent.rows).filter(|row| present[*row as usize / 64] >> (row % 64) & 1 == 1);
+            let wanted = column.map_or(&[][..], Column::rows);
+            assert_eq!(rows.collect::<Vec<_>>(), wanted, "{name} {block}");
+        }
+    }
+}
+
+#[track_caller]
+fn check_codes(
+    reader: &SectionReader,
+    block: usize,
+    name: &str,
+    rows: u32,
+    column: Option<&Column>,
+) {
+    let Some(coded) = reader.coded(name).unwrap() else {
+        return;
+    };
+    let mut codes = vec![7; 3];
+    let all = match coded.codes(block, &mut codes).unwrap() {
+        BlockCodes::One(code) => vec![code; rows as usize],
+        BlockCodes::Each => codes,
+    };
+    assert_eq!(all.len(), rows as usize);
+    let mut buffer = String::new();
+    for (row, code) in (0..).zip(all) {
+        let value = column.and_then(|column| column.get(row));
+        assert_eq!(
+            value.is_none(),
+            code == coded.texts(),
+            "{name} {block} {row}"
+        );
+        if let Some(value) = value {
+            let found = (coded.kind(), coded.text(code, &mut buffer));
+            assert_eq!(found, (value.kind, value.text), "{name} {block} {row}");
+        }
+    }
+}
+
+#[track_caller]
+fn check_numbers(reader: &SectionReader, block: usize, name: &str, column: Option<&Column>) {
+    let Some(numbers) = reader.numbers(name).unwrap() else {
+        return;
+    };
+    let mut found = BlockNumbers {
+        rows: vec![1],
+        values: vec![2],
+    };
+    numbers.numbers(block, &mut found).unwrap();
+    let Some(column) = column else {
+        assert_eq!(found, BlockNumbers::default());
+        return;
+    };
+    let rows = match found.rows.is_empty() {
+        true => (0..found.values.len() as u32).collect(),
+        false => found.rows,
+    };
+    assert_eq!(rows, column.rows(), "{name} {block}");
+    for ((_, value), scaled) in column.iter().zip(found.values) {
+        let wanted = number::parse_decimal(value.text).unwrap();
+        let wanted = number::rescale(wanted, numbers.decimals());
+        assert_eq!(wanted, Some(scaled), "{name} {block} {}", value.text);
+    }
+}
+
+#[test]
+fn every_encoding_is_read_as_codes_or_numbers_where_it_can_be() {
+    let reader = open(&all_encodings());
+    check(&reader);
+    let is_coded = |name: &str| reader.coded(name).unwrap().is_some();
+    let is_number = |name: &str| reader.numbers(name).unwrap().is_some();
+    for (name, coded, number) in [
+        ("constant", true, false),
+        ("dictionary", true, false),
+        ("integer", false, true),
+        ("decimal", false, true),
+        ("mixed", false, false),
+        ("absent", false, false),
+    ] {
+        assert_eq!((is_coded(name), is_number(name)), (coded, number), "{name}");
+    }
+}
