@@ -283,9 +283,18 @@ export const STATES = [
   { name: "time-picker", path: logs(), act: opened(/^Time range/, "Usual ranges") },
   { name: "scope-picker", path: logs(), act: opened(/^Scope/, null) },
   { name: "columns", path: logs(), act: opened("Columns", null) },
-  { name: "page-size", path: logs(), act: opened(/^Records at a time/, null) },
+  {
+    name: "page-size",
+    path: logs(),
+    act: async (page) => {
+      await ready(page);
+      await page.getByRole("button", { name: /^Records at a time/ }).click();
+      await page.getByRole("menu").waitFor();
+    },
+  },
   {
     name: "dragged",
+    onlyWide: true,
     path: logs(),
     act: async (page) => {
       await ready(page);

@@ -22,8 +22,8 @@ describe("a list that is dragged", () => {
   };
 
   it("draws a single jump", () => check([[EXTENT, 0]], [false], 0));
-  it("draws jumps that are apart", () => check([[900, 0], [900, 120]], [false, false], 0));
-  it("flies with the second of two jumps and lands once", () => check([[900, 0], [-900, 119], [900, 135]], [false, true, true], 1));
+  it("draws jumps that are apart", () => check([[900, 0], [900, 250]], [false, false], 0));
+  it("flies with the second of two jumps and lands once", () => check([[900, 0], [-900, 249], [900, 265]], [false, true, true], 1));
   it("draws a move of less than what is seen, in a drag too", () =>
     check([[900, 0], [900, 16], [EXTENT - 1, 32]], [false, true, false], 0));
   it("lands each time that it rests", () => check([[900, 0], [900, 16], [900, 16 + REST_MS]], [false, true, true], 2));

@@ -6,9 +6,9 @@
 //   into every row, which takes longer than a frame. The list is drawn when it rests.
 
 /** A jump so soon after another is part of the same drag. */
-const AGAIN_MS = 120;
-/** The list rests when it has not moved for so long: too short to be waited for, longer than a slow frame. */
-export const REST_MS = 90;
+const AGAIN_MS = 250;
+/** The list rests when it has not moved for so long: too short to be waited for, longer than most slow frames. */
+export const REST_MS = 130;
 
 export class Flight {
   #lastJump = -Infinity;
