@@ -285,6 +285,7 @@ export const STATES = [
   { name: "columns", path: logs(), act: opened("Columns", null) },
   {
     name: "page-size",
+    onlyWide: true,
     path: logs(),
     act: async (page) => {
       await ready(page);
