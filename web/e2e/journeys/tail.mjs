@@ -101,46 +101,6 @@ async function dropped({ admin, server }) {
   await one.sees("1,234 dropped: the page was too slow");
 }
 
-/** Records that the server lets a client be behind (`LAG_POSITIONS_MAX` in crates/engine/src/live.rs). */
-const LAG_RECORDS = 200_000;
-
-/** A page whose script stands still, as that of a tab that is stopped: what does not fit on the way is dropped. */
-async function stalled({ admin, server }) {
-  const mark = `stalled${Date.now()}`;
-  const one = await admin();
-  await one.go(`/logs?live=1&q=${mark}`);
-  await one.sees("Waiting for records");
-  const debug = await one.context.newCDPSession(one.page);
-  const paused = new Promise((resolve) => debug.once("Debugger.paused", resolve));
-  await debug.send("Debugger.enable");
-  await debug.send("Debugger.pause");
-  // The first of them stops the page; all of them are more than sockets and buffers hold.
-  const sent = 10_000;
-  const padding = " ".padEnd(4_000, "0123456789abcdef ");
-  for (let from = 0; from < sent; from += 1_000) {
-    await server.send(STREAM, numbered(mark, from, from + 1_000).map((record) => ({ ...record, message: record.message + padding })));
-  }
-  await paused;
-  // Others that nobody waits for, until the server gives up all that it has not sent.
-  const other = '{"level":"info","source":"other","message":"m"}';
-  for (let more = 0; more < LAG_RECORDS; more += 10_000) await server.send(STREAM, Array(10_000).fill(other).join("\n"));
-  await debug.send("Debugger.resume");
-  await debug.send("Debugger.disable");
-  const lost = one.page.locator(".lost");
-  await one.sees(lost);
-  // What is shown and what was dropped are all that was sent, to the record.
-  const shown = async () => Number((await one.page.locator(".bar .muted").first().innerText()).replaceAll(/\D/g, ""));
-  const dropped = async () => Number(/^([\d,]+) dropped: the page was too slow$/.exec(await lost.innerText())[1].replaceAll(",", ""));
-  await one.until("each is shown or counted", async () => (await shown()) + (await dropped()) === sent);
-  assert.ok((await dropped()) > 0);
-  // The tail goes on.
-  await server.send(STREAM, numbered(mark, sent, sent + 1));
-  await one.sees(one.grid.getByText(` n${sent}.`).first());
-  await one.press("Space");
-  const numbers = await allNumbers(one);
-  assert.deepEqual(numbers, [...counting(0, numbers.length - 1), sent], "those before the gap, and after it");
-}
-
 async function brokenOff({ admin, server }) {
   const mark = `broken${Date.now()}`;
   const one = await admin();
@@ -178,7 +138,6 @@ export const journeys = {
   "tail with pause and resume": pauseAndResume,
   "tail of 2,000 records at once": manyAtOnce,
   "tail says what was dropped": dropped,
-  "tail of a page that stood still says how many it missed": stalled,
   "tail resumes from its cursor when it breaks off": brokenOff,
   "tail with a faulty query says so": refused,
 };
