@@ -283,6 +283,29 @@ export const STATES = [
   { name: "time-picker", path: logs(), act: opened(/^Time range/, "Usual ranges") },
   { name: "scope-picker", path: logs(), act: opened(/^Scope/, null) },
   { name: "columns", path: logs(), act: opened("Columns", null) },
+  {
+    name: "page-size",
+    onlyWide: true,
+    path: logs(),
+    act: async (page) => {
+      await ready(page);
+      await page.getByRole("button", { name: /^Records at a time/ }).click();
+      await page.getByRole("menu").waitFor();
+    },
+  },
+  {
+    name: "dragged",
+    onlyWide: true,
+    path: logs(),
+    act: async (page) => {
+      await ready(page);
+      await page.locator("[role=grid]").evaluate((grid) => {
+        let at = 0;
+        setInterval(() => (grid.scrollTop = (at += 1) % 2 ? 1_500 : 3_300), 40);
+      });
+      await page.locator(".passed").waitFor();
+    },
+  },
   { name: "jump", path: logs(), act: opened("Jump to a time", null) },
   {
     name: "refresh-menu",

@@ -1,9 +1,9 @@
 // Every state of the UI as a picture, to be looked at.
 //
-//   node e2e/screenshots.mjs [--out FOLDER] [--only NAME,…] [--theme T] [--width N] [--dev]
+//   node e2e/screenshots.mjs [--out FOLDER] [--only NAME,…] [--theme T] [--width N] [--dev | --dist]
 //
 // `--dev` shows the pages as Vite serves them, without a build; the page of all components is there
-// alone. Ends with status 1 when a state could not be reached. TAFFRAIL_E2E_BINARY is the program.
+// alone. `--dist` takes them from `dist` rather than from the program. Ends with status 1 when a state could not be reached. TAFFRAIL_E2E_BINARY is the program.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,7 +11,7 @@ import { parseArgs } from "node:util";
 import { contextOf, THEMES, WIDTHS } from "./screenshots-browser.mjs";
 import { Stage } from "./screenshots-stage.mjs";
 import { statesAt } from "./screenshots-states.mjs";
-import { closeVites, viteOver } from "./screenshots-vite.mjs";
+import { closeVites, distOver, viteOver } from "./screenshots-vite.mjs";
 
 const web = fileURLToPath(new URL("..", import.meta.url));
 const { values: options } = parseArgs({
@@ -21,6 +21,7 @@ const { values: options } = parseArgs({
     theme: { type: "string" },
     width: { type: "string" },
     dev: { type: "boolean", default: false },
+    dist: { type: "boolean", default: false },
   },
 });
 const out = options.out ?? join(process.env.CARGO_TARGET_DIR ?? join(web, "../target"), "screenshots");
@@ -44,7 +45,7 @@ async function components(stage, theme) {
 mkdirSync(out, { recursive: true });
 const failed = [];
 let taken = 0;
-const stage = await Stage.open({ serve: options.dev ? viteOver : null });
+const stage = await Stage.open({ serve: options.dev ? viteOver : options.dist ? distOver : null });
 try {
   for (const width of widths) {
     for (const theme of themes) {

@@ -9,7 +9,8 @@ import { gzipSync } from "node:zlib";
 const KB = 1_000;
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(dist, "assets/manifest.json"), "utf8"));
-const LOGS = "src/routes/logs/Logs.svelte";
+/** Comes with the first counts, a moment after the screen that it is part of. */
+const CHART = "src/lib/charts/LevelBars.svelte";
 
 const sizes = new Map();
 function size(file) {
@@ -31,7 +32,7 @@ function filesOf(key, found = new Set()) {
 }
 
 const sum = (files, end) => [...files].filter((file) => file.endsWith(end)).reduce((all, file) => all + size(file), 0);
-const first = new Set([...filesOf("index.html"), ...filesOf(LOGS)]);
+const first = new Set([...filesOf("index.html"), ...filesOf(CHART)]);
 /** What an entry loads beside what the first screen has loaded. */
 const beside = (key) => new Set([...filesOf(key)].filter((file) => !first.has(file)));
 
@@ -46,7 +47,7 @@ const rows = [
 ];
 const overlays = new Set();
 for (const [key, chunk] of Object.entries(manifest)) {
-  if (!chunk.isDynamicEntry || key === LOGS) continue;
+  if (!chunk.isDynamicEntry || key === CHART) continue;
   if (key.startsWith("src/lib/ui/")) {
     for (const file of beside(key)) overlays.add(file);
     continue;

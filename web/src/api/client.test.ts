@@ -1,5 +1,5 @@
 import { afterEach, expect, test, vi } from "vitest";
-import { ask, client, onReached, onUnauthorized } from "./client";
+import { ask, client, firstSessionOrFetch, onReached, onUnauthorized } from "./client";
 import { ApiError } from "./errors";
 
 const answer = (body: string, status = 200, headers: Record<string, string> = {}) =>
@@ -26,6 +26,15 @@ afterEach(() => {
 test("an answer is what stands under data", async () => {
   answer('{"data":{"streams":[]}}');
   expect(await streams()).toEqual({ streams: [] });
+});
+
+test("what the page's head asked for is taken once, and the server is asked after it", async () => {
+  const session = (name: string) => new Response(`{"data":{"name":"${name}"}}`, { headers: { "content-type": "application/json" } });
+  vi.stubGlobal("fetch", async () => session("asked"));
+  vi.stubGlobal("firstSession", Promise.resolve(session("early")));
+  const current = async () => ((await ask(client.GET("/api/v1/sessions/current", { fetch: firstSessionOrFetch() }))) as { name: string }).name;
+  expect(await current()).toBe("early");
+  expect(await current()).toBe("asked");
 });
 
 test("a problem is told with its cause, place and request id", async () => {

@@ -21,11 +21,23 @@ export function onReached(callback: (isReached: boolean) => void): void {
   reached = callback;
 }
 
+declare global {
+  /** The answer to who is logged in, which index.html asks for before any code is here. */
+  var firstSession: Promise<Response> | undefined;
+}
+
+/** A fetch that gives the answer of the page's head once, if it has asked; to be asked itself after. */
+export function firstSessionOrFetch(): typeof fetchText {
+  const early = globalThis.firstSession;
+  globalThis.firstSession = undefined;
+  return (request) => fetchText(request, early);
+}
+
 /** Fetch whose bodies keep numbers as they came (see json.ts). */
-async function fetchText(request: Request): Promise<Response> {
+async function fetchText(request: Request, early?: Promise<Response>): Promise<Response> {
   let response: Response;
   try {
-    response = await fetch(request);
+    response = await (early ?? fetch(request));
   } catch (fault) {
     const error = asApiError(fault);
     if (error === null) throw fault;

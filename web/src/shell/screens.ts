@@ -3,6 +3,7 @@ import KeyRound from "@lucide/svelte/icons/key-round";
 import Logs from "@lucide/svelte/icons/logs";
 import Server from "@lucide/svelte/icons/server";
 import type { Component } from "svelte";
+import LogsScreen from "../routes/logs/Logs.svelte";
 
 export interface Screen {
   path: string;
@@ -14,7 +15,10 @@ export interface Screen {
   command?: string;
   /** Whether it shows records of a time and scope, so that the bar offers them. */
   isTimed: boolean;
-  load: () => Promise<{ default: Component }>;
+  /** The code, where it came with the shell: the first screen is drawn in one go with it. */
+  component?: Component;
+  /** Fetches the code of any other. */
+  load?: () => Promise<{ default: Component }>;
 }
 
 export const SCREENS: Screen[] = [
@@ -25,7 +29,7 @@ export const SCREENS: Screen[] = [
     icon: Logs,
     command: "go.logs",
     isTimed: true,
-    load: () => import("../routes/logs/Logs.svelte"),
+    component: LogsScreen,
   },
   {
     path: "/instances",

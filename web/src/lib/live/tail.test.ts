@@ -34,13 +34,17 @@ class World {
   get last() {
     return this.sockets.at(-1)!;
   }
+  /** Time goes by, and nothing runs: the page is stopped. */
+  stall(milliseconds: number) {
+    this.time += milliseconds;
+  }
   pass(milliseconds: number) {
     const end = this.time + milliseconds;
     for (;;) {
       const next = this.timers.filter(({ at }) => at <= end).sort((a, b) => a.at - b.at)[0];
       if (next === undefined) break;
       this.timers = this.timers.filter((other) => other !== next);
-      this.time = next.at;
+      this.time = Math.max(this.time, next.at);
       next.what();
     }
     this.time = end;
@@ -212,5 +216,26 @@ describe("a tail", () => {
     expect(statuses.at(-1)).toEqual({ kind: "closed" });
     world.pass(60_000);
     expect(world.sockets).toHaveLength(1);
+  });
+});
+
+describe("silence", () => {
+  it("is none while the page stood still: what waits is heard first", () => {
+    start();
+    world.say({ type: "cursor", cursor: "c1" });
+    world.stall(60_000);
+    world.pass(500);
+    world.say(entry(2));
+    world.pass(1_000);
+    expect(world.sockets.map(({ closed }) => closed)).toEqual([false]);
+    expect(ids()).toEqual([[2]]);
+  });
+
+  it("is a break when nothing waited", () => {
+    start();
+    world.say({ type: "cursor", cursor: "c1" });
+    world.stall(60_000);
+    world.pass(1_000);
+    expect(world.sockets[0]!.closed).toBe(true);
   });
 });

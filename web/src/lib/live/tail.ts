@@ -67,6 +67,8 @@ const RETRY_MAX_MS = 15_000;
 const GOOD_AFTER_MS = 5000;
 /** The server says its cursor every second; silence for so long means that nobody is there. */
 const SILENCE_MAX_MS = 10_000;
+/** A timer so late says that the page itself stood still: what the server said meanwhile waits to be heard. */
+const LATE_MS = 1_000;
 
 /** What is asked for. */
 export interface TailQuestion {
@@ -238,13 +240,19 @@ export class Tail {
 
   #heard(): void {
     this.#heardAt = this.#world.now();
-    this.#cancelWatch ??= this.#world.later(SILENCE_MAX_MS, () => this.#watch());
+    if (this.#cancelWatch === null) this.#watchIn(SILENCE_MAX_MS);
   }
 
-  #watch(): void {
+  #watchIn(milliseconds: number): void {
+    const due = this.#world.now() + milliseconds;
+    this.#cancelWatch = this.#world.later(milliseconds, () => this.#watch(this.#world.now() - due));
+  }
+
+  #watch(lateMs: number): void {
     this.#cancelWatch = null;
     const rest = this.#heardAt + SILENCE_MAX_MS - this.#world.now();
-    if (rest > 0) this.#cancelWatch = this.#world.later(rest, () => this.#watch());
+    if (rest > 0) this.#watchIn(rest);
+    else if (lateMs > LATE_MS) this.#watchIn(LATE_MS);
     else if (this.#socket !== null) {
       this.#socket.close();
       this.#broken();

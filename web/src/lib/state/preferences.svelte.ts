@@ -15,12 +15,17 @@ interface Stored {
   /** Columns of the Logs screen when its address names none. */
   columns: string[];
   isWrapped: boolean;
+  /** Records that the list asks for at once. */
+  pageRecords: number;
   /** Fields that are always offered as facets. */
   pinnedFields: string[];
   isFacetsShown: boolean;
   facetsWidth: number;
   detailWidth: number;
 }
+
+/** What `pageRecords` may be: from a phone's few screens to the most that come in a moment. */
+export const PAGE_SIZES: readonly number[] = [50, 100, 200, 500, 1_000];
 
 const KEY = "taffrail.preferences";
 const DEFAULTS: Stored = {
@@ -30,6 +35,7 @@ const DEFAULTS: Stored = {
   areKeysOn: true,
   columns: [],
   isWrapped: false,
+  pageRecords: 200,
   pinnedFields: [],
   isFacetsShown: true,
   facetsWidth: 220,
@@ -57,6 +63,7 @@ export function readStored(text: string | null): Stored {
   const read = result as unknown as Stored;
   if (!["system", "light", "dark"].includes(read.theme)) read.theme = DEFAULTS.theme;
   if (!["compact", "comfortable", "relaxed"].includes(read.density)) read.density = DEFAULTS.density;
+  if (!PAGE_SIZES.includes(read.pageRecords)) read.pageRecords = DEFAULTS.pageRecords;
   return read;
 }
 

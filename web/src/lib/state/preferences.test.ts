@@ -3,7 +3,7 @@ import { readStored } from "./preferences.svelte";
 
 const usual = readStored(null);
 
-test.each(["", "{", "7", "[]", '"x"', '{"theme":7,"density":"tiny","columns":[1],"areKeysOn":"no","unknown":1}'])(
+test.each(["", "{", "7", "[]", '"x"', '{"theme":7,"density":"tiny","columns":[1],"areKeysOn":"no","pageRecords":201,"unknown":1}'])(
   "%s is the defaults",
   (text) => {
     const read = readStored(text) as unknown as Record<string, unknown>;
@@ -12,6 +12,6 @@ test.each(["", "{", "7", "[]", '"x"', '{"theme":7,"density":"tiny","columns":[1]
 );
 
 test("what fits is taken, the rest is its default", () => {
-  const read = readStored('{"theme":"dark","columns":["a"],"detailWidth":500,"density":"x"}');
-  expect(read).toEqual({ ...usual, theme: "dark", columns: ["a"], detailWidth: 500 });
+  const read = readStored('{"theme":"dark","columns":["a"],"detailWidth":500,"pageRecords":50,"density":"x"}');
+  expect(read).toEqual({ ...usual, theme: "dark", columns: ["a"], detailWidth: 500, pageRecords: 50 });
 });

@@ -1,5 +1,5 @@
 // Who is logged in. The cookie is the browser's; this is what the server says about it.
-import { ask, client, done, onUnauthorized } from "$api/client";
+import { ask, client, done, firstSessionOrFetch, onUnauthorized } from "$api/client";
 import { ApiError } from "$api/errors";
 import { queryClient } from "$api/queries";
 import type { paths } from "$api/schema";
@@ -25,7 +25,7 @@ class Session {
     const isInUse = this.state === "in";
     if (!isInUse) this.state = "asking";
     try {
-      this.#enter(await ask(client.GET("/api/v1/sessions/current")));
+      this.#enter(await ask(client.GET("/api/v1/sessions/current", { fetch: firstSessionOrFetch() })));
     } catch (fault) {
       if (fault instanceof ApiError && fault.status === 401) this.#leave(false);
       else if (!isInUse) {

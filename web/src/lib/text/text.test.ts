@@ -105,7 +105,10 @@ describe("numbers", () => {
   });
 
   it("in full", () => {
-    expect(count(1284)).toBe("1,284");
+    const exact = new Intl.NumberFormat("en-US");
+    for (const value of [0, 7, 999, 1_000, 1_284, 99_999, 100_000, 1_234_567, 12_345_678_901, -1_000, -12, 0.5, 1_234.567, 1_234.5678, 2 ** 53]) {
+      expect(count(value), String(value)).toBe(exact.format(value));
+    }
     expect(bytes(340)).toBe("340 B");
     expect(bytes(1 << 20)).toBe("1.0 MiB");
   });

@@ -10,11 +10,10 @@
 import { untrack } from "svelte";
 import { ask, client } from "$api/client";
 import { ApiError, asApiError } from "$api/errors";
+import { preferences } from "$lib/state/preferences.svelte";
 import { printTime, resolveRange, type TimeRange } from "$lib/state/time";
 import { PREVIEW_BYTES, rowFields, type LogRecord } from "./records";
 
-/** Records that are loaded at once. */
-const PAGE_RECORDS = 200;
 /** Records that one list holds: nobody scrolls further, and the page stays quick. */
 export const LIST_RECORDS_MAX = 100_000;
 
@@ -219,7 +218,7 @@ export class Snapshot {
     const body = {
       ...common(question),
       ...side,
-      limit: PAGE_RECORDS,
+      limit: untrack(() => preferences.values.pageRecords),
       count: false,
       cursor,
       fields: rowFields(this.#wanted?.columns ?? []),
