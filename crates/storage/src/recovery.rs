@@ -197,7 +197,7 @@ impl StoreCore {
                 ..Edit::default()
             };
             state.manifest.apply(&edit);
-            state.refresh_faults();
+            state.refresh();
             self.publish(&mut state, []);
             return Ok(());
         }
@@ -514,6 +514,7 @@ impl Replay {
                 watermark: Position::ZERO,
                 faults: Vec::new(),
                 all_faults: Arc::default(),
+                deletions: Arc::default(),
             },
             known_keys: snapshot.idempotency,
             logged_keys: Vec::new(),
@@ -728,7 +729,7 @@ fn build(
             .map(Partition::unflushed_bytes)
             .sum();
         core.grow_tails(tails_bytes as i64);
-        state.refresh_faults();
+        state.refresh();
         let keys: Vec<_> = state.partitions.keys().copied().collect();
         core.publish(&mut state, keys);
     }

@@ -398,7 +398,7 @@ impl<'a> Scan<'a> {
                 continue;
             };
             let partition = Arc::new(partition);
-            for source in &view.sources {
+            for source in view.sources() {
                 let extent = source.extent();
                 if self.overlaps(&extent) {
                     queue.push(&extent, Task::Source(partition.clone(), source.as_ref()));

@@ -20,7 +20,14 @@ use super::{
     wire::{Cursor, Flaw},
 };
 use crate::read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, token_hash};
-use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
+use std::{
+    borrow::Cow,
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use taffrail_model::{
     column::{Column, FieldName, Kind},
     limits::BLOCK_ROWS,
@@ -40,6 +47,8 @@ pub struct SectionReader {
     source: Arc<dyn ReadAt>,
     cache: Arc<BlockCache>,
     number: u64,
+    /// Deletions up to this number have no row here. It rises where that was found out later.
+    applied: AtomicU64,
 }
 
 /// A column while it is read.
@@ -69,7 +78,18 @@ impl SectionReader {
             source,
             cache,
             number,
+            applied: AtomicU64::new(0),
         }
+    }
+
+    /// Notes that deletions up to this number have no row here.
+    pub(crate) fn note_applied(&self, sequence: u64) {
+        self.applied.fetch_max(sequence, Ordering::AcqRel);
+    }
+
+    /// A reader of the same section whose decoded parts go into another cache.
+    pub(crate) fn with_cache(&self, cache: Arc<BlockCache>) -> SectionReader {
+        SectionReader::open(self.extent, self.source.clone(), cache)
     }
 
     /// For each part of the section: name, number of its encoding (0 for what is no column), bytes
@@ -781,6 +801,10 @@ impl RowSource for SectionReader {
 
     fn extent(&self) -> Extent {
         self.extent
+    }
+
+    fn applied_deletions(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
     }
 
     fn column_names(&self) -> Result<Vec<FieldName>, ReadError> {

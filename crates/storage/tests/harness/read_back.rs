@@ -38,7 +38,7 @@ pub fn read_back(snapshot: &Snapshot) -> Found {
         ..Found::default()
     };
     for partition in snapshot.partitions() {
-        for source in &partition.sources {
+        for source in partition.sources() {
             read_source(partition.key, source.as_ref(), &mut found);
         }
     }
