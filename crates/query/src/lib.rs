@@ -23,7 +23,7 @@ pub use result::{
     Completeness, Context, ContextResult, Facet, FacetValue, FieldSummary, Histogram, OwnedValue,
     Page, Row, ScanError, ScanOutput, ScanResult, ScanWork, Series, SeriesKey,
 };
-pub use scan::{context, execute};
+pub use scan::{context, execute, select_removed};
 pub use search::{
     ParseError, literal_words, parse,
     tree::{Expr, Query, Test},

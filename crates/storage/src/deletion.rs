@@ -135,6 +135,15 @@ impl Deletion {
         self.state == DeletionState::Active
     }
 
+    /// When it ended, if it has.
+    #[must_use]
+    pub fn ended(&self) -> Option<Timestamp> {
+        match self.state {
+            DeletionState::Active => None,
+            DeletionState::Done(ended) | DeletionState::Cancelled(ended) => Some(ended),
+        }
+    }
+
     /// Whether it is about rows of this partition.
     #[must_use]
     pub fn concerns_partition(&self, key: &PartitionKey) -> bool {

@@ -221,12 +221,6 @@ impl Manifest {
         self.figures.bytes
     }
 
-    /// A section, as long as it is listed.
-    pub(crate) fn section(&self, (number, index): SectionId) -> Option<&SectionMeta> {
-        let sections = &self.bundles.get(&number)?.sections;
-        sections.iter().find(|section| section.index == index)
-    }
-
     pub(crate) fn sections(&self) -> impl Iterator<Item = (&BundleMeta, &SectionMeta)> + '_ {
         self.bundles.values().flat_map(|bundle| {
             bundle
@@ -701,7 +695,7 @@ mod tests {
             check(&manifest);
         }
         assert_eq!(manifest.bundles.len(), 1);
-        let cleared = manifest.section((2, 0)).unwrap();
+        let cleared = &manifest.bundles[&2].sections[0];
         assert_eq!((cleared.applied, cleared.rules), (9, 5));
     }
 
