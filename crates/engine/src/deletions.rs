@@ -194,7 +194,9 @@ impl Engine {
             StreamSelection::Default => Vec::new(),
         };
         let catalogue = self.catalogue();
-        let mut chosen = streams.iter().filter_map(|number| catalogue.by_number(*number));
+        let mut chosen = streams
+            .iter()
+            .filter_map(|number| catalogue.by_number(*number));
         if let Some(sealed) = chosen.find(|stream| stream.is_sealed) {
             return Err(DeletionFault::Sealed(sealed.name.clone()));
         }
@@ -303,12 +305,7 @@ impl Selector {
 }
 
 impl RowSelector for Selector {
-    fn rules(
-        &self,
-        key: &PartitionKey,
-        catalogue: &StreamCatalogue,
-        now: Timestamp,
-    ) -> PurgeRules {
+    fn rules(&self, key: &PartitionKey, catalogue: &StreamCatalogue, now: Timestamp) -> PurgeRules {
         let Some(stream) = catalogue.by_number(key.stream) else {
             return PurgeRules::default();
         };

@@ -15,10 +15,10 @@ use taffrail_model::{
 };
 use taffrail_pipeline::{ConfigError, Pipeline, PipelineConfig};
 use taffrail_storage::{
+    deletion::RowSelector,
     durable,
     keys::{KeyFile, KeyFileError},
     local_files::{DirectoryLock, LocalFiles, LockError},
-    deletion::RowSelector,
     recovery::{OpenError as StoreOpenError, RecoveryReport},
     segment::BLOCK_CACHE_BYTES,
     store::Store,

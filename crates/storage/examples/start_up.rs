@@ -126,7 +126,11 @@ impl Batches {
                 columns.get_or_create(name).push(row, kind, text);
             };
             put("timestamp", Kind::Integer, &time.to_string());
-            put("message", Kind::String, &format!("request {number} took {row} ms"));
+            put(
+                "message",
+                Kind::String,
+                &format!("request {number} took {row} ms"),
+            );
             put("level", Kind::String, "info");
         }
         columns.set_rows(3);

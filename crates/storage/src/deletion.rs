@@ -202,12 +202,7 @@ pub struct SelectedRows {
 /// Says which rows compaction removes: what storage does not know itself.
 pub trait RowSelector: Send + Sync {
     /// The rules of a partition at this moment.
-    fn rules(
-        &self,
-        key: &PartitionKey,
-        catalogue: &StreamCatalogue,
-        now: Timestamp,
-    ) -> PurgeRules;
+    fn rules(&self, key: &PartitionKey, catalogue: &StreamCatalogue, now: Timestamp) -> PurgeRules;
     /// The rows of each block of a source that go by these rules and deletions, all of which
     /// concern the partition.
     ///

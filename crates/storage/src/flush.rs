@@ -342,7 +342,11 @@ impl StoreCore {
     }
 
     /// Gives a written and synced file its name, durably.
-    pub(crate) fn name_bundle(&self, temporary: &Path, path: &Path) -> Result<(), MaintenanceError> {
+    pub(crate) fn name_bundle(
+        &self,
+        temporary: &Path,
+        path: &Path,
+    ) -> Result<(), MaintenanceError> {
         self.files
             .rename(temporary, path)
             .map_err(failed("name a segment file"))?;
@@ -352,7 +356,11 @@ impl StoreCore {
             .map_err(failed("make the name of a segment file durable"))
     }
 
-    pub(crate) fn make_fan_out(&self, maintenance: &mut Maintenance, number: u64) -> io::Result<()> {
+    pub(crate) fn make_fan_out(
+        &self,
+        maintenance: &mut Maintenance,
+        number: u64,
+    ) -> io::Result<()> {
         let name = fan_out_directory(number);
         if !maintenance.directories.contains(&name) {
             let parent = self.options.directory.join(SEGMENTS_DIRECTORY);

@@ -207,7 +207,10 @@ impl Manifest {
 
     /// Deletions in effect, by number.
     pub(crate) fn active_deletions(&self) -> Vec<Arc<Deletion>> {
-        let active = self.deletions.values().filter(|deletion| deletion.is_active());
+        let active = self
+            .deletions
+            .values()
+            .filter(|deletion| deletion.is_active());
         active.cloned().collect()
     }
 

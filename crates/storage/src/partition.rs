@@ -6,8 +6,13 @@
 //!   So a row is copied about log8(n) times, and never into a chunk past [`CHUNK_ROWS_MAX`] rows
 //!   or [`COLUMNS_MAX`] columns: a chunk that no section can hold could never be flushed.
 use crate::{
-    bundle::section_name, manifest::{Cleared, SectionId, SectionMeta}, read::RowSource, segment::COLUMNS_MAX,
-    segment::SectionReader, snapshot::PartitionView, tail::TailChunk,
+    bundle::section_name,
+    manifest::{Cleared, SectionId, SectionMeta},
+    read::RowSource,
+    segment::COLUMNS_MAX,
+    segment::SectionReader,
+    snapshot::PartitionView,
+    tail::TailChunk,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -170,7 +175,9 @@ impl Partition {
             Arc::new(readers.collect())
         });
         let served = served.clone();
-        let chunks = self.chunks().map(|chunk| chunk.clone() as Arc<dyn RowSource>);
+        let chunks = self
+            .chunks()
+            .map(|chunk| chunk.clone() as Arc<dyn RowSource>);
         Arc::new(PartitionView::new(key, served, chunks.collect()))
     }
 }

@@ -802,13 +802,15 @@ impl StoreCore {
                 }
             }
         }
-        self.published.store(Arc::new(Snapshot::new(
-            state.watermark,
-            state.manifest.epoch,
-            state.views.clone(),
-            state.all_faults.clone(),
-        )
-        .with_deletions(state.deletions.clone())));
+        self.published.store(Arc::new(
+            Snapshot::new(
+                state.watermark,
+                state.manifest.epoch,
+                state.views.clone(),
+                state.all_faults.clone(),
+            )
+            .with_deletions(state.deletions.clone()),
+        ));
     }
 
     /// Makes an edit durable, then changes the state by it and by `change`, and publishes.

@@ -18,8 +18,8 @@ use taffrail_model::{
 use taffrail_query::{
     AsOf, Expr, Order, Output, RowsOutput, ScanOutput, ScanRequest, SeriesKey, StreamSelection,
     Test, execute, parse,
-    select_removed,
     search::tree::{NumberText, Operator, Pattern, PatternPart},
+    select_removed,
 };
 use taffrail_storage::{
     deletion::{Deletion, DeletionState, PurgeRules, SelectedPartition},
@@ -682,7 +682,12 @@ impl Deleted {
 }
 
 fn deleted() -> impl Strategy<Value = Deleted> {
-    let streams = vec!["app.backend", "instance.app", "runtime", "system.application"];
+    let streams = vec![
+        "app.backend",
+        "instance.app",
+        "runtime",
+        "system.application",
+    ];
     let time = (TODAY - 91) * NS_PER_DAY..(TODAY + 1) * NS_PER_DAY;
     let range = prop_oneof![
         Just(TimeRange::ALL),

@@ -59,7 +59,8 @@ pub(crate) async fn deletions(
     asked.finish()?;
     let engine = app.engine.clone();
     let jobs = blocking(move || Ok(engine.deletions(&principal))).await?;
-    let is_after = |job: &&DeletionJob| i64::try_from(job.deletion.sequence) > Ok(page.after);
+    let after = u64::try_from(page.after).unwrap_or_default();
+    let is_after = |job: &&DeletionJob| job.deletion.sequence > after;
     let mut deletions = Vec::new();
     for job in jobs.iter().filter(is_after).take(page.limit) {
         deletions.push(entry(&app, job).await?);
@@ -99,7 +100,9 @@ pub(crate) async fn create_deletion(
     let engine = app.engine.clone();
     let asked = question.clone();
     let who = principal.clone();
-    let counted = app.reads.run(move |_| Ok(engine.preview_deletion(&who, &asked)?));
+    let counted = app
+        .reads
+        .run(move |_| engine.preview_deletion(&who, &asked).map_err(Problem::from));
     let preview = counted.await?;
     if is_dry_run {
         return Ok(data(&DeletionPreview {

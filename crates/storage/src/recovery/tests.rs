@@ -800,7 +800,12 @@ fn a_read_that_fails_for_a_moment_excludes_nothing() {
     drop(core);
     let (core, _) = world.open();
     let snapshot = core.snapshot();
-    let source = &snapshot.partition(&key(1, 0)).unwrap().sources().next().unwrap();
+    let source = &snapshot
+        .partition(&key(1, 0))
+        .unwrap()
+        .sources()
+        .next()
+        .unwrap();
     let next = world.disk.operations();
     world
         .disk

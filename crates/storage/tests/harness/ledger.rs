@@ -95,7 +95,9 @@ impl Deleted {
         };
         is_before
             && request.tenant == self.tenant
-            && record.serial().is_some_and(|serial| self.serials.has(serial))
+            && record
+                .serial()
+                .is_some_and(|serial| self.serials.has(serial))
     }
 }
 

@@ -56,12 +56,7 @@ pub fn read_back(snapshot: &Snapshot) -> Found {
     found
 }
 
-fn read_source(
-    snapshot: &Snapshot,
-    key: PartitionKey,
-    source: &dyn RowSource,
-    found: &mut Found,
-) {
+fn read_source(snapshot: &Snapshot, key: PartitionKey, source: &dyn RowSource, found: &mut Found) {
     let blocks = match source.blocks() {
         Ok(blocks) => blocks.into_owned(),
         Err(error) => return found.read_errors.push(error),

@@ -6,9 +6,7 @@ use taffrail_model::{
     time::Timestamp,
 };
 use taffrail_storage::{
-    deletion::{
-        Deletion, PurgeRules, RowSelector, SelectError, SelectedPartition, SelectedRows,
-    },
+    deletion::{Deletion, PurgeRules, RowSelector, SelectError, SelectedPartition, SelectedRows},
     read::{ReadError, RowSource},
     snapshot::Snapshot,
 };
@@ -65,11 +63,7 @@ impl RowSelector for BySerial {
     }
 }
 
-fn rows(
-    deletion: &Deletion,
-    source: &dyn RowSource,
-    block: usize,
-) -> Result<Vec<u64>, ReadError> {
+fn rows(deletion: &Deletion, source: &dyn RowSource, block: usize) -> Result<Vec<u64>, ReadError> {
     let serials = Serials::parse(&deletion.predicate).unwrap();
     let positions = source.positions(block)?;
     let timestamps = source.timestamps(block)?;
