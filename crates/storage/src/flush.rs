@@ -58,7 +58,7 @@ const FILES_LONG: usize = 32;
 type Frozen = Vec<(PartitionKey, Vec<Arc<TailChunk>>)>;
 type LeftOut = Vec<(PartitionKey, EncodeError)>;
 
-fn failed(action: &'static str) -> impl Fn(io::Error) -> MaintenanceError {
+pub(crate) fn failed(action: &'static str) -> impl Fn(io::Error) -> MaintenanceError {
     move |source| MaintenanceError::Io { action, source }
 }
 

@@ -87,7 +87,7 @@ mod tests {
         // Two of a quarter of the limit each, and a third that does not fit.
         check(&[200_000, 200_000, 200_000], false, &[1, 2]);
         check(&[131_072; 4], false, &[1, 2, 3, 4]);
-        check(&[262_144, 262_144], false, &[1, 2]);
+        check(&[262_144, 262_144], true, &[]);
         check(&[262_144, 262_145], true, &[]);
         check(&[400_000, 500_000], true, &[]);
     }

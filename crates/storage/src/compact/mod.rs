@@ -21,6 +21,7 @@ use crate::{
     bundle::bundle_name,
     container::ObjectId,
     deletion::{Deletion, PurgeRules, SelectError, SelectedPartition, SelectedRows},
+    flush::failed,
     manifest::{BundleMeta, Cleared, Edit, SectionId, SectionMeta},
     partition::Section,
     read::{Extent, ReadError},
@@ -674,10 +675,6 @@ fn removed_by(selected: &[SelectedRows], deletions: &[Arc<Deletion>]) -> HashMap
         }
     }
     removed
-}
-
-fn failed(action: &'static str) -> impl Fn(io::Error) -> MaintenanceError {
-    move |source| MaintenanceError::Io { action, source }
 }
 
 /// A file whose bytes are made durable as they come, a few at a time.
