@@ -179,7 +179,7 @@ impl Engine {
             return Err(IngestError::NotAllowed(name.to_owned()));
         }
         if principal.bound_instance().is_some() {
-            principal.instance_of_record(None, &self.inner.instances)?;
+            principal.instance_of_record(None, &*self.inner.instances)?;
         }
         Ok(stream.clone())
     }
@@ -284,7 +284,7 @@ impl Engine {
         };
         let writer = Writer {
             principal,
-            instances: &self.inner.instances,
+            instances: &*self.inner.instances,
         };
         Ok(Prepared {
             batch: self.inner.pipeline.process_as(raw, &arrival, &writer),

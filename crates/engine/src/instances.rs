@@ -33,6 +33,7 @@ use taffrail_model::{
 };
 
 /// Every instance, deleted ones too.
+#[derive(Default)]
 pub(crate) struct Instances {
     directory: RwLock<Directory>,
     /// Held while a change is made.

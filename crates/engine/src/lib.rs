@@ -7,10 +7,11 @@
 //! - Nothing here knows HTTP or a terminal.
 //!
 //! What is where: [`options`] how it is opened, [`ingest`] the way in, [`read`] search, histogram,
-//! facets, context, [`live`] the live tail, [`instances`] MCP instances, [`events`] the product's
+//! facets, context, [`deletions`] records that go, [`live`] the live tail, [`instances`] MCP instances, [`events`] the product's
 //! own events, [`maintenance`] background tasks, [`status`] what health and metrics show.
 
 pub mod admission;
+pub mod deletions;
 pub mod events;
 pub mod ingest;
 pub mod instances;
@@ -61,7 +62,7 @@ struct Inner {
     catalogue: RwLock<Arc<StreamCatalogue>>,
     clock: Arc<dyn Clock>,
     admission: Admission,
-    instances: Instances,
+    instances: Arc<Instances>,
     own_events: OwnEvents,
     /// What the aggregates of all running queries share.
     aggregate_memory: Arc<MemoryPool>,

@@ -16,10 +16,12 @@ pub(crate) fn spawn(engine: &Engine) {
     spawn_purge(engine);
 }
 
-/// Tells of changes of the store's state in `system.application`: faults, refusal, recovery.
+/// Tells of changes of the store's state in `system.application`: faults, refusal, recovery; and of
+/// deletions that are done.
 fn spawn_watch(engine: &Engine) {
     let weak = Arc::downgrade(&engine.inner);
     let mut stopping = engine.inner.stopping.subscribe();
+    let (mut active_deletions, _) = engine.deletions_by_state();
     tokio::spawn(async move {
         let mut timer = tokio::time::interval(WATCH_EVERY);
         let mut told_faults: Vec<Fault> = Vec::new();
@@ -44,6 +46,7 @@ fn spawn_watch(engine: &Engine) {
                 );
             }
             told_faults = status.faults;
+            tell_of_deletions(&engine, &mut active_deletions);
             if status.refusing != told_refusing {
                 engine.record_own_event(match &status.refusing {
                     Some(reason) => {
@@ -56,6 +59,24 @@ fn spawn_watch(engine: &Engine) {
             }
         }
     });
+}
+
+/// Tells, for the audit, of deletions that are done.
+fn tell_of_deletions(engine: &Engine, active: &mut Vec<u64>) {
+    let (now_active, done) = engine.deletions_by_state();
+    for deletion in done.iter().filter(|done| active.contains(&done.sequence)) {
+        engine.record_own_event(
+            OwnEvent::new("system.audit", Level::Info, "deletion done")
+                .with("actor", "taffrail")
+                .with("deletion.id", deletion.sequence.to_string())
+                .with("deletion.tenant", deletion.tenant.0.to_string())
+                .with_number(
+                    "deletion.rows_removed",
+                    i64::try_from(deletion.rows_removed).unwrap_or(i64::MAX),
+                ),
+        );
+    }
+    *active = now_active;
 }
 
 fn spawn_purge(engine: &Engine) {

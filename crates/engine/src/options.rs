@@ -1,5 +1,8 @@
 //! How an engine is opened.
-use crate::{Engine, Inner, admission::Admission, events, instances::Instances, maintenance};
+use crate::{
+    Engine, Inner, admission::Admission, deletions::Selector, events, instances::Instances,
+    maintenance,
+};
 use parking_lot::RwLock;
 use std::{
     path::{Path, PathBuf},
@@ -12,10 +15,12 @@ use taffrail_model::{
 };
 use taffrail_pipeline::{ConfigError, Pipeline, PipelineConfig};
 use taffrail_storage::{
+    deletion::RowSelector,
     durable,
     keys::{KeyFile, KeyFileError},
     local_files::{DirectoryLock, LocalFiles, LockError},
     recovery::{OpenError as StoreOpenError, RecoveryReport},
+    segment::BLOCK_CACHE_BYTES,
     store::Store,
     store_core::StoreOptions,
 };
@@ -43,6 +48,8 @@ pub struct EngineOptions {
     pub is_encrypted: bool,
     /// Bytes of all tails together.
     pub tails_bytes_max: usize,
+    /// Bytes of what reads have decoded and keep.
+    pub cache_bytes_max: usize,
     /// Streams beside the built-in ones.
     pub streams: Vec<CustomStream>,
     /// Redaction, routing and enrichment.
@@ -58,6 +65,7 @@ impl EngineOptions {
             key_file: None,
             is_encrypted: true,
             tails_bytes_max: taffrail_model::limits::TAILS_BYTES_MAX,
+            cache_bytes_max: BLOCK_CACHE_BYTES,
             streams: Vec::new(),
             pipeline: PipelineConfig::default(),
         }
@@ -129,8 +137,17 @@ impl Engine {
         .into();
         let catalogue = Arc::new(catalogue(&options, &meta).await?);
         let instances = Instances::load(&meta).await.map_err(OpenError::Meta)?;
+        let instances = Arc::new(instances);
+        let selector = Arc::new(Selector::new(instances.clone()));
         let pipeline = Pipeline::new(options.pipeline.clone()).map_err(OpenError::Pipeline)?;
-        let opened = open_store(&options, key_file, catalogue.clone(), clock.clone()).await?;
+        let opened = open_store(
+            &options,
+            key_file,
+            catalogue.clone(),
+            clock.clone(),
+            selector,
+        )
+        .await?;
         let store = opened.store;
         let (watermark_in, watermark) = watch::channel(store.snapshot().watermark().0);
         store.subscribe(Box::new(move |position| {
@@ -206,11 +223,14 @@ async fn open_store(
     key_file: PathBuf,
     catalogue: Arc<StreamCatalogue>,
     clock: Arc<dyn Clock>,
+    selector: Arc<dyn RowSelector>,
 ) -> Result<OpenedStore, OpenError> {
     let store_options = StoreOptions {
         tails_bytes_max: options.tails_bytes_max,
+        cache_bytes_max: options.cache_bytes_max,
         encryption: options.is_encrypted,
         catalogue,
+        selector,
         ..StoreOptions::new(options.directory.join("store"))
     };
     let opened = tokio::task::spawn_blocking(move || {

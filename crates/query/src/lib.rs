@@ -25,7 +25,7 @@ pub use result::{
     Cell, Completeness, Context, ContextResult, Facet, FacetValue, FieldSummary, Groups, Histogram,
     OwnedValue, Page, Row, ScanError, ScanOutput, ScanResult, ScanWork, Series, SeriesKey,
 };
-pub use scan::{MemoryPool, context, execute};
+pub use scan::{MemoryPool, context, execute, select_removed};
 pub use search::{
     ParseError, literal_words, parse, parse_filter,
     pipe::{self, Aggregate, Function, Pipe, QuantileLevel, SortKey},

@@ -328,6 +328,14 @@ pub enum ScanError {
         /// Why.
         detail: String,
     },
+    /// A deletion in effect is not understood, so that it cannot be said what it hides.
+    #[error("deletion {sequence} is not understood, so nothing can be shown: {detail}")]
+    Deletion {
+        /// Its number.
+        sequence: u64,
+        /// What is wrong with it.
+        detail: String,
+    },
     /// A time of the predicate cannot be read.
     #[error(transparent)]
     Time(#[from] taffrail_model::time::TimeError),

@@ -3,6 +3,7 @@
 mod banner;
 mod body;
 mod context;
+pub mod deletions;
 mod facets;
 mod fields;
 mod filters;
@@ -77,6 +78,8 @@ fn described() -> OpenApiRouter<App> {
         .routes(routes!(users::change_own_password))
         .routes(routes!(keys::keys, keys::create_key))
         .routes(routes!(keys::key, keys::revoke_key))
+        .routes(routes!(deletions::deletions, deletions::create_deletion))
+        .routes(routes!(deletions::deletion, deletions::cancel_deletion))
         .routes(routes!(health::healthz))
         .routes(routes!(health::livez))
         .routes(routes!(health::readyz))

@@ -408,6 +408,7 @@ impl From<ScanError> for Problem {
         let kind = match &fault {
             ScanError::DeadlineExceeded => Kind::QueryTooSlow,
             ScanError::Cancelled => Kind::Overloaded,
+            ScanError::Deletion { .. } => return Problem::internal(&fault),
             ScanError::CursorOrder => Kind::InvalidCursor,
             ScanError::Regex { .. } => Kind::InvalidQuery,
             ScanError::OutOfMemory { .. } => Kind::Overloaded,

@@ -106,6 +106,11 @@ impl BundleFiles {
         Ok(file)
     }
 
+    /// Files that are open.
+    pub(crate) fn open_files(&self) -> usize {
+        self.open.lock().by_number.len()
+    }
+
     /// Removes the files that nothing reads any more; returns how many.
     pub(crate) fn collect_garbage(&self) -> io::Result<usize> {
         let mut removed = 0;

@@ -58,7 +58,7 @@ const FILES_LONG: usize = 32;
 type Frozen = Vec<(PartitionKey, Vec<Arc<TailChunk>>)>;
 type LeftOut = Vec<(PartitionKey, EncodeError)>;
 
-fn failed(action: &'static str) -> impl Fn(io::Error) -> MaintenanceError {
+pub(crate) fn failed(action: &'static str) -> impl Fn(io::Error) -> MaintenanceError {
     move |source| MaintenanceError::Io { action, source }
 }
 
@@ -203,7 +203,7 @@ impl StoreCore {
         due
     }
 
-    fn flush_partitions(
+    pub(crate) fn flush_partitions(
         &self,
         keys: BTreeSet<PartitionKey>,
     ) -> Result<FlushReport, MaintenanceError> {
@@ -306,7 +306,9 @@ impl StoreCore {
             }
         }
         self.grow_tails(-(bytes as i64));
-        frozen.iter().map(|(key, _)| *key).collect()
+        let keys: Vec<_> = frozen.iter().map(|(key, _)| *key).collect();
+        self.compaction.call(keys.iter().copied());
+        keys
     }
 
     /// Writes a bundle and makes it durable under its name; a bundle without sections leaves no
@@ -329,13 +331,7 @@ impl StoreCore {
                     .map_err(failed("remove a segment file"))?;
                 return Ok((bundle, left_out));
             }
-            self.files
-                .rename(&temporary, &path)
-                .map_err(failed("name a segment file"))?;
-            let directory = path.parent().unwrap_or(Path::new("."));
-            self.files
-                .sync_directory(directory)
-                .map_err(failed("make the name of a segment file durable"))?;
+            self.name_bundle(&temporary, &path)?;
             Ok((bundle, left_out))
         });
         written.inspect_err(|_| {
@@ -345,7 +341,26 @@ impl StoreCore {
         })
     }
 
-    fn make_fan_out(&self, maintenance: &mut Maintenance, number: u64) -> io::Result<()> {
+    /// Gives a written and synced file its name, durably.
+    pub(crate) fn name_bundle(
+        &self,
+        temporary: &Path,
+        path: &Path,
+    ) -> Result<(), MaintenanceError> {
+        self.files
+            .rename(temporary, path)
+            .map_err(failed("name a segment file"))?;
+        let directory = path.parent().unwrap_or(Path::new("."));
+        self.files
+            .sync_directory(directory)
+            .map_err(failed("make the name of a segment file durable"))
+    }
+
+    pub(crate) fn make_fan_out(
+        &self,
+        maintenance: &mut Maintenance,
+        number: u64,
+    ) -> io::Result<()> {
         let name = fan_out_directory(number);
         if !maintenance.directories.contains(&name) {
             let parent = self.options.directory.join(SEGMENTS_DIRECTORY);
@@ -393,7 +408,7 @@ impl StoreCore {
         Ok((bundle, left_out))
     }
 
-    fn write_section(
+    pub(crate) fn write_section(
         &self,
         file: &dyn File,
         bundle: &mut BundleMeta,
@@ -424,13 +439,15 @@ impl StoreCore {
             offset: bundle.bytes,
             bytes: sealed.len() as u64,
             extent,
+            applied: 0,
+            rules: 0,
         });
         bundle.bytes += sealed.len() as u64;
         Ok(())
     }
 
     /// Removes bundles whose edit is void now. What cannot be removed goes at the next start.
-    fn remove_orphans(&self, maintenance: &mut Maintenance) {
+    pub(crate) fn remove_orphans(&self, maintenance: &mut Maintenance) {
         for number in std::mem::take(&mut maintenance.orphans) {
             let _ = self
                 .files
@@ -607,7 +624,7 @@ impl MaintenanceError {
 
 impl Maintenance {
     /// A number that was never used, in a directory that is not in doubt.
-    fn take_bundle_number(&mut self) -> u64 {
+    pub(crate) fn take_bundle_number(&mut self) -> u64 {
         if self.doubtful_directories.len() >= FAN_OUT as usize {
             // A disk that fails this often is not made better by one more name.
             self.doubtful_directories.clear();

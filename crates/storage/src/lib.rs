@@ -4,14 +4,16 @@
 //! - The way in: [`store`] (threads), [`store_core`] (the synchronous machine), the log in `wal`.
 //! - What is read: [`snapshot`], [`read`], [`find`], [`coded`], [`tail`], [`segment`].
 //! - On disk: [`durable`] names, [`container`] around everything, [`keys`], bundles, the manifest.
-//! - Over time: [`flush`], [`retention`], [`recovery`].
+//! - Over time: [`flush`], [`compact`], [`deletion`], [`retention`], [`recovery`].
 
 #[cfg(all(feature = "harness-early-acknowledgement", not(debug_assertions)))]
 compile_error!("harness-early-acknowledgement breaks the store's promise: it is for tests alone");
 
 mod bundle;
 pub mod coded;
+pub mod compact;
 pub mod container;
+pub mod deletion;
 pub mod durable;
 mod encoding;
 pub mod find;

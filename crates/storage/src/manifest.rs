@@ -9,9 +9,12 @@
 //! - Where neither can be read, the store does not start: it could not tell what is missing.
 //!
 //! Format: docs/formats/manifest.md.
+mod wire;
+
 use crate::{
     container::{self, Binding, DataKey, KeySource, ObjectId, STORE_TENANT, Sealer},
-    encoding::{Input, Malformed, put_bytes, put_signed, put_varint, unpack_lz4},
+    deletion::{DELETIONS_ENDED_MAX, Deletion},
+    encoding::{Input, Malformed, put_signed, put_varint, unpack_lz4},
     idempotency::{PackedAnswer, Records, RequestKey},
     read::{Extent, ReadError},
     snapshot::Fault,
@@ -19,10 +22,9 @@ use crate::{
 use std::{collections::HashMap, io, sync::Arc};
 use taffrail_model::{
     position::{PartitionKey, Position},
-    stream::StreamNumber,
-    tenant::TenantNumber,
-    time::{Day, Timestamp},
+    time::Timestamp,
 };
+use wire::{bundle, deletions, faults, key, put_bundle, put_deletions, put_faults, put_key};
 
 /// Directory of the snapshots within the data directory.
 pub(crate) const MANIFEST_DIRECTORY: &str = "manifest";
@@ -30,7 +32,7 @@ pub(crate) const MANIFEST_DIRECTORY: &str = "manifest";
 const LOSSES_MAX: usize = 1_000;
 const KIND: [u8; 8] = *b"manifest";
 /// Version of a snapshot: what its plain bytes begin with.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 /// Bytes that are encoded, sealed and written at once: memory that a snapshot takes beside what it
 /// shares with the store.
 const PIECE_BYTES: usize = 1 << 20;
@@ -49,6 +51,21 @@ pub(crate) struct SectionMeta {
     pub(crate) offset: u64,
     pub(crate) bytes: u64,
     pub(crate) extent: Extent,
+    /// Deletions up to this number have no row in it.
+    pub(crate) applied: u64,
+    /// Fingerprint of the rules by which rows were removed from it; 0: of none.
+    pub(crate) rules: u64,
+}
+
+/// A section by bundle and number within it.
+pub(crate) type SectionId = (u64, u32);
+
+/// What was found to hold for a section that stays as it is.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Cleared {
+    pub(crate) section: SectionId,
+    pub(crate) applied: u64,
+    pub(crate) rules: u64,
 }
 
 /// A file of sections.
@@ -65,8 +82,9 @@ pub(crate) struct BundleMeta {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Edit {
     pub(crate) add: Vec<BundleMeta>,
-    /// (bundle, section).
-    pub(crate) remove: Vec<(u64, u32)>,
+    pub(crate) remove: Vec<SectionId>,
+    /// Sections that were found to hold no row that is to go.
+    pub(crate) cleared: Vec<Cleared>,
     /// Rows of the partition up to this position are in sections, or were dropped.
     pub(crate) flushed_through: Vec<(PartitionKey, Position)>,
     /// The oldest log file that has rows in no section, after this edit.
@@ -75,6 +93,8 @@ pub(crate) struct Edit {
     pub(crate) losses: Vec<Fault>,
     /// Whether the losses before this edit are known to the operator.
     pub(crate) clears_losses: bool,
+    /// Deletions that are new or have changed, as they are now.
+    pub(crate) deletions: Vec<Deletion>,
 }
 
 /// The state that edits make.
@@ -85,6 +105,18 @@ pub(crate) struct Manifest {
     pub(crate) rows_first_number: u64,
     pub(crate) losses: Vec<Fault>,
     pub(crate) epoch: u16,
+    /// Those in effect and the latest that have ended, by number.
+    pub(crate) deletions: imbl::OrdMap<u64, Arc<Deletion>>,
+    /// The highest number that a deletion ever had.
+    pub(crate) last_deletion: u64,
+    /// Sections of all bundles, and bytes of their files.
+    figures: Figures,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+struct Figures {
+    sections: usize,
+    bytes: u64,
 }
 
 impl Manifest {
@@ -94,7 +126,7 @@ impl Manifest {
 
     pub(crate) fn apply(&mut self, edit: &Edit) {
         for bundle in &edit.add {
-            self.bundles.insert(bundle.number, Arc::new(bundle.clone()));
+            self.put(Arc::new(bundle.clone()));
         }
         for (number, index) in &edit.remove {
             let Some(bundle) = self.bundles.get(number) else {
@@ -102,11 +134,18 @@ impl Manifest {
             };
             let mut left = BundleMeta::clone(bundle);
             left.sections.retain(|section| section.index != *index);
-            if left.sections.is_empty() {
-                self.bundles.remove(number);
-            } else {
-                self.bundles.insert(*number, Arc::new(left));
-            }
+            self.put(Arc::new(left));
+        }
+        for cleared in &edit.cleared {
+            self.clear(cleared);
+        }
+        for deletion in &edit.deletions {
+            self.last_deletion = self.last_deletion.max(deletion.sequence);
+            self.deletions
+                .insert(deletion.sequence, Arc::new(deletion.clone()));
+        }
+        if !edit.deletions.is_empty() {
+            self.forget_old_deletions();
         }
         for (key, through) in &edit.flushed_through {
             let known = self.flushed_through(key);
@@ -121,6 +160,68 @@ impl Manifest {
                 self.losses.push(loss.clone());
             }
         }
+    }
+
+    /// Lists a bundle as it is now; one without sections is listed no longer.
+    fn put(&mut self, bundle: Arc<BundleMeta>) {
+        let number = bundle.number;
+        let (sections, bytes) = (bundle.sections.len(), bundle.bytes);
+        let before = match sections {
+            0 => self.bundles.remove(&number),
+            _ => self.bundles.insert(number, bundle),
+        };
+        if sections > 0 {
+            self.figures.sections += sections;
+            self.figures.bytes += bytes;
+        }
+        if let Some(before) = before {
+            self.figures.sections -= before.sections.len();
+            self.figures.bytes -= before.bytes;
+        }
+    }
+
+    fn clear(&mut self, cleared: &Cleared) {
+        let (number, index) = cleared.section;
+        let Some(bundle) = self.bundles.get(&number) else {
+            return;
+        };
+        let mut changed = BundleMeta::clone(bundle);
+        let mut sections = changed.sections.iter_mut();
+        if let Some(section) = sections.find(|section| section.index == index) {
+            (section.applied, section.rules) = (cleared.applied, cleared.rules);
+        }
+        self.put(Arc::new(changed));
+    }
+
+    fn forget_old_deletions(&mut self) {
+        let ended: Vec<u64> = self
+            .deletions
+            .values()
+            .filter(|deletion| !deletion.is_active())
+            .map(|deletion| deletion.sequence)
+            .collect();
+        for sequence in ended.iter().rev().skip(DELETIONS_ENDED_MAX) {
+            self.deletions.remove(sequence);
+        }
+    }
+
+    /// Deletions in effect, by number.
+    pub(crate) fn active_deletions(&self) -> Vec<Arc<Deletion>> {
+        let active = self
+            .deletions
+            .values()
+            .filter(|deletion| deletion.is_active());
+        active.cloned().collect()
+    }
+
+    /// Sections of all bundles.
+    pub(crate) fn section_count(&self) -> usize {
+        self.figures.sections
+    }
+
+    /// Bytes of all bundles.
+    pub(crate) fn bundles_bytes(&self) -> u64 {
+        self.figures.bytes
     }
 
     pub(crate) fn sections(&self) -> impl Iterator<Item = (&BundleMeta, &SectionMeta)> + '_ {
@@ -153,6 +254,15 @@ impl Edit {
         put_varint(&mut out, self.rows_first_number);
         put_faults(&mut out, &self.losses);
         out.push(u8::from(self.clears_losses));
+        put_varint(&mut out, self.cleared.len() as u64);
+        for cleared in &self.cleared {
+            let (number, index) = cleared.section;
+            put_varint(&mut out, number);
+            put_varint(&mut out, u64::from(index));
+            put_varint(&mut out, cleared.applied);
+            out.extend_from_slice(&cleared.rules.to_le_bytes());
+        }
+        put_deletions(&mut out, self.deletions.iter());
         out
     }
 
@@ -172,6 +282,14 @@ impl Edit {
         edit.rows_first_number = input.varint()?;
         edit.losses = faults(&mut input)?;
         edit.clears_losses = input.u8()? != 0;
+        for _ in 0..input.count(11)? {
+            edit.cleared.push(Cleared {
+                section: (input.varint()?, input.varint_u32()?),
+                applied: input.varint()?,
+                rules: input.u64()?,
+            });
+        }
+        edit.deletions = deletions(&mut input)?;
         input.end()?;
         Ok(edit)
     }
@@ -261,6 +379,9 @@ impl ManifestSnapshot {
             put_key(&mut out, key);
             put_varint(&mut out, through.0);
         }
+        put_varint(&mut out, self.manifest.last_deletion);
+        let all: Vec<&Deletion> = self.manifest.deletions.values().map(|d| &**d).collect();
+        put_deletions(&mut out, all.into_iter());
         out
     }
 
@@ -306,13 +427,17 @@ impl ManifestSnapshot {
         manifest.rows_first_number = input.varint()?;
         manifest.losses = faults(&mut input)?;
         for _ in 0..input.count(20)? {
-            let bundle = bundle(&mut input)?;
-            manifest.bundles.insert(bundle.number, Arc::new(bundle));
+            manifest.put(Arc::new(bundle(&mut input)?));
         }
         for _ in 0..input.count(9)? {
             let key = key(&mut input)?;
             let through = Position(input.varint()?);
             manifest.flushed_through.insert(key, through);
+        }
+        manifest.last_deletion = input.varint()?;
+        for deletion in deletions(&mut input)? {
+            let deletion = Arc::new(deletion);
+            manifest.deletions.insert(deletion.sequence, deletion);
         }
         input.end()?;
         Ok(out)
@@ -429,97 +554,15 @@ fn read_keys(input: &mut Input<'_>) -> Result<Records, Malformed> {
     Ok(records)
 }
 
-fn put_key(out: &mut Vec<u8>, key: &PartitionKey) {
-    out.extend_from_slice(&key.tenant.0.to_le_bytes());
-    out.extend_from_slice(&key.stream.0.to_le_bytes());
-    out.extend_from_slice(&key.day.0.to_le_bytes());
-}
-
-fn key(input: &mut Input<'_>) -> Result<PartitionKey, Malformed> {
-    Ok(PartitionKey {
-        tenant: TenantNumber(input.u32()?),
-        stream: StreamNumber(input.u16()?),
-        day: Day(input.u16()?),
-    })
-}
-
-fn put_bundle(out: &mut Vec<u8>, bundle: &BundleMeta) {
-    put_varint(out, bundle.number);
-    out.extend_from_slice(&bundle.object.0);
-    put_varint(out, bundle.bytes);
-    put_varint(out, bundle.sections.len() as u64);
-    for section in &bundle.sections {
-        put_key(out, &section.key);
-        put_varint(out, u64::from(section.index));
-        put_varint(out, section.offset);
-        put_varint(out, section.bytes);
-        let extent = &section.extent;
-        put_varint(out, u64::from(extent.rows));
-        out.extend_from_slice(&extent.time_min.0.to_le_bytes());
-        out.extend_from_slice(&extent.time_max.0.to_le_bytes());
-        put_varint(out, extent.position_min.0);
-        put_varint(out, extent.position_max.0);
-    }
-}
-
-fn bundle(input: &mut Input<'_>) -> Result<BundleMeta, Malformed> {
-    let mut bundle = BundleMeta {
-        number: input.varint()?,
-        object: ObjectId(input.fixed()?),
-        bytes: input.varint()?,
-        sections: Vec::new(),
-    };
-    for _ in 0..input.count(30)? {
-        bundle.sections.push(SectionMeta {
-            key: key(input)?,
-            index: input.varint_u32()?,
-            offset: input.varint()?,
-            bytes: input.varint()?,
-            extent: Extent {
-                rows: input.varint_u32()?,
-                time_min: Timestamp(input.u64()? as i64),
-                time_max: Timestamp(input.u64()? as i64),
-                position_min: Position(input.varint()?),
-                position_max: Position(input.varint()?),
-            },
-        });
-    }
-    Ok(bundle)
-}
-
-fn put_faults(out: &mut Vec<u8>, faults: &[Fault]) {
-    put_varint(out, faults.len() as u64);
-    for fault in faults {
-        out.push(u8::from(fault.partition.is_some()));
-        if let Some(key) = &fault.partition {
-            put_key(out, key);
-        }
-        put_bytes(out, fault.file.as_bytes());
-        put_bytes(out, fault.detail.as_bytes());
-    }
-}
-
-fn faults(input: &mut Input<'_>) -> Result<Vec<Fault>, Malformed> {
-    let mut faults = Vec::new();
-    for _ in 0..input.count(3)? {
-        let partition = match input.u8()? {
-            0 => None,
-            _ => Some(key(input)?),
-        };
-        faults.push(Fault {
-            partition,
-            file: input.text()?.to_owned(),
-            detail: input.text()?.to_owned(),
-            is_transient: false,
-        });
-    }
-    Ok(faults)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::container::KeyId;
+    use crate::{container::KeyId, deletion::DeletionState};
+    use taffrail_model::{
+        stream::StreamNumber,
+        tenant::TenantNumber,
+        time::{Day, TimeRange},
+    };
 
     fn partition(day: u16) -> PartitionKey {
         PartitionKey {
@@ -542,12 +585,36 @@ mod tests {
                 position_min: Position(1),
                 position_max: Position::MAX,
             },
+            applied: 3,
+            rules: u64::MAX - 1,
         };
         BundleMeta {
             number,
             object: ObjectId([number as u8; 16]),
             bytes: 1_000,
             sections: (0u32..).zip(days).map(section).collect(),
+        }
+    }
+
+    fn deletion(sequence: u64) -> Deletion {
+        let ended = Timestamp(-4);
+        Deletion {
+            sequence,
+            tenant: TenantNumber(2),
+            streams: vec![StreamNumber(7), StreamNumber(8)],
+            range: TimeRange::ALL,
+            predicate: "user:x".into(),
+            created: Timestamp(5),
+            through: Position(11),
+            state: match sequence % 3 {
+                0 => DeletionState::Active,
+                1 => DeletionState::Done(ended),
+                _ => DeletionState::Cancelled(ended),
+            },
+            rows_matched: 7,
+            rows_removed: 6,
+            sections_total: 2,
+            note: "asked for".into(),
         }
     }
 
@@ -567,6 +634,7 @@ mod tests {
             flushed_through: vec![(partition(3), Position(9)), (partition(4), Position(5))],
             rows_first_number: 4,
             losses: vec![loss("a"), loss("b"), loss("a")],
+            deletions: vec![deletion(6), deletion(7)],
             ..Edit::default()
         });
         manifest
@@ -596,14 +664,75 @@ mod tests {
     }
 
     #[test]
+    fn figures_follow_every_edit() {
+        let mut manifest = filled();
+        let check = |manifest: &Manifest| {
+            let sections = manifest.sections().count();
+            let bytes: u64 = manifest.bundles.values().map(|bundle| bundle.bytes).sum();
+            assert_eq!(
+                (manifest.section_count(), manifest.bundles_bytes()),
+                (sections, bytes)
+            );
+        };
+        check(&manifest);
+        for edit in [
+            Edit {
+                add: vec![bundle(2, &[3, 4, 5])],
+                ..Edit::default()
+            },
+            Edit {
+                remove: vec![(1, 0), (1, 0), (2, 1)],
+                ..Edit::default()
+            },
+            Edit {
+                remove: vec![(1, 1), (9, 9)],
+                cleared: vec![Cleared {
+                    section: (2, 0),
+                    applied: 9,
+                    rules: 5,
+                }],
+                ..Edit::default()
+            },
+        ] {
+            manifest.apply(&edit);
+            check(&manifest);
+        }
+        assert_eq!(manifest.bundles.len(), 1);
+        let cleared = &manifest.bundles[&2].sections[0];
+        assert_eq!((cleared.applied, cleared.rules), (9, 5));
+    }
+
+    #[test]
+    fn deletions_are_remembered_within_a_bound() {
+        let mut manifest = filled();
+        for sequence in 8..8 + 3 * DELETIONS_ENDED_MAX as u64 {
+            manifest.apply(&Edit {
+                deletions: vec![deletion(sequence)],
+                ..Edit::default()
+            });
+        }
+        let ended = manifest.deletions.len() - manifest.active_deletions().len();
+        assert_eq!(ended, DELETIONS_ENDED_MAX);
+        assert!(manifest.deletions.contains_key(&6), "in effect");
+        assert!(!manifest.deletions.contains_key(&7), "ended first");
+        assert_eq!(manifest.last_deletion, 7 + 3 * DELETIONS_ENDED_MAX as u64);
+    }
+
+    #[test]
     fn edits_and_snapshots_round_trip() {
         let edit = Edit {
             add: vec![bundle(1, &[3, 4])],
             remove: vec![(4, 2)],
+            cleared: vec![Cleared {
+                section: (4, 1),
+                applied: 9,
+                rules: 5,
+            }],
             flushed_through: vec![(partition(3), Position(9))],
             rows_first_number: 8,
             losses: vec![loss("x")],
             clears_losses: true,
+            deletions: vec![deletion(3), deletion(4), deletion(5)],
         };
         let bytes = edit.encode();
         assert_eq!(Edit::decode(&bytes), Ok(edit));

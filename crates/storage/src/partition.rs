@@ -6,8 +6,13 @@
 //!   So a row is copied about log8(n) times, and never into a chunk past [`CHUNK_ROWS_MAX`] rows
 //!   or [`COLUMNS_MAX`] columns: a chunk that no section can hold could never be flushed.
 use crate::{
-    bundle::section_name, manifest::SectionMeta, read::RowSource, segment::COLUMNS_MAX,
-    segment::SectionReader, snapshot::PartitionView, tail::TailChunk,
+    bundle::section_name,
+    manifest::{Cleared, SectionId, SectionMeta},
+    read::RowSource,
+    segment::COLUMNS_MAX,
+    segment::SectionReader,
+    snapshot::PartitionView,
+    tail::TailChunk,
 };
 use std::{
     collections::{HashMap, HashSet},
@@ -34,6 +39,10 @@ pub(crate) struct Section {
 }
 
 impl Section {
+    pub(crate) fn id(&self) -> SectionId {
+        (self.number, self.meta.index)
+    }
+
     pub(crate) fn name(&self) -> String {
         section_name(self.number, self.meta.index)
     }
@@ -42,7 +51,9 @@ impl Section {
 /// A partition.
 #[derive(Default)]
 pub(crate) struct Partition {
-    pub(crate) sections: Vec<Section>,
+    sections: Vec<Section>,
+    /// Those of the sections that are read, as views share them; `None`: they have changed.
+    served: Option<Arc<Vec<Arc<dyn RowSource>>>>,
     flushing: Vec<Arc<TailChunk>>,
     tail: Vec<Arc<TailChunk>>,
 }
@@ -113,21 +124,61 @@ impl Partition {
         self.sections.is_empty() && self.tail.is_empty() && self.flushing.is_empty()
     }
 
-    fn chunks(&self) -> impl Iterator<Item = &Arc<TailChunk>> {
+    pub(crate) fn chunks(&self) -> impl Iterator<Item = &Arc<TailChunk>> {
         self.flushing.iter().chain(&self.tail)
     }
 
-    /// What a snapshot shows of it.
-    pub(crate) fn view(&self, key: PartitionKey) -> Arc<PartitionView> {
-        let mut sources: Vec<Arc<dyn RowSource>> =
-            Vec::with_capacity(self.sections.len() + self.flushing.len() + self.tail.len());
-        for section in self.sections.iter().filter(|section| !section.is_excluded) {
-            sources.push(section.reader.clone());
+    pub(crate) fn sections(&self) -> &[Section] {
+        &self.sections
+    }
+
+    pub(crate) fn add_section(&mut self, section: Section) {
+        self.served = None;
+        self.sections.push(section);
+    }
+
+    /// Drops the sections of which `keep` says so.
+    pub(crate) fn retain_sections(&mut self, keep: impl Fn(&Section) -> bool) {
+        self.served = None;
+        self.sections.retain(keep);
+    }
+
+    /// Stops reading the section that has this name; whether there was one.
+    pub(crate) fn exclude(&mut self, name: &str) -> bool {
+        let mut sections = self.sections.iter_mut();
+        let found = sections.find(|section| !section.is_excluded && section.name() == name);
+        let Some(section) = found else {
+            return false;
+        };
+        section.is_excluded = true;
+        self.served = None;
+        true
+    }
+
+    /// Takes over what was found to hold for a section.
+    pub(crate) fn clear(&mut self, cleared: &Cleared) {
+        let mut sections = self.sections.iter_mut();
+        if let Some(section) = sections.find(|section| section.id() == cleared.section) {
+            section.meta.applied = cleared.applied;
+            section.meta.rules = cleared.rules;
+            section.reader.note_applied(cleared.applied);
         }
-        for chunk in self.chunks() {
-            sources.push(chunk.clone());
-        }
-        Arc::new(PartitionView { key, sources })
+    }
+
+    /// What a snapshot shows of it. It costs as many steps as there are chunks in the tail, unless
+    /// its sections have changed.
+    pub(crate) fn view(&mut self, key: PartitionKey) -> Arc<PartitionView> {
+        let sections = &self.sections;
+        let served = self.served.get_or_insert_with(|| {
+            let served = sections.iter().filter(|section| !section.is_excluded);
+            let readers = served.map(|section| section.reader.clone() as Arc<dyn RowSource>);
+            Arc::new(readers.collect())
+        });
+        let served = served.clone();
+        let chunks = self
+            .chunks()
+            .map(|chunk| chunk.clone() as Arc<dyn RowSource>);
+        Arc::new(PartitionView::new(key, served, chunks.collect()))
     }
 }
 

@@ -130,6 +130,10 @@ pub trait RowSource: Send + Sync {
     fn may_contain_word(&self, block: usize, name: &str, folded: &str) -> Result<bool, ReadError> {
         self.may_contain(block, name, token_hash(folded))
     }
+    /// The number up to which deletions were applied: no row that one of them concerns is here.
+    fn applied_deletions(&self) -> u64 {
+        0
+    }
     /// Looks for text in all rows at once; `None` if decoding the blocks is as good.
     fn find(
         &self,

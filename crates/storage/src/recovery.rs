@@ -26,8 +26,9 @@ use crate::{
     snapshot::Fault,
     store_core::{CoreParts, Log, Maintenance, MaintenanceError, State, StoreCore, StoreOptions},
     wal::{
-        FrameKind, LogFault, PREFIX_BYTES, Payload, RecoveredLog, ScanBase, ScannedFrame, Torn,
-        WAL_DIRECTORY, Wal, WalError, WalOptions, WalStart, file_name, other_version, recover,
+        FrameKind, LogFault, PREFIX_BYTES, Payload, RecoveredLog, ScanBase, ScannedFrame, Taken,
+        Torn, WAL_DIRECTORY, Wal, WalError, WalOptions, WalStart, file_name, other_version,
+        recover,
     },
 };
 use std::{
@@ -137,7 +138,12 @@ impl StoreCore {
             current_number: base.snapshot.wal_number,
             next_position: base.snapshot.next_position,
         };
-        let mut log = recover(&wal_options, scan).map_err(io_error(&root.join(WAL_DIRECTORY)))?;
+        let taken = Taken {
+            covered_sequence: covered,
+            flushed_through: base.snapshot.manifest.flushed_through.clone(),
+        };
+        let recovered = recover(&wal_options, scan, taken);
+        let mut log = recovered.map_err(io_error(&root.join(WAL_DIRECTORY)))?;
         base.check_complete(&log, &found)?;
         base.note_missing(log.mark.generation, &found, &mut report);
         report.is_new = base.is_absent && log.first_sequence.is_none();
@@ -197,7 +203,7 @@ impl StoreCore {
                 ..Edit::default()
             };
             state.manifest.apply(&edit);
-            state.refresh_faults();
+            state.refresh();
             self.publish(&mut state, []);
             return Ok(());
         }
@@ -514,6 +520,7 @@ impl Replay {
                 watermark: Position::ZERO,
                 faults: Vec::new(),
                 all_faults: Arc::default(),
+                deletions: Arc::default(),
             },
             known_keys: snapshot.idempotency,
             logged_keys: Vec::new(),
@@ -550,11 +557,15 @@ impl Replay {
                 report.notes.push((file_name(entry.number), detail));
             }
         }
-        for frame in frames() {
+        // Each frame goes as its rows come into a tail, so that they are in memory once. Those that
+        // are written again are needed for that.
+        for frame in std::mem::take(&mut log.frames) {
+            report.rows_replayed += self.replay_rows(&frame);
+        }
+        for frame in &log.relogged {
             report.rows_replayed += self.replay_rows(frame);
         }
         self.state.watermark = Position(log.next_position.0.saturating_sub(1));
-        log.frames = Vec::new();
     }
 
     fn take_log_fault(&mut self, fault: LogFault, report: &mut RecoveryReport) {
@@ -728,7 +739,7 @@ fn build(
             .map(Partition::unflushed_bytes)
             .sum();
         core.grow_tails(tails_bytes as i64);
-        state.refresh_faults();
+        state.refresh();
         let keys: Vec<_> = state.partitions.keys().copied().collect();
         core.publish(&mut state, keys);
     }

@@ -112,7 +112,7 @@ impl StoreCore {
         };
         let before = rows(partition);
         let bytes = partition.drop_frozen();
-        partition.sections.clear();
+        partition.retain_sections(|_| false);
         let after = rows(partition);
         self.grow_tails(-(bytes as i64));
         before - after
@@ -135,7 +135,7 @@ impl State {
     /// Forgets how far partitions are flushed that have neither sections nor rows in the log:
     /// otherwise the manifest would grow with every day that was dropped.
     fn forget_flushed_partitions(&mut self, is_in_log: impl Fn(&PartitionKey) -> bool) {
-        let has_sections = |partition: &Partition| !partition.sections.is_empty();
+        let has_sections = |partition: &Partition| !partition.sections().is_empty();
         let listed: HashSet<_> = self
             .manifest
             .sections()
@@ -158,7 +158,7 @@ impl State {
 }
 
 fn rows(partition: &Partition) -> u64 {
-    let sections = partition.sections.iter();
+    let sections = partition.sections().iter();
     let flushed: u64 = sections
         .map(|section| u64::from(section.meta.extent.rows))
         .sum();

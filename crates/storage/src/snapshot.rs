@@ -1,5 +1,8 @@
 //! What a read sees: an immutable state of the log.
-use crate::read::{ReadError, RowSource};
+use crate::{
+    deletion::Deletion,
+    read::{ReadError, RowSource},
+};
 use std::sync::Arc;
 use taffrail_model::position::{PartitionKey, Position};
 
@@ -8,8 +11,31 @@ use taffrail_model::position::{PartitionKey, Position};
 pub struct PartitionView {
     /// Which partition.
     pub key: PartitionKey,
+    sections: Arc<Vec<Arc<dyn RowSource>>>,
+    chunks: Vec<Arc<dyn RowSource>>,
+}
+
+impl PartitionView {
+    /// A view of sections of segments and chunks of the tail, which together hold each row once.
+    /// Sections are shared from view to view as long as they are the same: there may be thousands,
+    /// and a view is made for each commit.
+    #[must_use]
+    pub fn new(
+        key: PartitionKey,
+        sections: Arc<Vec<Arc<dyn RowSource>>>,
+        chunks: Vec<Arc<dyn RowSource>>,
+    ) -> PartitionView {
+        PartitionView {
+            key,
+            sections,
+            chunks,
+        }
+    }
+
     /// Sections of segments and chunks of the tail; together they hold each row once.
-    pub sources: Vec<Arc<dyn RowSource>>,
+    pub fn sources(&self) -> impl Iterator<Item = &Arc<dyn RowSource>> {
+        self.sections.iter().chain(&self.chunks)
+    }
 }
 
 /// Something that cannot be read, and that an answer must name.
@@ -46,6 +72,7 @@ pub struct Snapshot {
     epoch: u16,
     partitions: imbl::OrdMap<PartitionKey, Arc<PartitionView>>,
     faults: Arc<Vec<Fault>>,
+    deletions: Arc<Vec<Arc<Deletion>>>,
 }
 
 impl Snapshot {
@@ -62,7 +89,15 @@ impl Snapshot {
             epoch,
             partitions,
             faults,
+            deletions: Arc::default(),
         }
+    }
+
+    /// The same with these deletions in effect.
+    #[must_use]
+    pub fn with_deletions(mut self, deletions: Arc<Vec<Arc<Deletion>>>) -> Snapshot {
+        self.deletions = deletions;
+        self
     }
 
     /// Every acknowledged record has a position up to this one.
@@ -86,6 +121,12 @@ impl Snapshot {
     #[must_use]
     pub fn partition(&self, key: &PartitionKey) -> Option<&Arc<PartitionView>> {
         self.partitions.get(key)
+    }
+
+    /// Deletions in effect, by number: what they concern is not there for a reader.
+    #[must_use]
+    pub fn deletions(&self) -> &[Arc<Deletion>] {
+        &self.deletions
     }
 
     /// What is known to be unreadable.

@@ -1,10 +1,12 @@
-//! The log store with its threads: one that commits, one that maintains.
+//! The log store with its threads: one that commits, one that maintains, one that compacts.
 //!
 //! Whatever arrives while a group is being synced is the next group: there is no timer. What
 //! waits is bounded in requests and bytes; past that a request is refused as overloaded, and its
 //! sender tries again. Encoding for the log is done by the caller's thread, so the committer only
-//! seals, writes and syncs.
+//! seals, writes and syncs. Compaction waits while a flush is due, and rests as long as it has worked:
+//! it takes no more than half of a core, and none from a flush that a sender waits for.
 use crate::{
+    deletion::{Deletion, DeletionError, DeletionProgress, NewDeletion},
     flush::FlushReport,
     idempotency::Recall,
     keys::Kek,
@@ -36,6 +38,13 @@ pub const QUEUE_BYTES_MAX: usize = 32 << 20;
 const ROOM_WAIT: Duration = Duration::from_secs(5);
 /// How long maintenance waits after a failure.
 const RETRY_WAIT: Duration = Duration::from_secs(1);
+/// How long compaction waits after a failure: what it writes is large, and nobody waits for it.
+const COMPACTION_RETRY_WAIT: Duration = Duration::from_secs(60);
+/// The longest that compaction rests after a step.
+const COMPACTION_REST_MAX: Duration = Duration::from_secs(5);
+/// The longest that compaction waits for a flush between two columns: by then the disk fails, and
+/// the flush is tried again and again.
+const FLUSH_WAIT: Duration = Duration::from_secs(10);
 /// How often retention looks for days that are over.
 const RETENTION_INTERVAL: Duration = Duration::from_secs(600);
 
@@ -69,6 +78,9 @@ struct Shared {
     called: Condvar,
     /// Maintenance has done something: there may be room.
     room: Condvar,
+    compaction: Mutex<CompactionCall>,
+    /// Compaction is called, or it closes.
+    compaction_called: Condvar,
     threads: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -85,6 +97,12 @@ struct MaintenanceCall {
     is_closed: bool,
     /// Why the last round failed, if it did.
     failure: Option<String>,
+}
+
+#[derive(Default)]
+struct CompactionCall {
+    is_called: bool,
+    is_closed: bool,
 }
 
 impl Store {
@@ -107,6 +125,8 @@ impl Store {
             maintenance: Mutex::default(),
             called: Condvar::new(),
             room: Condvar::new(),
+            compaction: Mutex::default(),
+            compaction_called: Condvar::new(),
             threads: Mutex::default(),
         });
         let start = |name: &str, run: fn(&Shared)| {
@@ -122,6 +142,7 @@ impl Store {
         let threads = [
             start("committer", Shared::run_committer),
             start("maintenance", Shared::run_maintenance),
+            start("compaction", Shared::run_compaction),
         ];
         for thread in threads {
             match thread {
@@ -242,6 +263,42 @@ impl Store {
         self.handle.shared.core.retain()
     }
 
+    /// Takes rows out of every later read, and has them removed.
+    ///
+    /// # Errors
+    /// [`DeletionError`]; nothing is hidden then.
+    pub fn delete(&self, new: NewDeletion) -> Result<Arc<Deletion>, DeletionError> {
+        let made = self.handle.shared.core.delete(new)?;
+        self.call_compaction();
+        Ok(made)
+    }
+
+    /// Takes a deletion back: rows that were not removed yet are visible again, and stay.
+    ///
+    /// # Errors
+    /// [`DeletionError`].
+    pub fn cancel_deletion(&self, sequence: u64) -> Result<Arc<Deletion>, DeletionError> {
+        self.handle.shared.core.cancel_deletion(sequence)
+    }
+
+    /// The deletions in effect and the latest that have ended, by number.
+    #[must_use]
+    pub fn deletions(&self) -> Vec<DeletionProgress> {
+        self.handle.shared.core.deletions()
+    }
+
+    /// One of them.
+    #[must_use]
+    pub fn deletion(&self, sequence: u64) -> Option<DeletionProgress> {
+        self.handle.shared.core.deletion(sequence)
+    }
+
+    /// Has every partition looked at by compaction: rules about what goes have changed.
+    pub fn call_compaction(&self) {
+        self.handle.shared.core.compaction.call_all();
+        self.handle.shared.call_compaction();
+    }
+
     /// Writes a manifest snapshot.
     ///
     /// # Errors
@@ -280,6 +337,17 @@ impl Drop for MaintenanceExit<'_> {
         if std::thread::panicking() {
             self.0.core.note_death(StoreThread::Maintenance);
             self.0.end_round(Some(&MaintenanceError::InDoubt));
+        }
+    }
+}
+
+/// Tells when compaction ends by a panic.
+struct CompactionExit<'a>(&'a Shared);
+
+impl Drop for CompactionExit<'_> {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.0.core.note_death(StoreThread::Compaction);
         }
     }
 }
@@ -427,6 +495,9 @@ impl Shared {
             }
             self.end_round(result.as_ref().err());
             let has_failed = result.is_err();
+            if self.core.compaction.backlog() > 0 {
+                self.call_compaction();
+            }
             let is_due = !has_failed && self.core.is_flush_due();
             let mut call = self.maintenance.lock();
             if !call.is_called && !is_due && !call.is_closed {
@@ -447,9 +518,60 @@ impl Shared {
         }
     }
 
+    fn call_compaction(&self) {
+        self.compaction.lock().is_called = true;
+        self.compaction_called.notify_one();
+    }
+
+    fn run_compaction(&self) {
+        let _at_exit = CompactionExit(self);
+        loop {
+            let begun = Instant::now();
+            let outcome = self.core.compact(&|| self.may_compact());
+            let wait = match &outcome {
+                Ok(report) if report.is_idle() => RETENTION_INTERVAL,
+                Ok(_) => begun.elapsed().min(COMPACTION_REST_MAX),
+                Err(_) => COMPACTION_RETRY_WAIT,
+            };
+            let is_idle = outcome.as_ref().is_ok_and(|report| report.is_idle());
+            if !is_idle {
+                // Files may have become free, and the log has grown by edits.
+                self.call_maintenance();
+            }
+            let deadline = Instant::now() + wait;
+            let mut call = self.compaction.lock();
+            // A call ends idleness, and neither the rest nor the wait after a failure.
+            while !(call.is_closed || is_idle && call.is_called) {
+                let waited = self.compaction_called.wait_until(&mut call, deadline);
+                if waited.timed_out() {
+                    break;
+                }
+            }
+            call.is_called = false;
+            if call.is_closed {
+                return;
+            }
+        }
+    }
+
+    /// Waits while a flush is due; whether compaction may go on.
+    fn may_compact(&self) -> bool {
+        let deadline = Instant::now() + FLUSH_WAIT;
+        while self.core.is_flush_due() {
+            let mut call = self.maintenance.lock();
+            if call.is_closed || self.room.wait_until(&mut call, deadline).timed_out() {
+                break;
+            }
+        }
+        !self.compaction.lock().is_closed
+    }
+
     fn stop(&self) {
         self.queue.lock().is_closed = true;
         self.arrived.notify_all();
+        self.compaction.lock().is_closed = true;
+        self.compaction_called.notify_all();
+        self.room.notify_all();
         let threads = std::mem::take(&mut *self.threads.lock());
         let mut threads = threads.into_iter();
         // The committer first: what waits is committed while maintenance can still make room.
@@ -465,6 +587,7 @@ impl Shared {
         self.maintenance.lock().is_closed = true;
         self.called.notify_all();
         self.room.notify_all();
+        join(threads.next());
         join(threads.next());
     }
 }

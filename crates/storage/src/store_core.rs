@@ -5,19 +5,21 @@
 //!   in exactly one source of any snapshot.
 //! - State changes that must survive are frames of the log: the log's lock is held from writing a
 //!   frame until the state shows it, so a manifest snapshot taken under it is a clean cut.
-//! - Locks are taken in one order: maintenance, log, state. Encoding and writing segments hold
-//!   only the first, so commits go on.
+//! - Locks are taken in one order: compaction, maintenance, log, state. Encoding and writing
+//!   segments hold only the first two, so commits go on.
 //!
 //! Nothing here starts a thread or waits for time, so the simulated disk drives it step by step;
 //! [`crate::store::Store`] wraps threads around it.
 use crate::{
     bundle::{Bundle, BundleFiles, section_name, section_source},
+    compact::Compaction,
     container::Entropy,
+    deletion::{Deletion, KeepAll, RowSelector},
     idempotency::{Idempotency, IdempotencyRecord, PackedAnswer, Recall, RequestKey, short_hash},
     keys::{Keyring, system_entropy},
     manifest::{BundleMeta, Edit, Manifest},
     partition::{Partition, Section},
-    segment::{BLOCK_CACHE_BYTES, BlockCache, SectionReader},
+    segment::{BLOCK_CACHE_BYTES, BlockCache, CacheFigures, SectionReader},
     snapshot::{Fault, PartitionView, Snapshot},
     wal::{
         FILES_OF_REQUESTS_MAX, FrameKind, NewFrame, PAYLOAD_BYTES_MAX, Payload, Wal, WalError,
@@ -64,6 +66,8 @@ pub struct StoreOptions {
     pub node: u16,
     /// Random numbers for salts, object ids and keys.
     pub entropy: Entropy,
+    /// Says which rows compaction removes.
+    pub selector: Arc<dyn RowSelector>,
 }
 
 impl StoreOptions {
@@ -78,6 +82,7 @@ impl StoreOptions {
             catalogue: Arc::new(StreamCatalogue::built_in()),
             node: 0,
             entropy: system_entropy(),
+            selector: Arc::new(KeepAll),
         }
     }
 }
@@ -181,6 +186,11 @@ pub(crate) struct Counters {
     pub(crate) flush_failures: AtomicU64,
     pub(crate) segment_bytes: AtomicU64,
     pub(crate) manifest_snapshots: AtomicU64,
+    pub(crate) compactions: AtomicU64,
+    pub(crate) compaction_rows: AtomicU64,
+    pub(crate) compaction_rows_removed: AtomicU64,
+    pub(crate) compaction_bytes: AtomicU64,
+    pub(crate) compaction_failures: AtomicU64,
 }
 
 pub(crate) fn count(counter: &AtomicU64, by: u64) {
@@ -241,6 +251,24 @@ pub struct StoreStatus {
     pub segment_bytes_total: u64,
     /// Manifest snapshots written since the start.
     pub manifest_snapshots_total: u64,
+    /// Merges and rewrites of sections since the start.
+    pub compactions_total: u64,
+    /// Rows that compaction has written since the start.
+    pub compaction_rows_total: u64,
+    /// Rows that compaction has removed since the start.
+    pub compaction_rows_removed_total: u64,
+    /// Bytes that compaction has written since the start.
+    pub compaction_bytes_total: u64,
+    /// Merges that failed since the start.
+    pub compaction_failures_total: u64,
+    /// Partitions that wait for compaction.
+    pub compaction_backlog: usize,
+    /// Deletions in effect.
+    pub deletions_active: usize,
+    /// What readers have decoded and kept.
+    pub cache: CacheFigures,
+    /// Segment files that are open.
+    pub open_files: usize,
 }
 
 /// The log's writer, and whether it may write.
@@ -266,6 +294,8 @@ pub(crate) struct State {
     /// Faults that were found since the start; losses are in the manifest.
     pub(crate) faults: Vec<Fault>,
     pub(crate) all_faults: Arc<Vec<Fault>>,
+    /// Deletions in effect, as snapshots share them.
+    pub(crate) deletions: Arc<Vec<Arc<Deletion>>>,
 }
 
 /// Why a partition was left out of a flush. Its rows stay in the tail and in the log.
@@ -302,6 +332,7 @@ pub struct StoreCore {
     pub(crate) catalogue: ArcSwap<StreamCatalogue>,
     pub(crate) bundle_files: Arc<BundleFiles>,
     pub(crate) cache: Arc<BlockCache>,
+    pub(crate) compaction: Compaction,
     pub(crate) idempotency: Idempotency,
     pub(crate) maintenance: Mutex<Maintenance>,
     pub(crate) log: Mutex<Log>,
@@ -323,6 +354,7 @@ pub struct StoreCore {
 pub(crate) enum StoreThread {
     Committer,
     Maintenance,
+    Compaction,
 }
 
 /// Frees the key of a request that does not get as far as the group.
@@ -759,7 +791,7 @@ impl StoreCore {
                 state.unflushed.remove(&key);
                 state.unencodable.remove(&key);
             }
-            match state.partitions.get(&key) {
+            match state.partitions.get_mut(&key) {
                 Some(partition) if !partition.is_empty() => {
                     let view = partition.view(key);
                     state.views.insert(key, view);
@@ -770,20 +802,32 @@ impl StoreCore {
                 }
             }
         }
-        self.published.store(Arc::new(Snapshot::new(
-            state.watermark,
-            state.manifest.epoch,
-            state.views.clone(),
-            state.all_faults.clone(),
-        )));
+        self.published.store(Arc::new(
+            Snapshot::new(
+                state.watermark,
+                state.manifest.epoch,
+                state.views.clone(),
+                state.all_faults.clone(),
+            )
+            .with_deletions(state.deletions.clone()),
+        ));
     }
 
     /// Makes an edit durable, then changes the state by it and by `change`, and publishes.
     pub(crate) fn commit_edit(
         &self,
-        mut edit: Edit,
+        edit: Edit,
         change: impl FnOnce(&StoreCore, &mut State) -> Vec<PartitionKey>,
     ) -> Result<(), MaintenanceError> {
+        self.commit_edit_by(|_| Some(edit), change).map(|_| ())
+    }
+
+    /// The same for an edit that depends on the state as it is now; whether there was one.
+    pub(crate) fn commit_edit_by(
+        &self,
+        edit: impl FnOnce(&State) -> Option<Edit>,
+        change: impl FnOnce(&StoreCore, &mut State) -> Vec<PartitionKey>,
+    ) -> Result<bool, MaintenanceError> {
         let mut log = self.log.lock();
         if log.is_closed {
             return Err(MaintenanceError::Closed);
@@ -791,11 +835,16 @@ impl StoreCore {
         if log.is_in_doubt {
             return Err(MaintenanceError::InDoubt);
         }
-        edit.rows_first_number = {
-            let mut after = self.state.lock().manifest.clone();
-            after.apply(&edit);
-            rows_first_number(&log.wal, &after)
+        // Edits are made under the log's lock alone, so the state stays what it is here.
+        let (edit, mut after) = {
+            let state = self.state.lock();
+            (edit(&state), state.manifest.clone())
         };
+        let Some(mut edit) = edit else {
+            return Ok(false);
+        };
+        after.apply(&edit);
+        edit.rows_first_number = rows_first_number(&log.wal, &after);
         let frame = NewFrame::without_rows(FrameKind::Edit, edit.encode());
         let before = log.wal.bytes();
         log.is_in_doubt = true;
@@ -811,10 +860,10 @@ impl StoreCore {
         let mut state = self.state.lock();
         state.manifest.apply(&edit);
         let touched = change(self, &mut state);
-        state.refresh_faults();
+        state.refresh();
         self.publish(&mut state, touched);
         log.is_in_doubt = false;
-        Ok(())
+        Ok(true)
     }
 
     /// Makes sections of a bundle readable. What cannot be opened is a fault.
@@ -846,8 +895,9 @@ impl StoreCore {
                 }
             };
             let reader = SectionReader::open(section.extent, source, self.cache.clone());
+            reader.note_applied(section.applied);
             let partition = state.partitions.entry(section.key).or_default();
-            partition.sections.push(Section {
+            partition.add_section(Section {
                 number: meta.number,
                 meta: *section,
                 reader: Arc::new(reader),
@@ -924,15 +974,14 @@ impl StoreCore {
         }
         let mut touched = Vec::new();
         for (key, partition) in &mut state.partitions {
-            for section in &mut partition.sections {
-                if !section.is_excluded && section.name() == fault.file {
-                    section.is_excluded = true;
-                    touched.push(*key);
-                }
+            // Where a fault names its partition, the others need not be looked through.
+            if fault.partition.is_none_or(|faulty| faulty == *key) && partition.exclude(&fault.file)
+            {
+                touched.push(*key);
             }
         }
         state.faults.push(fault);
-        state.refresh_faults();
+        state.refresh();
         self.publish(&mut state, touched);
     }
 
@@ -965,6 +1014,7 @@ impl StoreCore {
         let name = match self.dead_threads.lock().first()? {
             StoreThread::Committer => "commits",
             StoreThread::Maintenance => "maintains",
+            StoreThread::Compaction => "compacts",
         };
         Some(format!(
             "the thread that {name} has ended unexpectedly: start the server again"
@@ -994,18 +1044,25 @@ impl StoreCore {
             flush_failures_total: read(&self.counters.flush_failures),
             segment_bytes_total: read(&self.counters.segment_bytes),
             manifest_snapshots_total: read(&self.counters.manifest_snapshots),
+            compactions_total: read(&self.counters.compactions),
+            compaction_rows_total: read(&self.counters.compaction_rows),
+            compaction_rows_removed_total: read(&self.counters.compaction_rows_removed),
+            compaction_bytes_total: read(&self.counters.compaction_bytes),
+            compaction_failures_total: read(&self.counters.compaction_failures),
+            compaction_backlog: self.compaction.backlog(),
+            cache: self.cache.figures(),
+            open_files: self.bundle_files.open_files(),
             ..StoreStatus::default()
         };
         let state = self.state.lock();
         status.watermark = state.watermark;
+        status.deletions_active = state.deletions.len();
         status.partitions = state.partitions.len();
         let partitions = state.partitions.values();
         status.tails_rows = partitions.map(Partition::unflushed_rows).sum();
         status.segments = state.manifest.bundles.len();
-        for bundle in state.manifest.bundles.values() {
-            status.sections += bundle.sections.len();
-            status.segments_bytes += bundle.bytes;
-        }
+        status.sections = state.manifest.section_count();
+        status.segments_bytes = state.manifest.bundles_bytes();
         status.faults = state.all_faults.to_vec();
         status.maintenance_failure = state.unencodable_failure();
         status
@@ -1027,6 +1084,7 @@ impl StoreCore {
             bundle_files: parts.bundle_files,
             cache: Arc::new(BlockCache::new(parts.options.cache_bytes_max)),
             options: parts.options,
+            compaction: Compaction::default(),
             idempotency: Idempotency::default(),
             maintenance: Mutex::new(maintenance),
             log: Mutex::new(log),
@@ -1067,9 +1125,11 @@ impl State {
         ))
     }
 
-    pub(crate) fn refresh_faults(&mut self) {
+    /// Puts what snapshots share of the manifest in step with it.
+    pub(crate) fn refresh(&mut self) {
         let all = self.manifest.losses.iter().chain(&self.faults);
         self.all_faults = Arc::new(all.cloned().collect());
+        self.deletions = Arc::new(self.manifest.active_deletions());
     }
 }
 

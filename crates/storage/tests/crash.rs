@@ -90,6 +90,7 @@ fn sites() -> Vec<(&'static str, SyncSite)> {
         ("log file", file("/wal/")),
         ("log directory", directory("/wal")),
         ("segment file", file("/segments/")),
+        ("segment file of compaction", file(".compacted.new")),
         ("segment directory", SyncSite::directory("/segments/")),
         ("directory of segment directories", directory("/segments")),
         ("manifest snapshot file", file("/manifest/")),

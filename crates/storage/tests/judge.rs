@@ -8,9 +8,10 @@
 mod harness;
 
 use harness::{
-    ledger::{Ledger, Outcome, PositionsSeen, Retained, SentRequest},
+    ledger::{Deleted, Ledger, Outcome, PositionsSeen, Retained, SentRequest},
     read_back::{Found, FoundRow},
     script::{Source, Step, TODAY, noon, script},
+    serials::Serials,
 };
 use taffrail_model::{position::PartitionKey, time::Day};
 
@@ -45,6 +46,7 @@ fn sent(outcome: Outcome) -> (Ledger, Found) {
     let ledger = Ledger {
         requests: vec![request],
         retained: Vec::new(),
+        deleted: Vec::new(),
     };
     let found = Found {
         rows: found,
@@ -181,6 +183,58 @@ fn an_expired_partition_is_there_as_a_whole_or_not() {
         },
         &[],
     );
+}
+
+#[test]
+fn deleted_records_are_there_as_a_whole_or_not() {
+    let delete = |ended, cancelled, through| {
+        move |ledger: &mut Ledger| {
+            ledger.deleted.push(Deleted {
+                tenant: ledger.requests[0].tenant,
+                serials: Serials {
+                    modulus: 1,
+                    rest: 0,
+                },
+                through,
+                begun_at_operation: 30,
+                ended_at_operation: ended,
+                cancelled,
+            });
+        }
+    };
+    let all = |_: &mut Found| ();
+    let some = |found: &mut Found| drop(found.rows.pop());
+    let none = |found: &mut Found| found.rows.clear();
+    let in_doubt = delete(None, None, 3);
+    let done = delete(Some(40), None, 3);
+    let cancelled = delete(Some(40), Some((45, Some(50))), 3);
+    let cancelling = delete(Some(40), Some((45, None)), 3);
+    let earlier = delete(Some(40), None, 2);
+    let part = &["records are there"][..];
+    let lost = &["acknowledged and lacks", "records are there"][..];
+    type Delete<'a> = &'a dyn Fn(&mut Ledger);
+    let cases: [(Delete<'_>, [&[&str]; 3]); 4] = [
+        (&in_doubt, [&[], part, &[]]),
+        (&done, [part, part, &[]]),
+        (&cancelled, [&[], lost, lost]),
+        (&cancelling, [&[], part, &[]]),
+    ];
+    for (delete, expected) in cases {
+        let found: [fn(&mut Found); 3] = [all, some, none];
+        for (change, expected) in found.into_iter().zip(expected) {
+            let outcome = |ledger: &mut Ledger, found: &mut Found| {
+                delete(ledger);
+                change(found);
+            };
+            check(ACKNOWLEDGED, outcome, expected);
+        }
+    }
+    // What was stored after it is not its business.
+    let outcome = |ledger: &mut Ledger, found: &mut Found| {
+        earlier(ledger);
+        none(found);
+    };
+    check(ACKNOWLEDGED, outcome, &["acknowledged and lacks"]);
 }
 
 #[test]

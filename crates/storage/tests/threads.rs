@@ -93,7 +93,7 @@ fn commit(store: &Store, batch: CleanBatch) -> Result<Committed, CommitError> {
 fn messages(store: &Store) -> Vec<String> {
     let mut all = Vec::new();
     for partition in store.snapshot().partitions() {
-        for source in &partition.sources {
+        for source in partition.sources() {
             for block in 0..source.blocks().unwrap().len() {
                 let column = source.column(block, "message").unwrap().unwrap();
                 all.extend(column.iter().map(|(_, value)| value.text.to_string()));

@@ -6,6 +6,7 @@
 //! when its turn comes. A block that cannot be read is named in the answer, and the rest served.
 use super::{
     block::{BlockFault, BlockView},
+    deleted::{self, DeletedRows, DeletionPlan},
     plan::{Clock, Plan, SourceColumns, SourceScope},
     selection::Selection,
 };
@@ -110,7 +111,7 @@ pub(super) struct Interrupt {
 }
 
 impl Interrupt {
-    fn new(control: &Control) -> Interrupt {
+    pub(super) fn new(control: &Control) -> Interrupt {
         let longest = Duration::from_millis(QUERY_DURATION_MS_MAX);
         Interrupt {
             control: control.clone(),
@@ -137,6 +138,8 @@ pub(super) struct Scan<'a> {
     request: &'a ScanRequest,
     snapshot: &'a Snapshot,
     plan: Plan,
+    /// Deletions in effect of the tenants that may be read.
+    deletions: Vec<DeletionPlan>,
     range: TimeRange,
     after: Position,
     upto: Position,
@@ -171,6 +174,7 @@ pub(super) struct OpenSource<'a> {
     plan: Plan,
     /// Whether rows may belong to an instance at all.
     has_instances: bool,
+    deleted: Vec<DeletedRows>,
 }
 
 impl OpenSource<'_> {
@@ -181,7 +185,9 @@ impl OpenSource<'_> {
     }
 
     fn shows_all_rows(&self) -> bool {
-        self.partition.owners.is_none() && self.hidden_instances().is_none()
+        self.partition.owners.is_none()
+            && self.hidden_instances().is_none()
+            && self.deleted.is_empty()
     }
 }
 
@@ -338,6 +344,7 @@ impl<'a> Scan<'a> {
             request,
             snapshot,
             plan: Plan::new(request.predicate(), &clock(request))?,
+            deletions: deletions(request, snapshot)?,
             range: request.range(),
             after,
             upto,
@@ -412,7 +419,7 @@ impl<'a> Scan<'a> {
                 continue;
             };
             let partition = Arc::new(partition);
-            for source in &view.sources {
+            for source in view.sources() {
                 let extent = source.extent();
                 if self.overlaps(&extent) {
                     let task = Task::Source(partition.clone(), source.as_ref());
@@ -602,25 +609,12 @@ impl<'a> Scan<'a> {
         }
     }
 
-    fn plan_for(
+    fn source_scope<'s>(
         &self,
-        partition: &PartitionScope,
+        partition: &'s PartitionScope,
         extent: Extent,
-        names: Option<&[FieldName]>,
-    ) -> Plan {
-        let scope = self.scope(partition, extent, names);
-        match partition.hides_debug {
-            true => self.plan.clone().without_debug().for_source(&scope),
-            false => self.plan.for_source(&scope),
-        }
-    }
-
-    fn scope<'p>(
-        &self,
-        partition: &'p PartitionScope,
-        extent: Extent,
-        names: Option<&'p [FieldName]>,
-    ) -> SourceScope<'p> {
+        names: Option<&'s [FieldName]>,
+    ) -> SourceScope<'s> {
         SourceScope {
             key: partition.key,
             stream_name: &partition.stream.name,
@@ -628,6 +622,19 @@ impl<'a> Scan<'a> {
             epoch: self.snapshot.epoch(),
             extent,
             names,
+        }
+    }
+
+    fn plan_for(
+        &self,
+        partition: &PartitionScope,
+        extent: Extent,
+        names: Option<&[FieldName]>,
+    ) -> Plan {
+        let scope = self.source_scope(partition, extent, names);
+        match partition.hides_debug {
+            true => self.plan.clone().without_debug().for_source(&scope),
+            false => self.plan.for_source(&scope),
         }
     }
 
@@ -639,7 +646,7 @@ impl<'a> Scan<'a> {
     /// A further predicate, cut down for one source.
     pub(super) fn plan_at(&self, open: &OpenSource<'_>, plan: &Plan) -> Result<Plan, ReadError> {
         let (extent, columns) = (open.source.extent(), &open.columns);
-        let scope = self.scope(&open.partition, extent, Some(&columns.names));
+        let scope = self.source_scope(&open.partition, extent, Some(&columns.names));
         plan.for_source(&scope).looked_up(open.source, columns)
     }
 
@@ -653,8 +660,10 @@ impl<'a> Scan<'a> {
         let extent = source.extent();
         let unopened = self.plan_for(partition, extent, None);
         let is_covered = self.covers(&extent);
+        let deletions = deleted::concerning(&self.deletions, &partition.key, source);
         let is_whole = unopened.is(true)
             && partition.shows_all_rows()
+            && deletions.is_empty()
             && is_covered
             && collector.take_whole(&extent);
         if is_whole || unopened.is(false) || !collector.wants(&extent) {
@@ -666,6 +675,8 @@ impl<'a> Scan<'a> {
         if plan.is(false) {
             return Ok(Vec::new());
         }
+        let scope = self.source_scope(partition, extent, Some(&columns.names));
+        let deleted = deleted::for_source(&deletions, &scope, source, &columns)?;
         let has_instances = columns
             .names
             .iter()
@@ -674,6 +685,7 @@ impl<'a> Scan<'a> {
             partition: partition.clone(),
             source,
             has_instances,
+            deleted,
             columns,
             plan,
         });
@@ -713,13 +725,14 @@ impl<'a> Scan<'a> {
         if let Some(hidden) = block.open.hidden_instances() {
             drop_instances(&mut view, hidden, &mut selection)?;
         }
+        let open = &block.open;
+        deleted::drop_deleted(&open.deleted, &mut view, &open.columns, &mut selection)?;
         if !selection.is_empty() {
             collector.narrow(&mut view, &mut selection)?;
         }
         if selection.is_empty() {
             return Ok(());
         }
-        let open = &block.open;
         let matching = open.plan.evaluate(&mut view, &open.columns, &selection)?;
         if matching.is_empty() {
             return Ok(());
@@ -776,7 +789,7 @@ fn narrow_to_owners(
 }
 
 /// Drops the rows that belong to one of these instances.
-fn drop_instances(
+pub(super) fn drop_instances(
     view: &mut BlockView<'_>,
     hidden: &InstanceIds,
     selection: &mut Selection,
@@ -791,6 +804,16 @@ fn drop_instances(
     }
     selection.subtract(&dropped);
     Ok(())
+}
+
+/// The deletions that may concern what the request may read.
+fn deletions(request: &ScanRequest, snapshot: &Snapshot) -> Result<Vec<DeletionPlan>, ScanError> {
+    let tenants = request.policy().tenants();
+    let in_effect = snapshot.deletions().iter();
+    in_effect
+        .filter(|deletion| tenants.contains(&deletion.tenant))
+        .map(DeletionPlan::new)
+        .collect()
 }
 
 /// The id that every match must have.

@@ -4,6 +4,8 @@
 //! - The row policy is applied inside the evaluation of every block, before the predicate, for
 //!   every kind of output: there is no way around it.
 //! - A block is read through the trait [`RowSource`] alone, so tails and segments are the same.
+//! - Rows under a deletion are dropped there too, in every source to which it was not applied yet;
+//!   nothing is counted unread in those.
 //! - What cannot be read makes the answer partial and is named in it; the rest is served.
 //!
 //! The work of a read is bounded by its deadline, its memory by the limits on pages, facets and
@@ -13,6 +15,7 @@
 mod aggregate;
 mod asked;
 mod block;
+mod deleted;
 mod drive;
 mod encoded;
 mod found;
@@ -29,6 +32,7 @@ use crate::{
     search::tree::Expr,
 };
 pub use aggregate::MemoryPool;
+pub use deleted::select_removed;
 use drive::Scan;
 use taffrail_model::{field, id::RecordId, position::Position, time::TimeRange};
 use taffrail_storage::snapshot::{Fault, Snapshot};

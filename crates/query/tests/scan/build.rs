@@ -121,7 +121,8 @@ pub fn snapshot(records: &[Record], layout: Layout) -> Snapshot {
                 _ => tail(chunk),
             })
             .collect();
-        (key, Arc::new(PartitionView { key, sources }))
+        let view = PartitionView::new(key, Arc::default(), sources);
+        (key, Arc::new(view))
     });
     let watermark = records.iter().map(|record| record.position).max();
     Snapshot::new(
@@ -142,7 +143,7 @@ pub fn snapshot_of(
         .iter()
         .map(|source| source.extent().position_max)
         .max();
-    let view = Arc::new(PartitionView { key, sources });
+    let view = Arc::new(PartitionView::new(key, Arc::new(sources), Vec::new()));
     Snapshot::new(
         watermark.unwrap_or_default(),
         1,

@@ -3,20 +3,28 @@
 use crate::build::{Layout, NOW, NS_PER_DAY, Reader, TODAY, flat, rows, snapshot};
 use crate::rule::{Record, matches};
 use proptest::prelude::*;
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 use taffrail_model::{
     column::Kind,
     level::Level,
     position::Position,
     stream::StreamCatalogue,
+    tenant::TenantNumber,
     time::{TimeRange, Timestamp},
 };
 use taffrail_query::{
     AsOf, Expr, Order, Output, RowsOutput, ScanOutput, ScanRequest, SeriesKey, StreamSelection,
     Test, execute, parse,
     search::tree::{NumberText, Operator, Pattern, PatternPart},
+    select_removed,
 };
-use taffrail_storage::snapshot::Snapshot;
+use taffrail_storage::{
+    deletion::{Deletion, DeletionState, PurgeRules, SelectedPartition},
+    snapshot::Snapshot,
+};
 
 /// Time, position and fields of a record.
 type FlatRow = (i64, u64, Vec<(String, Kind, String)>);
@@ -629,6 +637,133 @@ fn check_facets(case: &Case, snapshot: &Snapshot) {
     assert_eq!(found.collect::<BTreeMap<_, _>>(), wanted, "{}", case.expr);
 }
 
+/// A deletion as the oracle knows it.
+#[derive(Clone, Debug)]
+struct Deleted {
+    tenant: u32,
+    streams: Vec<&'static str>,
+    range: TimeRange,
+    through: u64,
+    expr: Expr,
+}
+
+impl Deleted {
+    fn takes(&self, record: &Record) -> bool {
+        record.tenant == self.tenant
+            && self.streams.contains(&record.stream)
+            && self.range.contains(Timestamp(record.timestamp))
+            && record.position <= self.through
+            && matches(&self.expr, record)
+    }
+
+    fn deletion(&self, sequence: u64) -> Deletion {
+        let catalogue = StreamCatalogue::built_in();
+        let streams = self.streams.iter();
+        Deletion {
+            sequence,
+            tenant: TenantNumber(self.tenant),
+            streams: streams
+                .filter_map(|name| Some(catalogue.by_name(name)?.number))
+                .collect(),
+            range: self.range,
+            predicate: match &self.expr {
+                Expr::All => String::new(),
+                expr => expr.to_string(),
+            },
+            created: NOW,
+            through: Position(self.through),
+            state: DeletionState::Active,
+            rows_matched: 0,
+            rows_removed: 0,
+            sections_total: 0,
+            note: String::new(),
+        }
+    }
+}
+
+fn deleted() -> impl Strategy<Value = Deleted> {
+    let streams = vec![
+        "app.backend",
+        "instance.app",
+        "runtime",
+        "system.application",
+    ];
+    let time = (TODAY - 91) * NS_PER_DAY..(TODAY + 1) * NS_PER_DAY;
+    let range = prop_oneof![
+        Just(TimeRange::ALL),
+        (time.clone(), time).prop_map(|(a, b)| TimeRange {
+            start: Timestamp(a.min(b)),
+            end: Timestamp(a.max(b)),
+        }),
+    ];
+    (
+        prop_oneof![4 => Just(1u32), 1 => Just(2u32)],
+        prop::sample::subsequence(streams, 1..=4),
+        range,
+        prop_oneof![Just(u64::MAX >> 16), 0u64..80],
+        prop_oneof![1 => Just(Expr::All), 4 => expr()],
+    )
+        .prop_map(|(tenant, streams, range, through, expr)| Deleted {
+            tenant,
+            streams,
+            range,
+            through,
+            expr,
+        })
+}
+
+/// The rows that compaction is told to remove are those of the oracle.
+fn check_removed(
+    records: &[Record],
+    snapshot: &Snapshot,
+    deleted: &[Deleted],
+    deletions: &[Arc<Deletion>],
+    drops_debug: bool,
+) {
+    let rules = PurgeRules {
+        fingerprint: 1,
+        drops_debug,
+        instances: None,
+    };
+    let mut removed = BTreeSet::new();
+    for partition in snapshot.partitions() {
+        let concerning: Vec<Arc<Deletion>> = deletions
+            .iter()
+            .filter(|deletion| deletion.concerns_partition(&partition.key))
+            .cloned()
+            .collect();
+        for source in partition.sources() {
+            let partition = SelectedPartition {
+                key: partition.key,
+                catalogue: &Arc::new(StreamCatalogue::built_in()),
+                node: 0,
+                epoch: 1,
+                rules: &rules,
+                deletions: &concerning,
+            };
+            let blocks = select_removed(partition, source.as_ref()).expect("readable");
+            for (block, selected) in blocks.iter().enumerate() {
+                let sets = || std::iter::once(&selected.by_rules).chain(&selected.by_deletion);
+                let positions = source.positions(block).expect("readable");
+                for (row, position) in positions.iter().enumerate() {
+                    if sets().any(|set| set[row / 64] >> (row % 64) & 1 == 1) {
+                        removed.insert(*position);
+                    }
+                }
+            }
+        }
+    }
+    let is_debug = |record: &Record| {
+        let level = record.get("level");
+        level.is_some_and(|(_, text)| text == "debug" || text == "trace")
+    };
+    let expected = records.iter().filter(|record| {
+        drops_debug && is_debug(record) || deleted.iter().any(|deleted| deleted.takes(record))
+    });
+    let expected: BTreeSet<u64> = expected.map(|record| record.position).collect();
+    assert_eq!(removed, expected);
+}
+
 proptest! {
     #![proptest_config(ProptestConfig::with_cases(400))]
 
@@ -640,6 +775,28 @@ proptest! {
     #[test]
     fn counts_are_those_of_the_oracle(case in case(0..40)) {
         let snapshot = snapshot(&case.records, case.layout);
+        check_counts(&case, &snapshot);
+        check_facets(&case, &snapshot);
+    }
+
+    /// What is under a deletion is not there, for any kind of answer; and compaction is told to
+    /// remove exactly that.
+    #[test]
+    fn deleted_rows_are_not_there(
+        mut case in case(0..40),
+        deleted in prop::collection::vec(deleted(), 1..4),
+        drops_debug in any::<bool>(),
+    ) {
+        let deletions: Vec<Arc<Deletion>> = (1..)
+            .zip(&deleted)
+            .map(|(sequence, deleted)| Arc::new(deleted.deletion(sequence)))
+            .collect();
+        let snapshot = snapshot(&case.records, case.layout);
+        check_removed(&case.records, &snapshot, &deleted, &deletions, drops_debug);
+        let snapshot = snapshot.with_deletions(Arc::new(deletions));
+        let records = &mut case.records;
+        records.retain(|record| !deleted.iter().any(|deleted| deleted.takes(record)));
+        check_rows(&case, &snapshot);
         check_counts(&case, &snapshot);
         check_facets(&case, &snapshot);
     }

@@ -217,6 +217,31 @@ fn render(app: &App) -> String {
             store.idempotency_keys as u64,
         ),
         (
+            "compaction_backlog_partitions",
+            "Days of streams that wait for compaction",
+            store.compaction_backlog as u64,
+        ),
+        (
+            "deletions_active",
+            "Deletions whose records are hidden and not all removed",
+            store.deletions_active as u64,
+        ),
+        (
+            "cache_bytes",
+            "Bytes of decoded parts of segments that are kept for reads",
+            store.cache.bytes as u64,
+        ),
+        (
+            "cache_bytes_max",
+            "Bytes that may be kept for reads",
+            store.cache.bytes_max as u64,
+        ),
+        (
+            "open_files",
+            "Segment files that are open",
+            store.open_files as u64,
+        ),
+        (
             "faults",
             "Files or parts that cannot be read",
             store.faults.len() as u64,
@@ -272,6 +297,46 @@ fn render(app: &App) -> String {
             "manifest_snapshots",
             "Manifest snapshots written",
             store.manifest_snapshots_total,
+        ),
+        (
+            "compactions",
+            "Times that sections were merged or rewritten",
+            store.compactions_total,
+        ),
+        (
+            "compaction_rows",
+            "Records that compaction has written",
+            store.compaction_rows_total,
+        ),
+        (
+            "compaction_rows_removed",
+            "Records that compaction has removed",
+            store.compaction_rows_removed_total,
+        ),
+        (
+            "compaction_written_bytes",
+            "Bytes that compaction has written",
+            store.compaction_bytes_total,
+        ),
+        (
+            "compaction_failures",
+            "Merges that failed",
+            store.compaction_failures_total,
+        ),
+        (
+            "cache_hits",
+            "Parts of segments that were in the cache",
+            store.cache.hits,
+        ),
+        (
+            "cache_misses",
+            "Parts of segments that had to be read and decoded",
+            store.cache.misses,
+        ),
+        (
+            "cache_evictions",
+            "Parts that left the cache for others",
+            store.cache.evictions,
         ),
     ] {
         out.counter(&format!("taffrail_store_{name}_total"), help, value);

@@ -39,6 +39,7 @@ use utoipa_axum::router::OpenApiRouter;
         (name = "tail", description = "Records as they come"),
         (name = "logs", description = "Records by filters"),
         (name = "mcps", description = "MCP instances, their keys and records"),
+        (name = "deletions", description = "Records that go for good"),
         (name = "sessions", description = "Login and logout"),
         (name = "users", description = "Accounts"),
         (name = "keys", description = "API keys"),

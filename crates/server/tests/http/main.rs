@@ -6,6 +6,7 @@
 )]
 mod answers;
 mod auth;
+mod deletions;
 mod harness;
 mod health;
 mod ingest;

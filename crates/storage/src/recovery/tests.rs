@@ -136,7 +136,7 @@ fn send_one(core: &StoreCore, name: &str, key: PartitionKey, rows: u32) -> Commi
 fn rows(core: &StoreCore) -> BTreeMap<u64, (PartitionKey, String)> {
     let mut all = BTreeMap::new();
     for partition in core.snapshot().partitions() {
-        for source in &partition.sources {
+        for source in partition.sources() {
             for block in 0..source.blocks().unwrap().len() {
                 let positions = source.positions(block).unwrap().into_owned();
                 let column = source.column(block, "message").unwrap().unwrap();
@@ -584,7 +584,7 @@ fn missing_cut_and_swapped_segments_are_named_and_the_rest_is_served() {
     let mut damaged = snapshot.faults().len();
     assert_eq!(damaged, 1);
     for partition in snapshot.partitions() {
-        for source in &partition.sources {
+        for source in partition.sources() {
             let error = source.column_names().unwrap_err();
             assert!(matches!(error, ReadError::Damaged { .. }), "{error}");
             core.report_fault(Fault::of_read(partition.key, &error));
@@ -627,7 +627,7 @@ fn whole_days_leave_and_files_go_with_their_last_reader() {
     assert_eq!(core.retain().unwrap().rows, 2);
     assert_eq!(core.collect_garbage().unwrap(), 0, "a reader has it");
     let old = reader.partition(&key(1, 29)).unwrap();
-    assert_eq!(old.sources[0].positions(0).unwrap().len(), 2);
+    assert_eq!(old.sources().next().unwrap().positions(0).unwrap().len(), 2);
     drop(reader);
     assert_eq!(core.collect_garbage().unwrap(), 1);
     assert_eq!(world.files_of(SEGMENTS_DIRECTORY), Vec::<PathBuf>::new());
@@ -800,7 +800,12 @@ fn a_read_that_fails_for_a_moment_excludes_nothing() {
     drop(core);
     let (core, _) = world.open();
     let snapshot = core.snapshot();
-    let source = &snapshot.partition(&key(1, 0)).unwrap().sources[0];
+    let source = &snapshot
+        .partition(&key(1, 0))
+        .unwrap()
+        .sources()
+        .next()
+        .unwrap();
     let next = world.disk.operations();
     world
         .disk

@@ -1,9 +1,10 @@
 //! What readers of sections have decoded, kept within a bound of bytes.
 //!
 //! Directories, dictionaries, decompressed text and decoded columns of all sections share one
-//! bound, so that memory does not grow with the number of segments. What was not used since the
-//! hand of the clock last passed goes first. Entries of a reader that is gone are never asked for
-//! again and leave the same way.
+//! bound, so that memory does not grow with the number of segments. The hand of a clock goes over
+//! the entries and takes a use from each that it passes; one that has none goes. A scan uses each
+//! of its entries once at the most, so it pushes out its own before those that several queries
+//! have used. Entries of a reader that is gone are never asked for again and leave the same way.
 use hashbrown::HashMap;
 use parking_lot::Mutex;
 use std::{
@@ -19,6 +20,8 @@ use std::{
 pub const BLOCK_CACHE_BYTES: usize = 64 << 20;
 /// Parts with a lock each. Few, so that a part can hold the dictionary of a full section (8 MiB).
 const SHARDS: usize = 4;
+/// Uses that an entry can save up: so many rounds of the hand it stays without another.
+const USES_MAX: u8 = 3;
 /// Bytes that an entry costs besides its content.
 const ENTRY_BYTES: usize = 128;
 
@@ -65,7 +68,7 @@ struct Slot {
     key: Key,
     value: Arc<dyn Any + Send + Sync>,
     bytes: usize,
-    is_used: bool,
+    uses: u8,
 }
 
 #[derive(Default)]
@@ -79,23 +82,27 @@ struct Shard {
 impl Shard {
     fn get(&mut self, key: &Key) -> Option<Arc<dyn Any + Send + Sync>> {
         let slot = self.slots.get_mut(*self.index.get(key)?)?;
-        slot.is_used = true;
+        slot.uses = (slot.uses + 1).min(USES_MAX);
         Some(slot.value.clone())
     }
 
-    fn insert(&mut self, slot: Slot, bytes_max: usize) {
+    /// Takes an entry in; how many others went for it.
+    fn insert(&mut self, slot: Slot, bytes_max: usize) -> u64 {
         if slot.bytes > bytes_max || self.index.contains_key(&slot.key) {
-            return;
+            return 0;
         }
+        let mut evicted = 0;
         while self.bytes + slot.bytes > bytes_max {
             self.evict();
+            evicted += 1;
         }
         self.bytes += slot.bytes;
         self.index.insert(slot.key, self.slots.len());
         self.slots.push(slot);
+        evicted
     }
 
-    /// Removes the next entry that was not used since the hand passed it.
+    /// Removes the next entry that has no use left.
     fn evict(&mut self) {
         loop {
             if self.hand >= self.slots.len() {
@@ -105,9 +112,10 @@ impl Shard {
                 self.bytes = 0;
                 return;
             };
-            if !std::mem::take(&mut slot.is_used) {
+            if slot.uses == 0 {
                 break;
             }
+            slot.uses -= 1;
             self.hand += 1;
         }
         let gone = self.slots.swap_remove(self.hand);
@@ -126,7 +134,25 @@ pub struct BlockCache {
     shards: [Mutex<Shard>; SHARDS],
     shard_bytes_max: usize,
     readers: AtomicU64,
+    hits: AtomicU64,
+    misses: AtomicU64,
+    evictions: AtomicU64,
     hasher: hashbrown::DefaultHashBuilder,
+}
+
+/// What a cache holds, and what became of what it was asked for since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CacheFigures {
+    /// Bytes that are held.
+    pub bytes: usize,
+    /// Bytes that may be held.
+    pub bytes_max: usize,
+    /// Parts that were there.
+    pub hits: u64,
+    /// Parts that had to be loaded.
+    pub misses: u64,
+    /// Parts that went for others.
+    pub evictions: u64,
 }
 
 impl Default for BlockCache {
@@ -143,6 +169,9 @@ impl BlockCache {
             shards: Default::default(),
             shard_bytes_max: bytes_max / SHARDS,
             readers: AtomicU64::new(0),
+            hits: AtomicU64::new(0),
+            misses: AtomicU64::new(0),
+            evictions: AtomicU64::new(0),
             hasher: Default::default(),
         }
     }
@@ -153,6 +182,18 @@ impl BlockCache {
         self.shards.iter().map(|shard| shard.lock().bytes).sum()
     }
 
+    /// What it holds, and its counts.
+    #[must_use]
+    pub fn figures(&self) -> CacheFigures {
+        CacheFigures {
+            bytes: self.bytes(),
+            bytes_max: self.shard_bytes_max * SHARDS,
+            hits: self.hits.load(Ordering::Relaxed),
+            misses: self.misses.load(Ordering::Relaxed),
+            evictions: self.evictions.load(Ordering::Relaxed),
+        }
+    }
+
     /// A number that no other reader has.
     pub(super) fn next_reader(&self) -> u64 {
         self.readers.fetch_add(1, Ordering::Relaxed)
@@ -160,8 +201,9 @@ impl BlockCache {
 
     /// The entry of `key`, if it is there.
     pub(super) fn get<T: Any + Send + Sync>(&self, key: &Key) -> Option<Arc<T>> {
-        let value = self.shard(key).lock().get(key)?;
-        value.downcast::<T>().ok()
+        let value = self.shard(key).lock().get(key)?.downcast::<T>().ok()?;
+        self.hits.fetch_add(1, Ordering::Relaxed);
+        Some(value)
     }
 
     fn shard(&self, key: &Key) -> &Mutex<Shard> {
@@ -178,15 +220,17 @@ impl BlockCache {
         if let Some(value) = self.get::<T>(&key) {
             return Ok(value);
         }
+        self.misses.fetch_add(1, Ordering::Relaxed);
         let (value, bytes) = load()?;
         let value = Arc::new(value);
         let slot = Slot {
             key,
             value: value.clone(),
             bytes: bytes + ENTRY_BYTES,
-            is_used: false,
+            uses: 0,
         };
-        self.shard(&key).lock().insert(slot, self.shard_bytes_max);
+        let evicted = self.shard(&key).lock().insert(slot, self.shard_bytes_max);
+        self.evictions.fetch_add(evicted, Ordering::Relaxed);
         Ok(value)
     }
 }
@@ -229,6 +273,29 @@ mod tests {
             let kept = cache.get_or_load(key(0), || Err::<(u32, usize), _>("was evicted"));
             assert_eq!(kept.as_deref(), Ok(&0));
         }
+    }
+
+    #[test]
+    fn a_scan_pushes_its_own_entries_out() {
+        let cache = BlockCache::new(SHARDS * 50_000);
+        let hot = 0..40;
+        for _ in 0..USES_MAX + 1 {
+            for index in hot.clone() {
+                load(&cache, index, 1_000);
+            }
+        }
+        // Twice what fits, and none of the hot ones in between.
+        for index in 1_000..1_400 {
+            load(&cache, index, 1_000);
+        }
+        let before = cache.figures();
+        for index in hot.clone() {
+            load(&cache, index, 1_000);
+        }
+        let after = cache.figures();
+        assert_eq!(after.hits - before.hits, hot.len() as u64);
+        assert!(after.evictions > 200 && after.bytes <= after.bytes_max);
+        assert_eq!(after.misses, 40 + 400);
     }
 
     #[test]

@@ -85,16 +85,26 @@ impl<'a> Gathered<'a> {
         names
     }
 
-    /// The values of a column, and its presence.
-    pub(super) fn column(&mut self, name: &str) -> (Values<'a>, Vec<u8>) {
+    /// The values of a column, and its presence. `loaded` has the column of each part, or nothing
+    /// where the parts have it themselves.
+    pub(super) fn column<'c>(&mut self, name: &str, loaded: &'c [Column]) -> (Values<'c>, Vec<u8>)
+    where
+        'a: 'c,
+    {
         self.slots.fill(NOTHING);
         let mut columns = Vec::new();
-        for (part, first_row) in self.parts.iter().zip(&self.first_rows) {
-            let Some((_, column)) = part.columns.iter().find(|(have, _)| *have == name) else {
-                continue;
+        for (index, (part, first_row)) in self.parts.iter().zip(&self.first_rows).enumerate() {
+            let own = || part.columns.iter().find(|(have, _)| *have == name);
+            let column = match loaded.get(index) {
+                Some(column) if column.is_empty() => continue,
+                Some(column) => column,
+                None => match own() {
+                    Some((_, column)) => *column,
+                    None => continue,
+                },
             };
             let number = (columns.len() as u64) << 32;
-            columns.push(*column);
+            columns.push(column);
             for (value, row) in (0u64..).zip(column.rows()) {
                 let row = first_row + *row as usize;
                 let row = self.new_rows.get(row).map_or(row, |row| *row as usize);

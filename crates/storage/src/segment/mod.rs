@@ -35,7 +35,7 @@ mod text;
 mod wanted;
 mod wire;
 
-pub use cache::{BLOCK_CACHE_BYTES, BlockCache};
+pub use cache::{BLOCK_CACHE_BYTES, BlockCache, CacheFigures};
 pub(crate) use directory::COLUMNS_MAX;
 pub use reader::{SectionReader, decode_all};
 
@@ -44,7 +44,7 @@ use crate::read::ReadError;
 use crate::tail::TailChunk;
 use gather::RowsPart;
 use std::sync::Arc;
-use taffrail_model::column::ColumnSet;
+use taffrail_model::column::{Column, ColumnSet};
 
 /// Rows for one section, in any order.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -106,6 +106,25 @@ pub fn encode_section(input: SectionInput) -> Result<Vec<u8>, EncodeError> {
         positions: &input.positions,
         columns: columns.map(|(name, column)| (&**name, column)).collect(),
     }])
+}
+
+/// Encodes the rows of several parts, given as timestamps and positions, whose columns are brought
+/// one after the other: of each name, `load` gives the column of every part. So no more than one
+/// column is in memory beside the output.
+///
+/// # Errors
+/// Those of `load`, and [`EncodeError`].
+pub(crate) fn encode_by_column<E: From<EncodeError>>(
+    times: &[(Vec<i64>, Vec<u64>)],
+    names: Vec<&str>,
+    load: &mut dyn FnMut(&str) -> Result<Vec<Column>, E>,
+) -> Result<Vec<u8>, E> {
+    let parts = times.iter().map(|(timestamps, positions)| RowsPart {
+        timestamps,
+        positions,
+        columns: Vec::new(),
+    });
+    encode::encode_loaded(gather::Gathered::new(parts.collect())?, names, load)
 }
 
 /// Encodes the rows of a tail's chunks without merging them first.

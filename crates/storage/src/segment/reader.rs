@@ -28,7 +28,14 @@ use crate::{
     find::{Finding, TextQuestion},
     read::{ColumnStats, Extent, ReadAt, ReadError, RowSource, Template, set_bits, token_hash},
 };
-use std::{borrow::Cow, ops::RangeInclusive, sync::Arc};
+use std::{
+    borrow::Cow,
+    ops::RangeInclusive,
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+};
 use taffrail_model::{
     column::{Column, FieldName, Kind},
     limits::BLOCK_ROWS,
@@ -49,6 +56,8 @@ pub struct SectionReader {
     source: Arc<dyn ReadAt>,
     pub(super) cache: Arc<BlockCache>,
     number: u64,
+    /// Deletions up to this number have no row here. It rises where that was found out later.
+    applied: Arc<AtomicU64>,
 }
 
 /// A column while it is read.
@@ -80,7 +89,18 @@ impl SectionReader {
             source,
             cache,
             number,
+            applied: Arc::new(AtomicU64::new(0)),
         }
+    }
+
+    /// Notes that deletions up to this number have no row here.
+    pub(crate) fn note_applied(&self, sequence: u64) {
+        self.applied.fetch_max(sequence, Ordering::AcqRel);
+    }
+
+    /// A reader of the same section whose decoded parts go into another cache.
+    pub(crate) fn with_cache(&self, cache: Arc<BlockCache>) -> SectionReader {
+        SectionReader::open(self.extent, self.source.clone(), cache)
     }
 
     /// For each part of the section: name, number of its encoding (0 for what is no column), bytes
@@ -876,6 +896,10 @@ impl RowSource for SectionReader {
 
     fn extent(&self) -> Extent {
         self.extent
+    }
+
+    fn applied_deletions(&self) -> u64 {
+        self.applied.load(Ordering::Acquire)
     }
 
     fn column_names(&self) -> Result<Vec<FieldName>, ReadError> {

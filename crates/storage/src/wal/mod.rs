@@ -25,7 +25,7 @@ pub(crate) use file_header::{PREFIX_BYTES, other_version};
 pub(crate) use frame::{FileIdentity, FrameKind};
 pub(crate) use mark::{MARK_NAME, Mark};
 pub(crate) use payload::Payload;
-pub(crate) use scan::{LogFault, RecoveredLog, ScanBase, ScannedFrame, Torn, recover};
+pub(crate) use scan::{LogFault, RecoveredLog, ScanBase, ScannedFrame, Taken, Torn, recover};
 
 use crate::{
     container::{Entropy, ObjectId, STORE_TENANT},

@@ -92,9 +92,28 @@ pub(crate) struct ScanBase {
     pub(crate) next_position: Position,
 }
 
+/// What the manifest has of the log: of frames whose edits, keys and rows are all in it, the header
+/// alone is kept, so that a start holds what is replayed and not the whole log.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Taken {
+    /// As in [`ScanBase`].
+    pub(crate) covered_sequence: u64,
+    pub(crate) flushed_through: imbl::OrdMap<PartitionKey, Position>,
+}
+
+impl Taken {
+    fn has(&self, header: &FrameHeader) -> bool {
+        let through = self.flushed_through.get(&header.partition);
+        let are_rows_flushed =
+            header.rows == 0 || through.is_some_and(|through| header.last_position() <= *through);
+        header.sequence <= self.covered_sequence && are_rows_flushed
+    }
+}
+
 /// The log as it was found.
 #[derive(Debug, Default)]
 pub(crate) struct RecoveredLog {
+    taken: Taken,
     /// Durable frames, in order.
     pub(crate) frames: Vec<ScannedFrame>,
     /// Frames above the watermark, in order, to be replayed and written again.
@@ -131,12 +150,17 @@ enum Piece {
 ///
 /// # Errors
 /// Of the operating system; damage is no error.
-pub(crate) fn recover(options: &WalOptions, mut base: ScanBase) -> io::Result<RecoveredLog> {
+pub(crate) fn recover(
+    options: &WalOptions,
+    mut base: ScanBase,
+    taken: Taken,
+) -> io::Result<RecoveredLog> {
     let (mark, mark_fault) = mark::read(&*options.files, &options.root, &*options.keys)?;
     base.durable_sequence = base.durable_sequence.max(mark.sequence);
     base.current_number = base.current_number.max(mark.newest_number);
     base.next_position = base.next_position.max(mark.next_position);
     let mut log = RecoveredLog {
+        taken,
         next_number: base.current_number + 1,
         next_sequence: base.covered_sequence.max(base.durable_sequence) + 1,
         next_position: base.next_position.max(Position(1)),
@@ -441,12 +465,15 @@ impl RecoveredLog {
         self.live.push_back(file);
     }
 
-    fn take_durable(&mut self, frame: ScannedFrame, file: &mut LiveFile) {
+    fn take_durable(&mut self, mut frame: ScannedFrame, file: &mut LiveFile) {
         if frame.header.rows > 0 {
             let last = frame.header.last_position();
             let pin = file.pins.entry(frame.header.partition).or_default();
             *pin = last.max(*pin);
             file.last_position = last.max(file.last_position);
+        }
+        if self.taken.has(&frame.header) {
+            frame.plain = Vec::new();
         }
         self.frames.push(frame);
     }

@@ -1,7 +1,10 @@
 //! What was sent and what was answered, and the judgement over what is found later.
 //!
 //! The ledger is the independent model: it keeps plain records and knows nothing of files.
-use super::read_back::{Found, FoundRow};
+use super::{
+    read_back::{Found, FoundRow},
+    serials::Serials,
+};
 use std::collections::{BTreeMap, BTreeSet};
 use taffrail_model::{
     position::PartitionKey,
@@ -53,6 +56,49 @@ pub struct Ledger {
     /// Partitions that retention may have taken by an operation: from its start on they may be
     /// gone as a whole, from its end on they are.
     pub retained: Vec<Retained>,
+    /// Deletions, in the order in which they were made.
+    pub deleted: Vec<Deleted>,
+}
+
+/// A deletion: hides its records at once, all of them or none. The script takes one back before
+/// any compaction alone, so nothing of it is gone then.
+#[derive(Clone, Debug)]
+pub struct Deleted {
+    /// Whose records.
+    pub tenant: TenantNumber,
+    /// Which of them.
+    pub serials: Serials,
+    /// Up to which position.
+    pub through: u64,
+    /// Operations of the disk before it was asked for.
+    pub begun_at_operation: u64,
+    /// Operations of the disk before it was answered; `None` if it failed.
+    pub ended_at_operation: Option<u64>,
+    /// The same of taking it back.
+    pub cancelled: Option<(u64, Option<u64>)>,
+}
+
+impl Deleted {
+    /// What it leaves of the records that it is about.
+    fn fate(&self) -> Fate {
+        match (self.ended_at_operation, self.cancelled) {
+            (_, Some((_, Some(_)))) => Fate::Kept,
+            (Some(_), None) => Fate::Gone,
+            _ => Fate::KeptOrGone,
+        }
+    }
+
+    fn is_about(&self, request: &SentRequest, record: &PlainRecord) -> bool {
+        let is_before = match request.outcome {
+            Outcome::Acknowledged { last, .. } => last <= self.through,
+            Outcome::Open | Outcome::Refused => false,
+        };
+        is_before
+            && request.tenant == self.tenant
+            && record
+                .serial()
+                .is_some_and(|serial| self.serials.has(serial))
+    }
 }
 
 /// A run of retention.
@@ -70,7 +116,7 @@ pub struct Retained {
 pub type Violation = String;
 
 /// What retention leaves of a partition.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 enum Fate {
     Kept,
     KeptOrGone,
@@ -96,6 +142,16 @@ impl Ledger {
         for run in &mut then.retained {
             run.ended_at_operation = run.ended_at_operation.filter(|ended| *ended <= operations);
         }
+        then.deleted
+            .retain(|deleted| deleted.begun_at_operation <= operations);
+        for deleted in &mut then.deleted {
+            let is_past = |at: &u64| *at <= operations;
+            deleted.ended_at_operation = deleted.ended_at_operation.filter(is_past);
+            deleted.cancelled = deleted
+                .cancelled
+                .filter(|(begun, _)| is_past(begun))
+                .map(|(begun, ended)| (begun, ended.filter(is_past)));
+        }
         then
     }
 
@@ -115,13 +171,24 @@ impl Ledger {
             .unwrap_or(Fate::Kept)
     }
 
+    /// What retention and deletions leave of a record.
+    fn fate_of(&self, request: &SentRequest, key: &PartitionKey, record: &PlainRecord) -> Fate {
+        let deleted = self.deleted.iter();
+        deleted
+            .filter(|deleted| deleted.is_about(request, record))
+            .map(Deleted::fate)
+            .chain([self.fate(key)])
+            .max()
+            .unwrap_or(Fate::Kept)
+    }
+
     /// How many rows were acknowledged and must be found.
     pub fn rows_due(&self) -> usize {
         self.requests
             .iter()
             .filter(|request| matches!(request.outcome, Outcome::Acknowledged { .. }))
-            .flat_map(|request| &request.rows)
-            .filter(|(key, _)| self.fate(key) == Fate::Kept)
+            .flat_map(|request| request.rows.iter().map(move |row| (request, row)))
+            .filter(|(request, (key, record))| self.fate_of(request, key, record) == Fate::Kept)
             .count()
     }
 
@@ -157,7 +224,48 @@ impl Ledger {
             violations.extend(self.judge_request(number, request, &present));
         }
         violations.extend(self.judge_partitions(&present));
+        let deleted = self.deleted.iter();
+        violations.extend(deleted.flat_map(|deleted| self.judge_deleted(deleted, &present)));
         violations
+    }
+
+    /// Records under a deletion are there as a whole or not at all, and not once it was answered.
+    fn judge_deleted(
+        &self,
+        deleted: &Deleted,
+        present: &BTreeMap<u64, &FoundRow>,
+    ) -> Option<Violation> {
+        let others = |request: &SentRequest, record: &PlainRecord| {
+            self.deleted.iter().any(|other| {
+                !std::ptr::eq(other, deleted)
+                    && other.fate() != Fate::Kept
+                    && other.is_about(request, record)
+            })
+        };
+        let (mut there, mut gone) = (0, 0);
+        for request in &self.requests {
+            for (key, record) in &request.rows {
+                if deleted.is_about(request, record)
+                    && self.fate(key) == Fate::Kept
+                    && !others(request, record)
+                {
+                    let serial = record.serial().unwrap_or_default();
+                    match present.contains_key(&serial) {
+                        true => there += 1,
+                        false => gone += 1,
+                    }
+                }
+            }
+        }
+        let is_right = match deleted.fate() {
+            Fate::Kept => gone == 0,
+            Fate::KeptOrGone => there == 0 || gone == 0,
+            Fate::Gone => there == 0,
+        };
+        (!is_right).then(|| {
+            let fate = deleted.fate();
+            format!("of {deleted:?} ({fate:?}) {there} records are there and {gone} are not")
+        })
     }
 
     /// What must hold whatever is missing.
@@ -206,7 +314,7 @@ impl Ledger {
         let kept = request
             .rows
             .iter()
-            .filter(|(key, _)| self.fate(key) == Fate::Kept);
+            .filter(|(key, record)| self.fate_of(request, key, record) == Fate::Kept);
         let (there, missing): (Vec<u64>, Vec<u64>) = kept
             .filter_map(|(_, record)| record.serial())
             .partition(|serial| present.contains_key(serial));
@@ -245,6 +353,13 @@ impl Ledger {
                     .serial()
                     .is_some_and(|serial| present.contains_key(&serial));
                 let is_acknowledged = matches!(request.outcome, Outcome::Acknowledged { .. });
+                let is_deleted = self
+                    .deleted
+                    .iter()
+                    .any(|deleted| deleted.is_about(request, record));
+                if is_deleted && !is_there {
+                    continue;
+                }
                 if self.fate(key) != Fate::Kept && (is_there || is_acknowledged) {
                     let (there, gone) = expired.entry(*key).or_default();
                     *there += usize::from(is_there);

@@ -1,18 +1,21 @@
 //! One life of a store on the simulated disk: from an open to a crash.
 use super::{
-    ledger::{Ledger, Outcome, Retained, SentRequest},
+    ledger::{Deleted, Ledger, Outcome, Retained, SentRequest},
     read_back::{Found, read_back},
     script::{Prepared, Step},
+    serials::{BySerial, Serials},
 };
 use parking_lot::Mutex;
 use std::{collections::BTreeMap, sync::Arc};
 use taffrail_model::{
     clock::Clock,
     stream::StreamCatalogue,
-    time::{Day, NS_PER_DAY, Timestamp},
+    tenant::TenantNumber,
+    time::{Day, NS_PER_DAY, TimeRange, Timestamp},
 };
 use taffrail_storage::{
     Recall,
+    deletion::NewDeletion,
     keys::KeyFile,
     recovery::RecoveryReport,
     store_core::{CommitRequest, IdempotencyKey, StoreCore, StoreOptions},
@@ -48,6 +51,7 @@ fn options(seed: u64, catalogue: Arc<StreamCatalogue>) -> StoreOptions {
             let mut random = random.lock();
             out.fill_with(|| random.next() as u8);
         }),
+        selector: Arc::new(BySerial),
         ..StoreOptions::new(DIRECTORY.into())
     }
 }
@@ -126,6 +130,9 @@ impl Life {
                 }
             }
             // A failure leaves old or new state; the judge looks at it.
+            Step::Delete(tenant, serials) => self.delete(*tenant, *serials, ledger),
+            Step::CancelDeletion => self.cancel_deletion(ledger),
+            Step::Compact => self.compact(),
             Step::Flush => drop(self.core.flush()),
             Step::SnapshotManifest => drop(self.core.snapshot_manifest()),
             Step::Maintain => drop(
@@ -211,6 +218,57 @@ impl Life {
             look(number, &life, ledger);
         }
         Ok(life)
+    }
+
+    /// Compacts until there is nothing to do, or the disk fails.
+    pub fn compact(&self) {
+        while self
+            .core
+            .compact(&|| true)
+            .is_ok_and(|report| !report.is_idle())
+        {}
+    }
+
+    fn delete(&self, tenant: TenantNumber, serials: Serials, ledger: &mut Ledger) {
+        let through = self.core.snapshot().watermark();
+        ledger.deleted.push(Deleted {
+            tenant,
+            serials,
+            through: through.0,
+            begun_at_operation: self.disk.operations(),
+            ended_at_operation: None,
+            cancelled: None,
+        });
+        let made = self.core.delete(NewDeletion {
+            tenant,
+            streams: self.catalogue.iter().map(|stream| stream.number).collect(),
+            range: TimeRange::ALL,
+            predicate: serials.predicate(),
+            created: self.clock.now(),
+            through,
+            rows_matched: 0,
+            note: "asked for".into(),
+        });
+        if let (Ok(_), Some(deleted)) = (made, ledger.deleted.last_mut()) {
+            deleted.ended_at_operation = Some(self.disk.operations());
+        }
+    }
+
+    fn cancel_deletion(&self, ledger: &mut Ledger) {
+        let Some(deleted) = ledger.deleted.last_mut() else {
+            return;
+        };
+        deleted.cancelled = Some((self.disk.operations(), None));
+        let newest = self.core.deletions().pop();
+        let cancelled = newest.map(|newest| {
+            let sequence = newest.deletion.sequence;
+            self.core.cancel_deletion(sequence)
+        });
+        if let Some(Ok(_)) = cancelled {
+            deleted.cancelled = deleted
+                .cancelled
+                .map(|(begun, _)| (begun, Some(self.disk.operations())));
+        }
     }
 
     fn retain(&self, ledger: &mut Ledger) {

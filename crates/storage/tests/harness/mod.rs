@@ -11,6 +11,7 @@ pub mod life;
 pub mod read_back;
 pub mod record;
 pub mod script;
+pub mod serials;
 
 /// How much longer than usual the harness runs (`TAFFRAIL_HARNESS_ROUNDS`).
 pub fn rounds() -> u64 {

@@ -1,4 +1,5 @@
 //! Reads every row of a snapshot, and says what could not be read.
+use super::serials::hidden;
 use std::collections::BTreeMap;
 use taffrail_model::position::PartitionKey;
 use taffrail_storage::{
@@ -38,8 +39,8 @@ pub fn read_back(snapshot: &Snapshot) -> Found {
         ..Found::default()
     };
     for partition in snapshot.partitions() {
-        for source in &partition.sources {
-            read_source(partition.key, source.as_ref(), &mut found);
+        for source in partition.sources() {
+            read_source(snapshot, partition.key, source.as_ref(), &mut found);
         }
     }
     for row in &found.rows {
@@ -55,7 +56,7 @@ pub fn read_back(snapshot: &Snapshot) -> Found {
     found
 }
 
-fn read_source(key: PartitionKey, source: &dyn RowSource, found: &mut Found) {
+fn read_source(snapshot: &Snapshot, key: PartitionKey, source: &dyn RowSource, found: &mut Found) {
     let blocks = match source.blocks() {
         Ok(blocks) => blocks.into_owned(),
         Err(error) => return found.read_errors.push(error),
@@ -76,7 +77,14 @@ fn read_source(key: PartitionKey, source: &dyn RowSource, found: &mut Found) {
                         .broken
                         .push(format!("{}: block {block} has other rows", source.name()));
                 }
-                found.rows.extend(rows);
+                match hidden(snapshot, &key, source, block) {
+                    Ok(hidden) => {
+                        let rows = rows.into_iter().enumerate();
+                        let shown = rows.filter(|(row, _)| hidden[row / 64] >> (row % 64) & 1 == 0);
+                        found.rows.extend(shown.map(|(_, row)| row));
+                    }
+                    Err(error) => found.read_errors.push(error),
+                }
                 found.broken.extend(broken);
             }
             Err(error) => found.read_errors.push(error),

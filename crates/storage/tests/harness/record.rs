@@ -239,8 +239,10 @@ impl After {
         life.ingest(&unanswered, &mut self.ledger);
         life.ingest(&known, &mut self.ledger);
         life.ingest(&recorded.extra[..3], &mut self.ledger);
-        let steps: &[Step] = match self.random.below(4) {
+        let steps: &[Step] = match self.random.below(6) {
             0 => &[Step::Flush, Step::SnapshotManifest],
+            4 => &[Step::Compact, Step::SnapshotManifest],
+            5 => &[Step::Flush, Step::Compact, Step::Maintain],
             1 => &[Step::Flush],
             2 => &[Step::SnapshotManifest, Step::Flush],
             _ => &[],

@@ -1,8 +1,10 @@
 //! The scripted workload: what eight connections of three tenants send, and what runs between.
+use super::serials::Serials;
 use std::{collections::BTreeMap, sync::Arc};
 use taffrail_model::{
     position::PartitionKey,
     stream::StreamCatalogue,
+    tenant::TenantNumber,
     time::{Day, NS_PER_DAY, Timestamp},
 };
 use taffrail_pipeline::{Arrival, Pipeline, PipelineConfig, clean::CleanBatch};
@@ -20,6 +22,12 @@ pub enum Step {
     Ingest(Vec<Prepared>),
     /// The requests of an earlier step are sent again under their keys.
     Repeat(usize),
+    /// Records of a tenant are deleted whose serials have a remainder.
+    Delete(TenantNumber, Serials),
+    /// The latest deletion is taken back.
+    CancelDeletion,
+    /// Small sections are merged, and deleted rows removed, until there is no more to do.
+    Compact,
     /// Everything in tails becomes segments.
     Flush,
     /// Whole days that are past their retention go.
@@ -171,14 +179,25 @@ pub fn script(source: &mut Source) -> Vec<Step> {
         Step::SnapshotManifest,
         Step::Repeat(14),
         Step::Flush,
+        delete(0, 3),
+        Step::CancelDeletion,
         source.group(4, later),
+        delete(1, 2),
         Step::Restart,
         source.group(3, later),
+        Step::Compact,
         Step::SnapshotManifest,
+        delete(2, 4),
         Step::Flush,
         Step::Maintain,
+        Step::Compact,
         source.group(2, later),
     ]
+}
+
+fn delete(tenant: usize, modulus: u64) -> Step {
+    let serials = Serials { modulus, rest: 1 };
+    Step::Delete(TENANTS[tenant], serials)
 }
 
 /// A short workload after which every kind of file is there, with no dead byte in a segment: two
