@@ -184,6 +184,8 @@ impl Delivery {
                 if self.settle(now, outcome, &mut progress)? {
                     return Ok(progress);
                 }
+                // A question may be under way now.
+                continue;
             }
             if self.retry.at.is_some_and(|at| now < at) {
                 return Ok(progress);
@@ -439,6 +441,7 @@ mod tests {
                         *self.aside.entry(stream.to_string()).or_default() += records;
                     }
                     Event::Stopped { .. } => self.stops += 1,
+                    Event::Recovered => {}
                     Event::Delivered(delivered) => {
                         self.delivered.0 += delivered.accepted;
                         self.delivered.1 += delivered.rejected;

@@ -58,7 +58,7 @@ pub struct RunArguments {
     /// User that the instance works for
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// What the instance is, such as figma [default: its registered service, or the command's name]
+    /// What the instance is, such as figma [default: its own, or the command's name]
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// When to start the program again
