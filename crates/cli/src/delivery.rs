@@ -8,6 +8,10 @@
 //!   patience at the most, and for the sync of the state file when a batch is acknowledged.
 //! - One part is under way at the most. It is sent again until the server takes or refuses it for
 //!   good: first after 200 ms, then later and later up to every 30 s, or when the server says.
+//! - A stream that is refused while another one is taken keeps nothing else from being sent, if
+//!   that [is wanted](Delivery::putting_streams_aside): its parts are put aside. Whether another
+//!   one is taken is asked with a part of it, before its turn. Until it is known the part waits: a
+//!   credential that may write nothing loses nothing.
 //! - Nothing is said here: what a person should know are [`Event`]s, each once until it is over.
 mod courier;
 mod send;
@@ -16,8 +20,11 @@ pub use send::HttpSender;
 
 use anyhow::Result;
 use courier::Courier;
-use std::time::{Duration, Instant};
-use taffrail_engine::spool::{Delivered, Lost, Next, Outcome, Sender, Spool, SpoolError};
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
+use taffrail_engine::spool::{Delivered, Lost, Next, Outcome, Part, Sender, Spool, SpoolError};
 
 /// First and longest wait before a batch is sent again.
 pub const RETRY_FIRST: Duration = Duration::from_millis(200);
@@ -45,6 +52,15 @@ pub enum Event {
         reason: String,
         /// Whether the credential is at fault.
         is_not_allowed: bool,
+    },
+    /// These records were put aside, since their stream is refused while others are taken.
+    PutAside {
+        /// The stream.
+        stream: Arc<str>,
+        /// How many records.
+        records: u32,
+        /// What the server said.
+        reason: String,
     },
     /// There is no space to note that a batch was acknowledged: it is sent again, and the server
     /// knows it.
@@ -80,11 +96,22 @@ impl Retry {
     }
 }
 
+/// The part that is under way.
+struct Errand {
+    stream: Arc<str>,
+    /// Whether it is sent before its turn, to learn what the server says.
+    is_question: bool,
+}
+
 /// A spool and the thread that empties it.
 pub struct Delivery {
     spool: Spool,
     courier: Courier,
     retry: Retry,
+    puts_aside: bool,
+    errand: Option<Errand>,
+    /// The stream that was taken last, unless it was refused since.
+    taken: Option<Arc<str>>,
 }
 
 impl Delivery {
@@ -97,7 +124,20 @@ impl Delivery {
             spool,
             courier: Courier::start(sender)?,
             retry: Retry::default(),
+            puts_aside: false,
+            errand: None,
+            taken: None,
         })
+    }
+
+    /// Puts records aside whose stream is refused while others are taken; otherwise everything
+    /// waits until that is changed.
+    #[must_use]
+    pub fn putting_streams_aside(self) -> Delivery {
+        Delivery {
+            puts_aside: true,
+            ..self
+        }
     }
 
     /// The spool.
@@ -141,16 +181,18 @@ impl Delivery {
                 let Some(outcome) = self.courier.outcome(patience)? else {
                     return Ok(progress);
                 };
-                if self.settle(now, outcome, &mut progress) {
+                if self.settle(now, outcome, &mut progress)? {
                     return Ok(progress);
                 }
+                // A question may be under way now.
+                continue;
             }
             if self.retry.at.is_some_and(|at| now < at) {
                 return Ok(progress);
             }
             match self.spool.proceed() {
                 Ok(Next::Nothing) => return Ok(progress),
-                Ok(Next::Send(stream, part)) => self.courier.give(stream, part)?,
+                Ok(Next::Send(stream, part)) => self.give(stream, part, false)?,
                 Ok(Next::Delivered(delivered)) => {
                     // A disk that was full is not any more.
                     self.retry = Retry::default();
@@ -178,17 +220,33 @@ impl Delivery {
         }
     }
 
-    /// What an answer means; whether a person must act before anything else is sent.
-    fn settle(&mut self, now: Instant, outcome: Outcome, progress: &mut Progress) -> bool {
-        self.spool.settle(&outcome);
+    fn give(&mut self, stream: Arc<str>, part: Part, is_question: bool) -> Result<()> {
+        self.courier.give(stream.clone(), part)?;
+        self.errand = Some(Errand {
+            stream,
+            is_question,
+        });
+        Ok(())
+    }
+
+    /// What an answer means; whether nothing else is to be sent now.
+    fn settle(&mut self, now: Instant, outcome: Outcome, progress: &mut Progress) -> Result<bool> {
+        let errand = self.errand.take();
+        let is_question = errand.as_ref().is_some_and(|errand| errand.is_question);
+        if !is_question {
+            self.spool.settle(&outcome);
+        }
         match outcome {
             Outcome::Taken { .. } | Outcome::Refused { .. } => {
+                if let (Outcome::Taken { .. }, Some(errand)) = (&outcome, errand) {
+                    self.taken = Some(errand.stream);
+                }
                 if self.retry.failing.is_some() {
                     progress.events.push(Event::Recovered);
                 }
                 self.retry = Retry::default();
                 progress.has_worked = true;
-                false
+                Ok(false)
             }
             Outcome::Later { after, reason } => {
                 if self.retry.failing.is_none() {
@@ -196,26 +254,98 @@ impl Delivery {
                     progress.events.push(Event::Failing { reason });
                 }
                 self.retry.after(now, after, &reason);
-                false
+                Ok(false)
             }
             Outcome::Stopped {
                 reason,
                 is_not_allowed,
+                is_of_stream,
             } => {
+                let refused = errand.filter(|_| is_of_stream && self.puts_aside);
+                if let Some(errand) = refused
+                    && self.is_refused_alone(&errand, &reason, progress)?
+                {
+                    return Ok(false);
+                }
                 self.retry.after(now, Some(RETRY_MAX), &reason);
                 progress.events.push(Event::Stopped {
                     reason,
                     is_not_allowed,
                 });
-                true
+                Ok(true)
             }
         }
+    }
+
+    /// Puts the part of a refused stream aside if another stream is taken, or asks; `false`: as far
+    /// as is known, everything is refused.
+    fn is_refused_alone(
+        &mut self,
+        errand: &Errand,
+        reason: &str,
+        progress: &mut Progress,
+    ) -> Result<bool> {
+        if errand.is_question {
+            return Ok(false);
+        }
+        // It was taken last, and is taken no more: then the others may not be either.
+        self.taken.take_if(|taken| *taken == errand.stream);
+        if self.taken.is_some() {
+            let records = self.spool.reject(reason);
+            progress.has_worked = true;
+            progress.events.push(Event::PutAside {
+                stream: errand.stream.clone(),
+                records,
+                reason: reason.to_string(),
+            });
+            return Ok(true);
+        }
+        let Some((stream, part)) = self.spool.of_another_stream(&errand.stream)? else {
+            return Ok(false);
+        };
+        self.give(stream, part, true)?;
+        Ok(true)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::{collections::BTreeMap, sync::Mutex};
+    use taffrail_engine::{
+        pipeline::{Arrival, Pipeline, PipelineConfig, Side},
+        spool::{Bodies, SpoolFolder},
+    };
+    use taffrail_ingest::decode::lines;
+    use taffrail_model::{stream::StreamCatalogue, tenant::DEFAULT_TENANT, time::Timestamp};
+
+    /// A server that takes some streams; counts records, each key once.
+    #[derive(Clone, Default)]
+    struct FakeServer(Arc<Mutex<State>>);
+
+    #[derive(Default)]
+    struct State {
+        taken: Vec<&'static str>,
+        keys: BTreeMap<String, String>,
+    }
+
+    impl Sender for FakeServer {
+        fn send(&mut self, stream: &str, part: &Part) -> Outcome {
+            let mut state = self.0.lock().unwrap();
+            if !state.taken.contains(&stream) {
+                return Outcome::Stopped {
+                    reason: format!("403 {stream}"),
+                    is_not_allowed: true,
+                    is_of_stream: true,
+                };
+            }
+            state.keys.insert(part.key.clone(), stream.to_string());
+            Outcome::Taken {
+                accepted: part.records,
+                rejected: Vec::new(),
+            }
+        }
+    }
 
     #[test]
     fn waits_double_and_obey_the_server() {
@@ -231,5 +361,158 @@ mod tests {
         let mut retry = Retry::default();
         retry.after(now, Some(Duration::from_secs(7)), "x");
         assert_eq!(retry.at, Some(now + Duration::from_secs(7)));
+    }
+
+    /// A batch with a record for each of these streams.
+    fn batch(streams: &[&str]) -> Bodies {
+        let config = PipelineConfig {
+            side: Side::Shipper,
+            ..PipelineConfig::default()
+        };
+        let pipeline = Pipeline::new(config).unwrap();
+        let catalogue = StreamCatalogue::built_in();
+        let mut bodies = Bodies::default();
+        for name in streams {
+            let stream = catalogue.by_name(name).unwrap();
+            let arrival = Arrival {
+                tenant: DEFAULT_TENANT,
+                stream,
+                received: Timestamp(1_767_540_645_000_000_000),
+                catalogue: &catalogue,
+                may_write: &|_| true,
+            };
+            let raw = lines::texts(std::iter::once(name.as_bytes()));
+            bodies.push_to(&stream.name, &pipeline.process(raw, &arrival));
+        }
+        assert_eq!(bodies.records(), streams.len() as u64);
+        bodies
+    }
+
+    struct Scene {
+        _folder: tempfile::TempDir,
+        server: FakeServer,
+        delivery: Delivery,
+        now: Instant,
+        /// Records that were put aside, by stream.
+        aside: BTreeMap<String, u32>,
+        stops: usize,
+        /// Of all deliveries: records that the server has, and those it refused one by one.
+        delivered: (u64, u64),
+    }
+
+    impl Scene {
+        fn new(taken: &[&'static str]) -> Scene {
+            let folder = tempfile::tempdir().unwrap();
+            let (path, key) = (folder.path().join("spools"), folder.path().join("key"));
+            let (spools, _) = SpoolFolder::open(&path, Some(&key), 1 << 20, true).unwrap();
+            let spool = spools.claim().unwrap().0.spool;
+            let server = FakeServer::default();
+            server.0.lock().unwrap().taken = taken.to_vec();
+            let delivery = Delivery::start(spool, Box::new(server.clone())).unwrap();
+            Scene {
+                _folder: folder,
+                server,
+                delivery: delivery.putting_streams_aside(),
+                now: Instant::now(),
+                aside: BTreeMap::new(),
+                stops: 0,
+                delivered: (0, 0),
+            }
+        }
+
+        fn keep(&mut self, streams: &[&str]) {
+            let spool = self.delivery.spool_mut();
+            spool.append("instance.app", &batch(streams)).unwrap();
+        }
+
+        /// Sends until nothing is left or everything waits.
+        fn send(&mut self) {
+            self.now += 2 * RETRY_MAX;
+            let patience = Duration::from_secs(60);
+            let progress = self.delivery.proceed(self.now, patience).unwrap();
+            for event in progress.events {
+                match event {
+                    Event::PutAside {
+                        stream,
+                        records,
+                        reason,
+                    } => {
+                        assert_eq!(reason, format!("403 {stream}"));
+                        *self.aside.entry(stream.to_string()).or_default() += records;
+                    }
+                    Event::Stopped { .. } => self.stops += 1,
+                    Event::Recovered => {}
+                    Event::Delivered(delivered) => {
+                        self.delivered.0 += delivered.accepted;
+                        self.delivered.1 += delivered.rejected;
+                    }
+                    other => panic!("{other:?}"),
+                }
+            }
+        }
+
+        fn stored(&self, stream: &str) -> usize {
+            let state = self.server.0.lock().unwrap();
+            state.keys.values().filter(|of| **of == stream).count()
+        }
+    }
+
+    #[test]
+    fn a_refused_stream_is_put_aside_and_the_others_go_on() {
+        let mut scene = Scene::new(&["instance.app"]);
+        // Refused before anything is known, alone in its batch; then in others, and last.
+        scene.keep(&["system.pm2"]);
+        scene.keep(&["system.pm2", "instance.app"]);
+        scene.keep(&["instance.app", "system.pm2"]);
+        scene.keep(&["system.pm2"]);
+        scene.send();
+        assert_eq!(scene.delivery.spool().pending(), 0);
+        assert_eq!(scene.aside, BTreeMap::from([("system.pm2".into(), 4)]));
+        assert_eq!((scene.stops, scene.delivered), (0, (2, 0)));
+        assert_eq!(scene.stored("instance.app"), 2);
+        // They are kept with the reason.
+        let kept = scene.delivery.spool().rejected().unwrap();
+        let kept = String::from_utf8(kept).unwrap();
+        assert_eq!(kept.matches("403 system.pm2").count(), 4, "{kept}");
+    }
+
+    #[test]
+    fn a_credential_that_may_write_nothing_loses_nothing() {
+        let mut scene = Scene::new(&[]);
+        scene.keep(&["system.pm2", "instance.app"]);
+        scene.keep(&["instance.app"]);
+        scene.send();
+        scene.send();
+        assert_eq!(scene.delivery.spool().pending(), 2);
+        assert_eq!((scene.stops, scene.aside.len()), (2, 0));
+        let taken = vec!["system.pm2", "instance.app"];
+        scene.server.0.lock().unwrap().taken = taken;
+        scene.send();
+        assert_eq!(scene.delivery.spool().pending(), 0);
+        assert_eq!((scene.stops, scene.delivered), (2, (3, 0)));
+    }
+
+    #[test]
+    fn a_stream_waits_as_long_as_no_other_is_known() {
+        let mut scene = Scene::new(&["instance.app"]);
+        scene.keep(&["system.pm2"]);
+        scene.send();
+        assert_eq!((scene.stops, scene.delivery.spool().pending()), (1, 1));
+        scene.keep(&["instance.app"]);
+        scene.send();
+        assert_eq!(scene.aside, BTreeMap::from([("system.pm2".into(), 1)]));
+        assert_eq!(scene.stored("instance.app"), 1);
+    }
+
+    #[test]
+    fn what_was_taken_and_is_refused_now_waits() {
+        let mut scene = Scene::new(&["instance.app"]);
+        scene.keep(&["instance.app"]);
+        scene.send();
+        scene.server.0.lock().unwrap().taken.clear();
+        scene.keep(&["instance.app", "system.pm2"]);
+        scene.send();
+        assert_eq!((scene.stops, scene.delivery.spool().pending()), (1, 1));
+        assert!(scene.aside.is_empty());
     }
 }

@@ -58,7 +58,7 @@ pub struct RunArguments {
     /// User that the instance works for
     #[arg(long, value_name = "ID")]
     user: Option<String>,
-    /// What the instance is, such as figma [default: the command's name]
+    /// What the instance is, such as figma [default: its own, or the command's name]
     #[arg(long, value_name = "NAME")]
     service: Option<String>,
     /// When to start the program again
@@ -205,6 +205,7 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
             instance: instance.clone(),
             user: arguments.user.clone(),
             service: service.unwrap_or_default(),
+            is_service_named: arguments.service.is_some(),
             command: arguments.command.clone(),
             contents_bytes_max: usize::from(arguments.contents_kib) << 10,
             sample_every: (arguments.sample_s > 0).then(|| Duration::from_secs(arguments.sample_s)),

@@ -572,6 +572,13 @@ impl Shipper {
             Event::Delivered(delivered) => self.note_delivered(delivered),
             Event::Lost(lost) => self.note_lost(&lost),
             Event::NoSpace => self.say_no_space(),
+            Event::PutAside {
+                stream,
+                records,
+                reason,
+            } => (self.say)(&format!(
+                "{records} records of {stream} are put aside: {reason}"
+            )),
             Event::Stopped {
                 reason,
                 is_not_allowed,

@@ -76,6 +76,10 @@ pub const BODY_BYTES_MAX: usize = 4 << 20;
 /// Bytes of rejected records on disk; past it the oldest file goes.
 pub const REJECTED_BYTES_MAX: u64 = 64 << 20;
 
+/// Batches that are read to find one of another stream: a recorder's are of several streams, but
+/// for those of a program that says nothing.
+const BATCHES_LOOKED_AT: usize = 16;
+
 /// Version of the files' content that is written and read.
 const VERSION: u32 = 1;
 
@@ -165,11 +169,14 @@ impl SpoolError {
         }
     }
 
-    /// Whether it is about what is in the directory, so that another one may be fine.
-    fn is_of_content(&self) -> bool {
+    /// Whether it is about the directory or what is in it, so that another one may be fine.
+    fn is_of_directory(&self) -> bool {
         match self {
+            SpoolError::Io { source, .. }
+            | SpoolError::Lock(LockError::Io { source, .. })
+            | SpoolError::Keys(KeyringError::Io { source, .. }) => is_of_path(source),
             SpoolError::Damaged(error) => !matches!(error, ReadError::Io { .. }),
-            SpoolError::Keys(error) => !matches!(error, KeyringError::Io { .. }),
+            SpoolError::Keys(_) => true,
             SpoolError::Form { .. } | SpoolError::Missing { .. } | SpoolError::State { .. } => true,
             _ => false,
         }
@@ -183,6 +190,18 @@ impl SpoolError {
             _ => false,
         }
     }
+}
+
+/// Whether an error is about who may use a path, or what is there instead.
+fn is_of_path(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::PermissionDenied
+            | io::ErrorKind::NotADirectory
+            | io::ErrorKind::IsADirectory
+            // A directory that cannot be made, since a file has its name.
+            | io::ErrorKind::AlreadyExists
+    )
 }
 
 /// Records that are sent as one request.
@@ -226,6 +245,8 @@ pub enum Outcome {
         reason: String,
         /// Whether the credential is at fault.
         is_not_allowed: bool,
+        /// Whether it may be so for this stream alone.
+        is_of_stream: bool,
     },
 }
 
@@ -642,6 +663,47 @@ impl Spool {
         }
     }
 
+    /// Refuses the part that [`Spool::proceed`] gave last, with the reason: it goes to the
+    /// rejected records and is not sent any more. How many records it has.
+    pub fn reject(&mut self, reason: &str) -> u32 {
+        let Some(head) = &mut self.head else {
+            return 0;
+        };
+        let Some((_, part)) = head.parts.pop_front() else {
+            return 0;
+        };
+        head.keep_all(&part, reason);
+        part.records
+    }
+
+    /// The first of the next parts that goes to another stream: to be sent before its turn, only
+    /// to learn what the server says of that. It is sent again in its turn, under the same key.
+    ///
+    /// # Errors
+    /// [`SpoolError`].
+    pub fn of_another_stream(&self, stream: &str) -> Result<Option<(Arc<str>, Part)>, SpoolError> {
+        let Some(head) = &self.head else {
+            return Ok(None);
+        };
+        let is_other = |(of, _): &&(Arc<str>, Part)| **of != *stream;
+        if let Some(found) = head.parts.iter().find(is_other) {
+            return Ok(Some(found.clone()));
+        }
+        for (number, _) in self.pending.iter().skip(1).take(BATCHES_LOOKED_AT) {
+            match self.read_batch(*number) {
+                Ok(batch) => {
+                    if let Some(found) = batch.parts.iter().find(is_other) {
+                        return Ok(Some(found.clone()));
+                    }
+                }
+                // That is told in its turn.
+                Err(error) if error.is_of_one_batch() => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(None)
+    }
+
     /// Forgets the head, of which nothing is left to send.
     fn acknowledge(&mut self) -> Result<Next, SpoolError> {
         let Some(head) = &self.head else {
@@ -758,18 +820,30 @@ impl Head {
     }
 
     fn note_refused(&mut self, part: &Part, reason: &str) {
+        self.keep_all(part, reason);
+        self.count(u64::from(part.records), reason);
+    }
+
+    fn note(&mut self, line: &[u8], reason: &str) {
+        self.keep(line, reason);
+        self.count(1, reason);
+    }
+
+    fn count(&mut self, records: u64, reason: &str) {
+        self.delivered.rejected += records;
+        let first = &mut self.delivered.first_reason;
+        first.get_or_insert_with(|| reason.to_string());
+    }
+
+    fn keep_all(&mut self, part: &Part, reason: &str) {
         for line in part.plain().split(|byte| *byte == b'\n') {
             if !line.is_empty() {
-                self.note(line, reason);
+                self.keep(line, reason);
             }
         }
     }
 
-    fn note(&mut self, line: &[u8], reason: &str) {
-        self.delivered.rejected += 1;
-        self.delivered
-            .first_reason
-            .get_or_insert_with(|| reason.to_string());
+    fn keep(&mut self, line: &[u8], reason: &str) {
         let record = serde_json::from_slice(line)
             .and_then(|record| serde_json::to_vec(&RejectedRecord { reason, record }));
         // What this spool wrote is JSON; if it ever were not, the record is kept as it is.

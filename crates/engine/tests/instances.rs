@@ -161,6 +161,16 @@ async fn the_credential_says_whose_a_record_is() {
                     ("metadata.instanceId", "yours"),
                     ("metadata.service", "github"),
                 ],
+                &[
+                    ("message", "wrapped"),
+                    ("source", "npx"),
+                    ("metadata.process_name", "npx"),
+                ],
+                &[
+                    ("message", "named"),
+                    ("source", "slack"),
+                    ("metadata.process_name", "npx"),
+                ],
             ],
         )
         .await
@@ -171,6 +181,8 @@ async fn the_credential_says_whose_a_record_is() {
             "bare: mine, u1, figma",
             "lies: mine, u1, slack",
             "document: mine, u1, github",
+            "wrapped: mine, u1, figma",
+            "named: mine, u1, slack",
         ]
     );
     assert_eq!(bench.shown(&user("u2")), [""; 0]);

@@ -24,6 +24,6 @@ mod split;
 pub use capture::{CaptureConfig, CaptureRule, CaptureRules, Captured, Decision, Origin};
 pub use config::{ConfigError, LineOptions, PipelineConfig, RedactionConfig, RoutingConfig, Side};
 pub use enrich::Stamp;
-pub use ownership::Writer;
+pub use ownership::{PROCESS_NAME, Writer};
 pub use parse::line::names as line_formats;
 pub use process::{Arrival, NewId, Pipeline};

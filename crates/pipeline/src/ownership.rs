@@ -28,6 +28,9 @@ use taffrail_model::{
 const DOCUMENT_INSTANCE_ID: &str = "metadata.instanceId";
 /// Where it has the service.
 const DOCUMENT_SERVICE: &str = "metadata.service";
+/// Name of the process that a record is of, such as `npx`. A source that is only that says nothing
+/// of the service.
+pub const PROCESS_NAME: &str = "metadata.process_name";
 
 /// Who writes, and what there is to write for.
 #[derive(Clone, Copy)]
@@ -160,19 +163,25 @@ fn force(
     displaced
 }
 
-/// Names the service as the source of records that name none: that of the record, or the
-/// instance's.
+/// Names the service as the source of records that name none, or only their process: that of the
+/// record, or the instance's.
 fn name_sources(columns: &mut ColumnSet, owners: &[Owner]) {
     let existing = columns.remove(field::SOURCE).unwrap_or_default();
+    let text_of = |name: &str, row| columns.get(name).and_then(|all| all.get(row));
     let mut named = Column::default();
     for (row, owner) in (0u32..).zip(owners) {
-        let of_document = || columns.get(DOCUMENT_SERVICE).and_then(|all| all.get(row));
-        if let Some(sent) = existing.get(row) {
+        let sent = existing.get(row);
+        let process = text_of(PROCESS_NAME, row).map(|value| value.text);
+        let is_service = sent.is_some_and(|sent| process != Some(sent.text));
+        let of_document = || text_of(DOCUMENT_SERVICE, row);
+        if let Some(sent) = sent.filter(|_| is_service) {
             named.push(row, sent.kind, sent.text);
         } else if let Some(service) = owner.instance_id().and_then(|_| of_document()) {
             named.push(row, service.kind, service.text);
         } else if let Some(service) = owner.service() {
             named.push(row, Kind::String, service);
+        } else if let Some(sent) = sent {
+            named.push(row, sent.kind, sent.text);
         }
     }
     if !named.is_empty() {

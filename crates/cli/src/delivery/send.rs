@@ -150,11 +150,13 @@ fn outcome(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Outcome 
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Outcome::Stopped {
             reason,
             is_not_allowed: true,
+            is_of_stream: is_own && status == StatusCode::FORBIDDEN,
         },
         // No such stream, or no such server behind the address.
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Outcome::Stopped {
             reason,
             is_not_allowed: false,
+            is_of_stream: is_own && status == StatusCode::NOT_FOUND,
         },
         StatusCode::REQUEST_TIMEOUT
         | StatusCode::CONFLICT
@@ -220,11 +222,28 @@ mod tests {
         let expected = Outcome::Stopped {
             reason: "the server answers 404: no stream".into(),
             is_not_allowed: false,
+            is_of_stream: false,
         };
         assert_eq!(
             answer(404, r#"{"title":"t","detail":"no stream"}"#),
             expected
         );
+    }
+
+    #[test]
+    fn one_stream_may_be_refused_alone() {
+        let is_of_stream = |status, body| match answer(status, body) {
+            Outcome::Stopped { is_of_stream, .. } => is_of_stream,
+            other => panic!("{other:?}"),
+        };
+        let own = r#"{"type":"urn:taffrail:problem:forbidden","title":"no"}"#;
+        // A credential that is none is so for every stream, and a proxy knows no streams.
+        let cases = [(401, own, false), (403, own, true), (404, own, true)];
+        for (status, body, expected) in cases {
+            assert_eq!(is_of_stream(status, body), expected, "{status}");
+            assert!(!is_of_stream(status, "<html>"), "{status}");
+        }
+        assert!(!is_of_stream(405, own));
     }
 
     #[test]

@@ -9,7 +9,9 @@ use crate::{
 };
 use anyhow::{Context, Result};
 use std::{
+    collections::BTreeMap,
     path::PathBuf,
+    sync::Arc,
     time::{Duration, Instant},
 };
 use taffrail_engine::spool::{Appended, Bodies, Spool, SpoolFolder};
@@ -57,6 +59,9 @@ pub struct Fate {
     pub stopped: Option<String>,
     /// What the server said of the first record that it will never take.
     pub rejected_reason: Option<String>,
+    /// Records that were put aside, by their streams, which the server refuses while it takes
+    /// others; with what it said first.
+    pub put_aside: BTreeMap<Arc<str>, (u64, String)>,
 }
 
 /// The spools of this recorder.
@@ -160,7 +165,8 @@ impl Buffer {
             None
         });
         let sender = HttpSender::new(&self.options.server, key)?;
-        Delivery::start(spool, Box::new(sender))
+        let delivery = Delivery::start(spool, Box::new(sender))?;
+        Ok(delivery.putting_streams_aside())
     }
 
     /// Gives the spool up for a while; says why.
@@ -271,6 +277,14 @@ impl Fate {
                     self.stopped = None;
                 }
                 Event::Stopped { reason, .. } => self.stopped = Some(reason),
+                Event::PutAside {
+                    stream,
+                    records,
+                    reason,
+                } => {
+                    let (count, _) = self.put_aside.entry(stream).or_insert((0, reason));
+                    *count += u64::from(records);
+                }
                 Event::Lost(lost) => {
                     // How many there were is not always known; a batch has one at the least.
                     self.lost += lost.records.unwrap_or(1 + lost.last - lost.first);

@@ -345,6 +345,7 @@ mod tests {
             sample_every: None,
             memory_limit_bytes: Some(100 * MIB),
             cpu_limit_percent: Some(90),
+            is_service_named: true,
             is_terminal: false,
             buffer: BufferOptions {
                 folder: None,

@@ -54,8 +54,10 @@ pub struct RecorderOptions {
     pub instance: String,
     /// Whom it works for.
     pub user: Option<String>,
-    /// What it is.
+    /// What it is, or the name of what runs.
     pub service: String,
+    /// Whether somebody said what it is: else the server may know better.
+    pub is_service_named: bool,
     /// Program and arguments.
     pub command: Vec<OsString>,
     /// Bytes of arguments and results that are recorded.
@@ -131,22 +133,14 @@ pub struct Summary {
 impl Summary {
     /// What a person should know.
     pub fn troubles(&self) -> Vec<String> {
-        let mut texts = Vec::new();
-        for direction in Direction::ALL {
-            let bytes = self.lost_bytes[direction as usize];
-            if bytes > 0 {
-                let name = direction.name();
-                texts.push(format!(
-                    "{bytes} bytes of {name} were too fast to be recorded"
-                ));
-            }
-        }
+        let mut texts = gaps(&self.lost_bytes);
         let Fate {
             lost,
             lost_reason,
             rejected,
             rejected_reason,
             stopped,
+            put_aside,
             ..
         } = &self.fate;
         if *lost > 0 {
@@ -157,6 +151,11 @@ impl Summary {
             let reason = rejected_reason.as_deref().unwrap_or_default();
             texts.push(format!(
                 "the server did not take {rejected} records: {reason}"
+            ));
+        }
+        for (stream, (records, reason)) in put_aside {
+            texts.push(format!(
+                "{records} records of {stream} are put aside: {reason}"
             ));
         }
         if let Some(reason) = stopped {
@@ -175,6 +174,41 @@ impl fmt::Display for Summary {
             _ => write!(f, "; the rest waits for the next run of the instance"),
         }
     }
+}
+
+/// How the recording ended.
+pub enum Finished {
+    /// In time.
+    Done(Summary),
+    /// Not even the disk has taken all in a time that a client would wait: bytes of stdin, stdout
+    /// and stderr of which there was no copy are all that is known.
+    Late([u64; 3]),
+}
+
+impl Finished {
+    /// What a person should know.
+    pub fn troubles(&self) -> Vec<String> {
+        match self {
+            Finished::Done(summary) => summary.troubles(),
+            Finished::Late(lost_bytes) => {
+                let mut texts = gaps(lost_bytes);
+                let text = "the last records could not be written in time: some may be lost";
+                texts.push(text.to_string());
+                texts
+            }
+        }
+    }
+}
+
+/// A text for each stream with bytes that are not recorded.
+fn gaps(lost_bytes: &[u64; 3]) -> Vec<String> {
+    let of = |direction: Direction| (direction.name(), lost_bytes[direction as usize]);
+    let lost = Direction::ALL
+        .map(of)
+        .into_iter()
+        .filter(|(_, bytes)| *bytes > 0);
+    lost.map(|(name, bytes)| format!("{bytes} bytes of {name} were too fast to be recorded"))
+        .collect()
 }
 
 /// The recorder's thread, as the supervisor sees it.
@@ -216,12 +250,14 @@ impl Recorder {
         self.tap.nudge();
     }
 
-    /// Ends it; what is not sent so soon waits for the next run. `None` if not even the disk takes
-    /// it in a time that a client would wait.
-    pub fn finish(&self, patience: Duration) -> Option<Summary> {
+    /// Ends it; what is not sent so soon waits for the next run.
+    pub fn finish(&self, patience: Duration) -> Finished {
         let until = Instant::now() + patience;
         self.tell(Told::Finish { until });
-        self.done.recv_timeout(KEEP_PATIENCE).ok()
+        match self.done.recv_timeout(KEEP_PATIENCE) {
+            Ok(summary) => Finished::Done(summary),
+            Err(_) => Finished::Late(Direction::ALL.map(|direction| self.tap.lost(direction))),
+        }
     }
 }
 
@@ -368,8 +404,10 @@ impl Worker {
             Content::Gap { bytes } => self.gap(direction, at, bytes),
             Content::Closed | Content::Nudge => {}
         }
-        if self.writer.is_full() {
-            self.writer.close(Instant::now(), at);
+        // A backlog takes long: what was made of its beginning does not wait for its end.
+        let now = Instant::now();
+        if self.writer.is_full() || self.writer.has_waited(now) {
+            self.writer.close(now, at);
         }
     }
 

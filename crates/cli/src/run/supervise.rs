@@ -1,7 +1,7 @@
 //! Starts the program, passes signals on, starts it again, ends as it ended.
 use super::{
     RestartArgument,
-    recorder::{Recorder, RecorderOptions, Summary, Told},
+    recorder::{Finished, Recorder, RecorderOptions, Told},
     restart::{RestartPolicy, Verdict},
     say, trace,
 };
@@ -97,9 +97,9 @@ pub fn run(options: Options) -> Result<Infallible> {
     let end = supervisor.run(&mut policy)?;
     let ended = end.ended;
     supervisor.finish(end);
-    let summary = supervisor.recorder.finish(FLUSH_PATIENCE);
+    let finished = supervisor.recorder.finish(FLUSH_PATIENCE);
     if !options.is_quiet {
-        tell(summary.as_ref(), options.has_summary);
+        tell(&finished, options.has_summary);
     }
     ended.follow()
 }
@@ -249,14 +249,11 @@ fn is_end(signal: Signal) -> bool {
 }
 
 /// What a person should know at the end.
-fn tell(summary: Option<&Summary>, has_summary: bool) {
-    let Some(summary) = summary else {
-        return say("the last records could not be written in time: some may be lost");
-    };
-    for trouble in summary.troubles() {
+fn tell(finished: &Finished, has_summary: bool) {
+    for trouble in finished.troubles() {
         say(&trouble);
     }
-    if has_summary {
+    if let (Finished::Done(summary), true) = (finished, has_summary) {
         say(&summary.to_string());
     }
 }

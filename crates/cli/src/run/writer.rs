@@ -16,7 +16,9 @@ use std::{
     time::{Duration, Instant},
 };
 use taffrail_engine::{
-    pipeline::{Arrival, CaptureConfig, LineOptions, Pipeline, PipelineConfig, Side, Stamp},
+    pipeline::{
+        Arrival, CaptureConfig, LineOptions, PROCESS_NAME, Pipeline, PipelineConfig, Side, Stamp,
+    },
     spool::Bodies,
 };
 use taffrail_ingest::{
@@ -85,6 +87,9 @@ impl Writer {
             (RUN_ID, run),
         ];
         labels.extend(options.user.clone().map(|user| (field::USER_ID, user)));
+        if !options.is_service_named {
+            labels.push((PROCESS_NAME, options.service.clone()));
+        }
         Ok(Writer {
             pipeline,
             catalogue: StreamCatalogue::built_in(),
@@ -101,6 +106,12 @@ impl Writer {
 
     pub(super) fn is_open(&self) -> bool {
         self.open_since.is_some()
+    }
+
+    /// Whether the batch is to be closed by its age.
+    pub(super) fn has_waited(&self, now: Instant) -> bool {
+        let has_waited = |since: Instant| now.saturating_duration_since(since) >= BATCH_AFTER;
+        self.open_since.is_some_and(has_waited)
     }
 
     /// Whether the batch is to be closed before more is taken.
@@ -213,8 +224,7 @@ impl Writer {
 
     /// Closes the batch if it is due, and sends.
     pub(super) fn tend(&mut self, now: Instant, at: Timestamp) {
-        let has_waited = |since: Instant| now.saturating_duration_since(since) >= BATCH_AFTER;
-        if self.open_since.is_some_and(has_waited) || self.bodies.bytes() >= BATCH_BYTES {
+        if self.has_waited(now) || self.bodies.bytes() >= BATCH_BYTES {
             self.close(now, at);
         }
         self.buffer.tend(now, Duration::ZERO);

@@ -34,6 +34,7 @@ impl Sender for FakeServer {
             return Outcome::Stopped {
                 reason: "no".into(),
                 is_not_allowed: true,
+                is_of_stream: true,
             };
         }
         state.requests += 1;

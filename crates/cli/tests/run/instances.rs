@@ -112,7 +112,9 @@ fn records_of_a_bound_key_are_the_instances_and_its_owners() {
     let metadata = &call["metadata"];
     let found = ["type", "instanceId", "userId"].map(|name| metadata[name].clone());
     assert_eq!(found, ["stdout", "i1", "u-jane"], "{call}");
-    assert_eq!(metadata["service"], "sh", "{call}");
+    // Nobody has said another one to the wrapper.
+    assert_eq!(metadata["service"], "figma", "{call}");
+    assert_eq!(metadata["process_name"], "sh", "{call}");
     assert_eq!(metadata["mcp.outcome"], "ok", "{call}");
 }
 

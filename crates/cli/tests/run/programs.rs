@@ -164,13 +164,23 @@ impl Drop for Running {
 
 /// Waits for a condition.
 #[track_caller]
-pub fn wait_until<T>(what: &str, mut look: impl FnMut() -> Option<T>) -> T {
+pub fn wait_until<T>(what: &str, look: impl FnMut() -> Option<T>) -> T {
+    match wait_for(look) {
+        Some(found) => found,
+        None => panic!("waited too long until {what}"),
+    }
+}
+
+/// Waits for a condition; `None` if it does not come, for who has more to say about that.
+pub fn wait_for<T>(mut look: impl FnMut() -> Option<T>) -> Option<T> {
     let begun = Instant::now();
     loop {
         if let Some(found) = look() {
-            return found;
+            return Some(found);
         }
-        assert!(begun.elapsed() < PATIENCE, "waited too long until {what}");
+        if begun.elapsed() >= PATIENCE {
+            return None;
+        }
         std::thread::sleep(Duration::from_millis(2));
     }
 }
@@ -192,4 +202,27 @@ pub fn status_of(pid: u32, name: &str) -> Option<String> {
 /// Whether a process runs, and is not only waited for.
 pub fn is_alive(pid: u32) -> bool {
     status_of(pid, "State").is_some_and(|state| !state.starts_with(['Z', 'X']))
+}
+
+/// A process and all that it has started, a line each: what a test that waits in vain shows.
+pub fn family(pid: u32) -> String {
+    let mut lines = String::new();
+    let mut waiting = vec![pid];
+    while let Some(pid) = waiting.pop() {
+        let read = |name: &str| std::fs::read_to_string(format!("/proc/{pid}/{name}"));
+        // State, parent, group, session, terminal and its foreground group are behind the name.
+        let stat = read("stat").unwrap_or_default();
+        let stat = stat.rsplit(')').next().unwrap_or_default();
+        let states: Vec<&str> = stat.split_ascii_whitespace().take(6).collect();
+        let words = read("cmdline").unwrap_or_default().replace('\0', " ");
+        let waits_in = read("wchan").unwrap_or_default();
+        lines += &format!("\n  {pid}: {} {waits_in}: {words}", states.join(" "));
+        let children = read(&format!("task/{pid}/children")).unwrap_or_default();
+        waiting.extend(
+            children
+                .split_ascii_whitespace()
+                .flat_map(str::parse::<u32>),
+        );
+    }
+    lines
 }

@@ -335,9 +335,11 @@ fn a_buffer_that_is_full_or_missing_costs_records_and_not_the_program() {
     check_without_buffer(&[], is_a_file, "records were lost: ");
 }
 
-/// Records of half a megabyte that cannot be compressed to less than a third of a full disk.
-const FILLING: &str = "for i in 1 2 3 4 5 6 7 8; do head -c 400000 /dev/urandom | base64 -w 0; \
-                       echo; sleep 0.2; done; exit 5";
+/// Fills the disk as soon as the buffer is open there, then prints lines.
+const FILLING: &str = "until [ -e \"$0/0/state\" ]; do sleep 0.02; done; \
+                       cat /dev/zero >\"$0/filling\" 2>/dev/null; \
+                       for i in 1 2 3 4 5 6 7 8; do \
+                       head -c 400000 /dev/urandom | base64 -w 0; echo; sleep 0.2; done; exit 5";
 
 /// Shown on a small file system where mounting is permitted.
 #[test]
@@ -347,7 +349,8 @@ fn a_full_disk_costs_records_and_not_the_program() {
     std::fs::create_dir(&disk).unwrap();
     let text = "mount -t tmpfs -o size=2m tmpfs \"$0\" && shift 0 && exec \"$@\"";
     let mut command = Command::new("unshare");
-    let tested = scene.command(How::Wrapped, &["sh", "-c", FILLING]);
+    let words = ["sh", "-c", FILLING, disk.to_str().unwrap()];
+    let tested = scene.command(How::Wrapped, &words);
     command.args(["--mount", "sh", "-c", text]).arg(&disk);
     command.arg(tested.get_program()).args(tested.get_args());
     command.env("HOME", scene.folder.path());

@@ -6,7 +6,7 @@ use rustix::{
     fs::{OFlags, fcntl_getfl, fcntl_setfl},
 };
 use std::{
-    io::{ErrorKind, Read, Write},
+    io::{BufRead, BufReader, ErrorKind, Read, Write},
     os::unix::net::UnixStream,
     process::Stdio,
     time::{Duration, Instant},
@@ -346,9 +346,8 @@ fn got(options: &[&str], scene: &Scene, sent: &[u8]) -> String {
 }
 
 #[test]
-fn requests_get_a_trace_context_only_when_asked_and_are_recorded_with_it() {
-    let (_folder, _, server) = super::records::server();
-    let scene = Scene::with_server(&server.url());
+fn requests_get_a_trace_context_only_when_asked() {
+    let scene = Scene::new();
     let bare = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
     let traced = r#"{"jsonrpc":"2.0","id":2,"method":"ping","params":{"_meta":{"traceparent":"00-11111111111111111111111111111111-2222222222222222-01"}}}"#;
     let others = r#"{"jsonrpc":"2.0","method":"notifications/initialized"}"#;
@@ -364,14 +363,35 @@ fn requests_get_a_trace_context_only_when_asked_and_are_recorded_with_it() {
     let context = request["params"]["_meta"]["traceparent"].as_str().unwrap();
     let put_in = format!(r#""_meta":{{"traceparent":"{context}"}},"#);
     assert_eq!(first.replace(&put_in, ""), format!("{bare}\r"));
-    let trace_id = &context[3..35];
     assert_eq!(context.len(), 55);
-    // What was not sent at the end of the run is sent by the next one.
-    let mut next = scene.run(&[]);
-    next.args(["cat"]).env("TAFFRAIL_TOKEN", KEY);
-    let _next = Running::start(next);
+}
+
+/// Says the request that it gets on stderr and answers it.
+const ANSWERING: &str =
+    r#"read -r line; echo "$line" >&2; echo '{"jsonrpc":"2.0","id":1,"result":{}}'; cat"#;
+
+#[test]
+fn a_trace_context_that_was_given_is_recorded() {
+    let (_folder, _, server) = super::records::server();
+    let scene = Scene::with_server(&server.url());
+    let mut command = scene.run(&["--inject-traceparent"]);
+    let words = ["sh", "-c", ANSWERING];
+    command.args(words).env("TAFFRAIL_TOKEN", KEY);
+    let mut running = Running::start(command);
+    let mut stdin = running.child.stdin.take().unwrap();
+    writeln!(
+        stdin,
+        "{}",
+        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#
+    )
+    .unwrap();
+    let mut said = String::new();
+    let stderr = running.child.stderr.take().unwrap();
+    BufReader::new(stderr).read_line(&mut said).unwrap();
+    let request: serde_json::Value = serde_json::from_str(&said).unwrap();
+    let context = request["params"]["_meta"]["traceparent"].as_str().unwrap();
+    let trace_id = &context[3..35];
     wait_until("the request is recorded with its trace", || {
-        // `cat` says it too.
         let query = format!("trace_id:{trace_id} mcp.request.sender:client");
         (server.count("instance.access", &query) == 1).then_some(())
     });

@@ -2,7 +2,7 @@
 //!
 //! A stage of the program gives the tested program a session and a terminal, as a terminal
 //! emulator does; the bare program gets the same.
-use super::programs::{How, Scene, wait_until, with_usual_signals};
+use super::programs::{How, Scene, family, wait_for, wait_until, with_usual_signals};
 use crate::harness::PROGRAM;
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
@@ -18,6 +18,7 @@ struct Screen {
     outside: OwnedFd,
     inside: OwnedFd,
     text: String,
+    started: Option<Pid>,
 }
 
 fn size(rows: u16, columns: u16) -> Winsize {
@@ -42,6 +43,7 @@ impl Screen {
             outside,
             inside,
             text: String::new(),
+            started: None,
         };
         screen.resize(24, 80);
         screen
@@ -64,18 +66,12 @@ impl Screen {
     }
 
     /// Starts a shell script in a session with this terminal as its stdin, stdout and stderr.
-    fn start(&self, scene: &Scene, how: How, script: &str) -> Pid {
-        self.start_with(scene, how, script, |_| {})
+    fn start(&mut self, scene: &Scene, how: How, script: &str) -> Pid {
+        self.start_words(scene, how, &["sh", "-c", script])
     }
 
-    fn start_with(
-        &self,
-        scene: &Scene,
-        how: How,
-        script: &str,
-        prepare: impl Fn(&mut Command),
-    ) -> Pid {
-        let tested = scene.command(how, &["sh", "-c", script]);
+    fn start_words(&mut self, scene: &Scene, how: How, words: &[&str]) -> Pid {
+        let tested = scene.command(how, words);
         let mut session = Command::new(PROGRAM);
         session
             .args(["run-stage", "session"])
@@ -88,20 +84,48 @@ impl Screen {
             .stdin(self.stdio())
             .stdout(self.stdio())
             .stderr(self.stdio());
-        prepare(&mut command);
-        Pid::from_child(&command.spawn().unwrap())
+        let pid = Pid::from_child(&command.spawn().unwrap());
+        self.started = Some(pid);
+        pid
     }
 
     /// Reads up to this text, which must come.
     #[track_caller]
     fn expect(&mut self, text: &str) {
-        wait_until(
-            &format!("{text:?} is shown, not only {:?}", self.text),
-            || {
-                self.read();
-                self.text.contains(text).then_some(())
-            },
-        );
+        let found = wait_for(|| {
+            self.read();
+            self.text.contains(text).then_some(())
+        });
+        assert!(found.is_some(), "no {text:?}: {}", self.state());
+    }
+
+    /// Waits until what is typed is for the wrapper to pass on.
+    #[track_caller]
+    fn expect_raw(&mut self) {
+        let found = wait_for(|| {
+            let modes = self.settings().local_modes;
+            (!modes.contains(LocalModes::ECHO)).then_some(())
+        });
+        assert!(found.is_some(), "not raw: {}", self.state());
+    }
+
+    /// Waits until what was started is stopped, and no longer.
+    #[track_caller]
+    fn expect_stop(&mut self, pid: Pid) {
+        let status = wait_for(|| {
+            let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
+            waitpid(Some(pid), options).unwrap()
+        });
+        let is_stopped = status.is_some_and(|(_, status)| status.stopped());
+        assert!(is_stopped, "no stop but {status:?}: {}", self.state());
+    }
+
+    /// What is shown, how the terminal is set, and what runs there.
+    fn state(&self) -> String {
+        let pid = self.started.map(|pid| pid.as_raw_pid().unsigned_abs());
+        let modes = self.settings().local_modes;
+        let family = pid.map(family).unwrap_or_default();
+        format!("{:?} is shown, {modes:?}{family}", self.text)
     }
 
     fn read(&mut self) {
@@ -128,6 +152,14 @@ fn code_of(pid: Pid) -> i32 {
     })
 }
 
+/// The command as a shell reads it.
+fn in_words(command: &Command) -> String {
+    std::iter::once(command.get_program())
+        .chain(command.get_args())
+        .map(|word| format!("'{}' ", word.to_str().unwrap().replace('\'', "'\\''")))
+        .collect()
+}
+
 #[test]
 fn it_is_a_terminal_of_the_right_size_and_follows_changes() {
     for how in How::BOTH {
@@ -150,10 +182,7 @@ fn what_is_typed_is_echoed_and_read_as_without() {
         let pid = screen.start(&scene, how, "echo ready; cat; echo bye");
         screen.expect("ready");
         if how == How::Wrapped {
-            wait_until("the outer terminal is raw", || {
-                let modes = screen.settings().local_modes;
-                (!modes.contains(LocalModes::ECHO)).then_some(())
-            });
+            screen.expect_raw();
         }
         // A character is taken back, a line is sent, the input ends.
         screen.type_in("helk\x7flo\r");
@@ -193,15 +222,7 @@ fn a_key_stops_the_job_and_it_can_go_on() {
         let pid = screen.start(&scene, how, "echo ready; exec cat");
         screen.expect("ready");
         screen.type_in("\x1a");
-        wait_until(
-            &format!("the job is stopped, {how:?}, {:?}", screen.text),
-            || {
-                let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
-                let (_, status) = waitpid(Some(pid), options).unwrap()?;
-                assert!(status.stopped(), "{how:?} {status:?}");
-                Some(())
-            },
-        );
+        screen.expect_stop(pid);
         let stopped = screen.settings();
         assert_eq!(stopped.local_modes, before.local_modes, "{how:?}");
         rustix::process::kill_process(pid, Signal::CONT).unwrap();
@@ -213,10 +234,35 @@ fn a_key_stops_the_job_and_it_can_go_on() {
 }
 
 #[test]
+fn a_job_of_the_background_gets_the_terminal_in_the_foreground() {
+    for how in How::BOTH {
+        let (scene, mut screen) = (Scene::new(), Screen::new());
+        let started = scene.path("started");
+        let started = started.to_str().unwrap();
+        let script = ": > \"$0\"; read -r line; echo \"got $line\"";
+        let tested = scene.command(how, &["sh", "-c", script, started]);
+        // This shell says nothing to a job that runs when it takes it to the foreground.
+        let shell = format!(
+            "set -m; {}& until [ -e \"$0\" ]; do sleep 0.01; done; fg",
+            in_words(&tested)
+        );
+        let pid = screen.start_words(&scene, How::Bare, &["bash", "-c", &shell, started]);
+        // It says which job that is.
+        screen.expect("sh");
+        if how == How::Wrapped {
+            screen.expect_raw();
+        }
+        screen.type_in("typed\r");
+        screen.expect("typed\r\ngot typed\r\n");
+        assert_eq!(code_of(pid), 0, "{how:?}");
+    }
+}
+
+#[test]
 fn the_terminal_is_as_before_after_every_end() {
     let scripts = ["exit 0", "exit 3", "kill -TERM $$", "kill -KILL $$"];
     for script in scripts {
-        let (scene, screen) = (Scene::new(), Screen::new());
+        let (scene, mut screen) = (Scene::new(), Screen::new());
         let before = screen.settings();
         let pid = screen.start(&scene, How::Wrapped, script);
         wait_until("the program ends", || {
@@ -238,11 +284,7 @@ fn a_terminal_for_stderr_alone_stays_one() {
         let script = "exec 3>&1; test -t 0; echo 0 $?; test -t 1; echo 1 $?; test -t 2; echo 2 $?; \
                       stty size <&2; echo done >&2";
         let tested = scene.command(how, &["sh", "-c", script]);
-        let words: Vec<_> = std::iter::once(tested.get_program())
-            .chain(tested.get_args())
-            .map(|word| format!("'{}'", word.to_str().unwrap().replace('\'', "'\\''")))
-            .collect();
-        let outer = format!("{} </dev/null >'{}'", words.join(" "), out.display());
+        let outer = format!("{} </dev/null >'{}'", in_words(&tested), out.display());
         let pid = screen.start(&scene, How::Bare, &outer);
         screen.expect("done\r\n");
         assert!(!screen.text.contains("\r\r"), "{how:?} {:?}", screen.text);

@@ -126,10 +126,12 @@ impl SpoolFolder {
         let mut unusable = Vec::new();
         for number in 0..SPOOLS_MAX {
             let directory = self.folder.join(number.to_string());
-            if !may_be(&directory)? {
-                continue;
-            }
-            match self.open_spool(&directory) {
+            let opened = match may_be(&directory) {
+                Ok(true) => self.open_spool(&directory),
+                Ok(false) => continue,
+                Err(error) => Err(error),
+            };
+            match opened {
                 Ok((spool, report)) if is_wanted(&report) => {
                     let claimed = Claimed {
                         spool,
@@ -140,7 +142,7 @@ impl SpoolFolder {
                 }
                 Ok(_) | Err(SpoolError::Lock(LockError::InUse(_))) => {}
                 // Any other directory is on the same disk.
-                Err(error) if !error.is_of_content() => return Err(error),
+                Err(error) if !error.is_of_directory() => return Err(error),
                 Err(error) => unusable.push(Unusable { directory, error }),
             }
         }
@@ -302,6 +304,56 @@ mod tests {
         let (leftover, unusable) = folder.claim_leftover().unwrap();
         assert!(leftover.is_none());
         assert_eq!(unusable[0].directory, damaged);
+    }
+
+    #[test]
+    fn a_directory_that_may_not_be_used_is_passed_over_and_named() {
+        let scene = Scene::new();
+        let (folder, _) = scene.folder();
+        let mut second = {
+            let _first = claim(&folder);
+            claim(&folder)
+        };
+        append(&mut second, "of the second");
+        drop(second);
+        // Whoever may do everything is refused by what is no directory, or no file.
+        let refused = scene.root.path().join("run/0");
+        std::fs::remove_dir_all(&refused).unwrap();
+        std::fs::write(&refused, b"no directory").unwrap();
+        let (next, unusable) = folder.claim().unwrap();
+        assert_eq!(next.directory, scene.root.path().join("run/1"));
+        assert_eq!(unusable[0].directory, refused);
+        drop(next);
+        let (leftover, unusable) = folder.claim_leftover().unwrap();
+        assert_eq!(sent(&mut leftover.unwrap().spool).len(), 1);
+        assert_eq!(unusable[0].directory, refused);
+    }
+
+    #[test]
+    fn errors_of_one_directory_are_told_from_those_of_the_disk() {
+        let io = |kind: io::ErrorKind| SpoolError::Io {
+            path: "run/0/pending".into(),
+            source: kind.into(),
+        };
+        let lock = |kind: io::ErrorKind| {
+            SpoolError::Lock(LockError::Io {
+                path: "run/0/lock".into(),
+                source: kind.into(),
+            })
+        };
+        let cases = [
+            (io::ErrorKind::PermissionDenied, true),
+            (io::ErrorKind::NotADirectory, true),
+            (io::ErrorKind::IsADirectory, true),
+            (io::ErrorKind::AlreadyExists, true),
+            (io::ErrorKind::StorageFull, false),
+            (io::ErrorKind::ReadOnlyFilesystem, false),
+            (io::ErrorKind::Other, false),
+        ];
+        for (kind, expected) in cases {
+            assert_eq!(io(kind).is_of_directory(), expected, "{kind:?}");
+            assert_eq!(lock(kind).is_of_directory(), expected, "{kind:?}");
+        }
     }
 
     #[test]

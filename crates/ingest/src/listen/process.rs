@@ -19,6 +19,7 @@
 pub mod capture;
 pub mod ended;
 pub mod leak;
+pub mod outer;
 pub mod pump;
 pub mod sample;
 pub mod signals;

@@ -2,13 +2,14 @@
 use super::{
     CaptureError,
     ended::Ended,
+    outer::Outer,
     own_program,
     pump::{End, Outcome, Pump, Running},
     signals::Received,
     stage, starting,
     stdio::{Ends, Kind, Standard, second},
     tap::{Direction, Tap},
-    terminal::{self, Pair, Processing, Raw},
+    terminal::{self, Pair, Processing},
     whole_lines::WholeLines,
     witness::Witness,
 };
@@ -69,7 +70,13 @@ pub enum State {
 /// A terminal of the program's own, and the outer one.
 struct Session {
     inner: Arc<OwnedFd>,
-    outer: Raw,
+    outer: Arc<Outer>,
+}
+
+impl Drop for Session {
+    fn drop(&mut self) {
+        self.outer.give_back();
+    }
 }
 
 /// A program and our standard streams.
@@ -152,11 +159,13 @@ impl Capture {
             }
         }
         self.inside[Standard::Input as usize] = Inner::Made(pair.inside);
+        let outer = Arc::new(Outer::enter()?);
         self.waiting.push(Pump {
             from: End::Ours(Standard::Input),
             to: End::Made(inner.clone()),
             direction: Some(Direction::Stdin),
             lines: None,
+            outer: Some(outer.clone()),
         });
         self.waiting.push(Pump {
             from: End::Made(inner.clone()),
@@ -164,8 +173,8 @@ impl Capture {
             to: End::Ours(shown.unwrap_or(Standard::Input)),
             direction: shown.map(direction),
             lines: None,
+            outer: Some(outer.clone()),
         });
-        let outer = Raw::enter()?;
         self.session = Some(Session { inner, outer });
         Ok(())
     }
@@ -181,6 +190,7 @@ impl Capture {
             to: End::made(ends.writing),
             direction: Some(Direction::Stdin),
             lines: None,
+            outer: None,
         });
         Ok(())
     }
@@ -216,6 +226,7 @@ impl Capture {
                 },
                 direction: Some(direction(standard)),
                 lines: None,
+                outer: None,
             });
         }
         Ok(())
@@ -302,6 +313,10 @@ impl Capture {
         if signal == Signal::WINCH {
             self.resize();
         }
+        if let (Signal::CONT, Some(session)) = (signal, &self.session) {
+            // Whoever stopped us alone may have changed the terminal meanwhile.
+            session.outer.resume();
+        }
         let is_due = match &mut self.session {
             // The inner terminal says it, and what we sent to our own group is not meant.
             Some(_) if signal == Signal::WINCH => false,
@@ -349,18 +364,18 @@ impl Capture {
         if !is_stopped(process) {
             return;
         }
-        if let Some(session) = &mut self.session {
+        if let Some(session) = &self.session {
             if is_orphan() {
                 // Nobody could let us go on: outside, keys do not stop such a program.
                 let _ = kill_process(process, Signal::CONT);
                 return;
             }
-            session.outer.restore();
+            session.outer.suspend();
             // As the key would: all of the job.
             let _ = kill_current_process_group(Signal::TSTP);
         }
         let _ = emulate_default_handler(SIGSTOP);
-        if let Some(session) = &mut self.session {
+        if let Some(session) = &self.session {
             session.outer.resume();
         }
         self.resize();

@@ -11,6 +11,7 @@
 //! A poll before each read costs a microsecond, and is what makes the second rule possible while
 //! nothing is written.
 use super::{
+    outer::Outer,
     stdio::Standard,
     tap::{Direction, Tap},
     whole_lines::WholeLines,
@@ -19,16 +20,21 @@ use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, BorrowedFd, OwnedFd},
     io::{Errno, read, retry_on_intr, write},
-    process::getpgrp,
-    termios::tcgetpgrp,
 };
-use std::{sync::Arc, thread::JoinHandle, time::Duration};
+use std::{sync::Arc, thread::JoinHandle};
 
 /// Bytes of one read: what a pipe holds.
 const READ_BYTES_MAX: usize = 64 << 10;
-/// How often a pump in the background looks whether it may read from the terminal: reading
-/// before would stop us.
-const BACKGROUND_INTERVAL: Duration = Duration::from_millis(100);
+/// How often it is looked whether our job has come to the foreground of its terminal: what a person
+/// hardly notices. Reading before would stop us.
+const AWAY_INTERVAL: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 100_000_000,
+};
+const NOW: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 0,
+};
 
 /// An end of a pump.
 #[derive(Clone, Debug)]
@@ -87,6 +93,8 @@ pub struct Pump {
     pub direction: Option<Direction>,
     /// Changes lines on their way; `None`: every byte passes as it is.
     pub lines: Option<WholeLines>,
+    /// The terminal of our session, if that is the end that is [ours](End::Ours).
+    pub outer: Option<Arc<Outer>>,
 }
 
 /// A pump on its thread.
@@ -156,11 +164,7 @@ impl Pump {
                 }
                 Seen::Readable => {}
             }
-            if self.is_in_background() {
-                std::thread::sleep(BACKGROUND_INTERVAL);
-                continue;
-            }
-            let bytes = match read(self.from.fd(), &mut buffer[..]) {
+            let bytes = match self.read(&mut buffer) {
                 Ok(count @ 1..) => &buffer[..count],
                 Err(Errno::INTR | Errno::AGAIN) => continue,
                 // A terminal that nobody holds at its other side says so with an error.
@@ -188,22 +192,43 @@ impl Pump {
         outcome
     }
 
+    fn read(&self, buffer: &mut [u8]) -> rustix::io::Result<usize> {
+        let Some(outer) = self.source() else {
+            return read(self.from.fd(), buffer);
+        };
+        let _passing = outer.pass();
+        // Who had the terminal meanwhile may have read what was there.
+        let mut fds = [PollFd::from_borrowed_fd(self.from.fd(), PollFlags::IN)];
+        match outer.is_foreground() && poll(&mut fds, Some(&NOW))? > 0 {
+            true => read(self.from.fd(), buffer),
+            false => Err(Errno::AGAIN),
+        }
+    }
+
     /// Leaves a copy and writes; whether the target took it.
     fn pass(&self, bytes: &[u8], tap: &Tap) -> bool {
         if let Some(direction) = self.direction.filter(|_| !bytes.is_empty()) {
             tap.leave(direction, bytes);
         }
+        let target = self.outer.as_ref().filter(|_| self.source().is_none());
+        let _passing = target.map(|outer| outer.pass());
         write_all(self.to.fd(), bytes)
     }
 
     fn look(&self, told: &OwnedFd) -> Seen {
         let (from, to) = (self.from.fd(), self.to.fd());
+        let source = self.source();
+        let asked = match source.is_some_and(Outer::is_away) {
+            true => PollFlags::empty(),
+            false => PollFlags::IN,
+        };
+        let timeout = source.map(|_| &AWAY_INTERVAL);
         let mut fds = [
-            PollFd::from_borrowed_fd(from, PollFlags::IN),
+            PollFd::from_borrowed_fd(from, asked),
             PollFd::from_borrowed_fd(to, PollFlags::empty()),
             PollFd::new(told, PollFlags::IN),
         ];
-        if poll(&mut fds, None).is_err() {
+        if poll(&mut fds, timeout).is_err() {
             return Seen::Nothing;
         }
         let [from, to, told] = fds.map(|fd| fd.revents());
@@ -222,12 +247,10 @@ impl Pump {
         }
     }
 
-    /// Whether the source is our terminal and another job has it.
-    fn is_in_background(&self) -> bool {
-        let End::Ours(Standard::Input) = self.from else {
-            return false;
-        };
-        matches!(tcgetpgrp(self.from.fd()), Ok(group) if group != getpgrp())
+    /// The terminal of our session, if that is what it reads.
+    fn source(&self) -> Option<&Outer> {
+        let is_source = matches!(self.from, End::Ours(_));
+        self.outer.as_deref().filter(|_| is_source)
     }
 }
 

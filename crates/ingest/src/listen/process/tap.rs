@@ -106,7 +106,9 @@ impl SteadyClock {
 #[derive(Debug, Default)]
 struct Shared {
     bytes: AtomicUsize,
+    /// Not said yet.
     lost: [AtomicU64; 3],
+    lost_ever: [AtomicU64; 3],
 }
 
 /// Where copies are left.
@@ -148,6 +150,8 @@ impl Tap {
         if used.saturating_add(cost) > self.bytes_max {
             self.shared.bytes.fetch_sub(cost, Ordering::Relaxed);
             lost.fetch_add(bytes.len() as u64, Ordering::Relaxed);
+            let ever = &self.shared.lost_ever[direction as usize];
+            ever.fetch_add(bytes.len() as u64, Ordering::Relaxed);
             return;
         }
         self.say_gap(direction);
@@ -165,6 +169,13 @@ impl Tap {
     pub fn nudge(&self) {
         self.shared.bytes.fetch_add(CHUNK_BYTES, Ordering::Relaxed);
         self.send(Direction::Stdin, Content::Nudge);
+    }
+
+    /// Bytes of a direction of which there was no copy, for whoever cannot wait until all copies
+    /// are taken.
+    #[must_use]
+    pub fn lost(&self, direction: Direction) -> u64 {
+        self.shared.lost_ever[direction as usize].load(Ordering::Relaxed)
     }
 
     /// The clock of the copies.
@@ -296,5 +307,8 @@ mod tests {
         ];
         assert_eq!(contents(&tapped), expected);
         assert_eq!(tapped.shared.bytes.load(Ordering::Relaxed), 0);
+        // Said or not.
+        let lost = Direction::ALL.map(|direction| tap.lost(direction));
+        assert_eq!(lost, [0, 23, 1 << 10]);
     }
 }

@@ -1,24 +1,17 @@
-//! Terminals: a pair of our own for a program that expects one, and the outer one while it runs.
+//! Terminals: a pair of our own for a program that expects one.
 //!
 //! If our stdin is a terminal, the program gets a session of its own with a terminal of its own
-//! ([`super::stage`]), and the outer one is raw: what is typed goes to the inner one, whose line
+//! ([`super::stage`]), and the outer one is raw ([`super::outer`]): what is typed goes to the inner one, whose line
 //! discipline echoes, edits and makes signals as the outer one would. Else the program stays in
 //! our session and process group, where the kernel does job control as usual; outputs that are
 //! terminals become inner terminals which change nothing of what passes, since the outer one
 //! does that already.
-use super::{
-    CaptureError, descriptor,
-    stdio::{Standard, second},
-};
+use super::{CaptureError, descriptor, stdio::Standard};
 use rustix::{
     fd::{AsFd, OwnedFd},
     fs::{Mode, OFlags},
-    process::getpgrp,
     pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
-    termios::{
-        OptionalActions, OutputModes, Termios, tcgetattr, tcgetpgrp, tcgetwinsize, tcsetattr,
-        tcsetwinsize,
-    },
+    termios::{OptionalActions, OutputModes, tcgetattr, tcgetwinsize, tcsetattr, tcsetwinsize},
 };
 
 /// A pair of our own.
@@ -68,63 +61,5 @@ pub fn resize(inner: &impl AsFd, outer: &impl AsFd) {
     if let Ok(size) = tcgetwinsize(outer) {
         // A terminal that is gone has no size.
         let _ = tcsetwinsize(inner, size);
-    }
-}
-
-/// The outer terminal, raw while this lives and is in the foreground.
-#[derive(Debug)]
-pub struct Raw {
-    /// A descriptor of its own: stdin may be closed before the settings are restored.
-    terminal: OwnedFd,
-    before: Termios,
-    is_raw: bool,
-}
-
-impl Raw {
-    /// Remembers the settings, and makes the terminal raw if we are in its foreground.
-    ///
-    /// # Errors
-    /// [`CaptureError::Descriptor`].
-    pub fn enter() -> Result<Raw, CaptureError> {
-        let terminal = second(&Standard::Input.fd())?;
-        let before = tcgetattr(&terminal).map_err(descriptor("the terminal"))?;
-        let mut raw = Raw {
-            terminal,
-            before,
-            is_raw: false,
-        };
-        raw.resume();
-        Ok(raw)
-    }
-
-    /// Gives an inner terminal the size of this one.
-    pub fn resize(&self, inner: &impl AsFd) {
-        resize(inner, &self.terminal);
-    }
-
-    /// Raw again, after [`Raw::restore`]; in the background not: changing the terminal would
-    /// stop us.
-    pub fn resume(&mut self) {
-        let is_foreground = matches!(tcgetpgrp(&self.terminal), Ok(group) if group == getpgrp());
-        if self.is_raw || !is_foreground {
-            return;
-        }
-        let mut settings = self.before.clone();
-        settings.make_raw();
-        self.is_raw = tcsetattr(&self.terminal, OptionalActions::Drain, &settings).is_ok();
-    }
-
-    /// As it was before.
-    pub fn restore(&mut self) {
-        if std::mem::take(&mut self.is_raw) {
-            // A terminal that is gone needs no settings.
-            let _ = tcsetattr(&self.terminal, OptionalActions::Drain, &self.before);
-        }
-    }
-}
-
-impl Drop for Raw {
-    fn drop(&mut self) {
-        self.restore();
     }
 }
