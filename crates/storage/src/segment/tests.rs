@@ -605,7 +605,11 @@ fn all_encodings() -> SectionInput {
         // Texts of their own.
         ("text", |n| {
             let letter = |at: usize| char::from(b'a' + (scramble(n * 90 + at) % 26) as u8);
-            (0..30 + n % 9).map(letter).collect()
+            match n {
+                // Longer than a dictionary takes.
+                7 => "long ".repeat(4_000),
+                _ => (0..30 + n % 9).map(letter).collect(),
+            }
         }),
         // Templates with columns of every form, small ones, and values without one.
         ("template", |n| match n % 10 {

@@ -23,7 +23,7 @@ use crate::{
 };
 use hashbrown::HashMap;
 use std::sync::Arc;
-use taffrail_model::{column::Kind, limits::BLOCK_ROWS};
+use taffrail_model::{column::Kind, limits::BLOCK_ROWS, token::fold};
 
 /// Blocks in which rows are judged so that their number is known at once: a few ids, which are in
 /// few blocks.
@@ -70,9 +70,11 @@ pub(in crate::segment) fn find(
         let bytes = index.memory_bytes();
         Ok::<_, ReadError>((index, bytes))
     })?;
+    let absent = absent_in_heap(&templated, question.clues())?;
     let judge = Judge {
         head: &head,
         index: &index,
+        absent_in_heap: &absent,
     };
     let verdicts = judge.verdicts(question.clues());
     // What decides for texts does not for other kinds.
@@ -205,8 +207,12 @@ fn rows_with(
     let head = &*templated.head;
     let first = head.slots_of(template).start;
     let mut lookups = Vec::new();
-    let mut in_heap = None;
+    let (mut in_heap, mut is_partial) = (None, false);
     for wanted in wanted {
+        if wanted.is_partial {
+            is_partial = true;
+            continue;
+        }
         let slot = first + wanted.index;
         let found = head.slots.get(slot).filter(|_| template < head.own);
         match found.map_or(Found::Unknown, |slot| slot.find(&wanted.folded)) {
@@ -236,11 +242,38 @@ fn rows_with(
         }
         bits = Some(with);
     }
+    // What is exact left rows; of the others a part is looked for in each.
     Ok(match (in_heap, bits) {
         (Some(blocks), _) => Rows::CheckIn(blocks),
+        (None, _) if is_partial => Rows::Check,
         (None, None) => Rows::All,
         (None, Some(bits)) => Rows::Bits(bits),
     })
+}
+
+/// Texts of letters and digits alone that a clue looks for and no variable in the heap contains.
+fn absent_in_heap(templated: &Templated<'_>, clues: &[Clue]) -> Result<Vec<String>, ReadError> {
+    let mut absent = Vec::new();
+    for clue in clues {
+        let folded = match clue {
+            Clue::Substring(text) => text.clone(),
+            Clue::Contains { text, .. } => fold(text),
+            _ => continue,
+        };
+        if !folded.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            continue;
+        }
+        let needles = [Needle::of(&Clue::Substring(folded.clone()))];
+        let heap = &templated.head.heap;
+        let mut is_there = false;
+        for run in 0..heap.runs.len() {
+            is_there |= !candidates(&*templated.heap_run(heap, run)?, &needles).is_empty();
+        }
+        if !is_there {
+            absent.push(folded);
+        }
+    }
+    Ok(absent)
 }
 
 /// Looks values up in the heap of variables, each once.

@@ -45,6 +45,8 @@ pub(in crate::segment) struct Wanted {
     /// Number of the variable within its template.
     pub index: usize,
     pub folded: String,
+    /// Whether only a part of the value is wanted.
+    pub is_partial: bool,
 }
 
 /// The literal parts of all templates, folded, to be searched as one text.
@@ -214,6 +216,8 @@ enum Piece<'a> {
 pub(in crate::segment) struct Judge<'a> {
     pub head: &'a Head,
     pub index: &'a Index,
+    /// Folded texts that no text of the heap contains.
+    pub absent_in_heap: &'a [String],
 }
 
 impl Judge<'_> {
@@ -364,7 +368,6 @@ impl Judge<'_> {
 
     fn match_window(&self, window: &[Place<'_>], phrase: &[String], first: usize) -> Verdict {
         let mut wanted: Vec<Wanted> = Vec::new();
-        let mut is_partial = false;
         for (place, token) in window.iter().zip(phrase) {
             match place {
                 Place::Token(have) if have == token => {}
@@ -375,6 +378,7 @@ impl Judge<'_> {
                 Place::Part { slot, parts: 1, .. } => wanted.push(Wanted {
                     index: slot - first,
                     folded: token.clone(),
+                    is_partial: false,
                 }),
                 Place::Part { slot, part, parts } => {
                     let index = slot - first;
@@ -384,25 +388,24 @@ impl Judge<'_> {
                             last.folded.push(separator);
                             last.folded.push_str(token);
                         }
-                        None => {
-                            is_partial |= *part != 0;
-                            wanted.push(Wanted {
-                                index,
-                                folded: token.clone(),
-                            });
-                        }
+                        None => wanted.push(Wanted {
+                            index,
+                            folded: token.clone(),
+                            is_partial: *part != 0,
+                        }),
                     }
                 }
             }
         }
         // An address or UUID that the window leaves before its end.
-        if let Some(Place::Part { part, parts, .. }) = window.last() {
-            is_partial |= part + 1 != *parts;
+        if let Some(Place::Part { part, parts, .. }) = window.last()
+            && let Some(last) = wanted.last_mut()
+        {
+            last.is_partial |= part + 1 != *parts;
         }
-        match (wanted.is_empty(), is_partial) {
-            (true, _) => Verdict::All,
-            (_, true) => Verdict::Check,
-            _ => Verdict::Where(vec![wanted]),
+        match wanted.is_empty() {
+            true => Verdict::All,
+            false => Verdict::Where(vec![wanted]),
         }
     }
 
@@ -413,12 +416,30 @@ impl Judge<'_> {
         }
         let tokens: Vec<(usize, usize)> = tokens(text).collect();
         for slot in 0..self.head.kinds.len() {
-            if self.may_touch(slot, text, &tokens) {
+            if self.may_touch(slot, text, &tokens) && self.may_be_inside(slot, text) {
                 let template = self.template_of_slot(slot);
                 if self.may_span(template, text) {
                     each(template, Verdict::Check);
                 }
             }
+        }
+    }
+
+    /// Whether a text of letters and digits alone may lie in a value of the variable: where it
+    /// overlaps a token, it lies in it. For other texts nothing is known.
+    fn may_be_inside(&self, slot: usize, text: &str) -> bool {
+        let is_token = matches!(
+            self.head.kinds.get(slot),
+            Some(VariableKind::Token | VariableKind::Word)
+        );
+        if !is_token || !text.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return true;
+        }
+        match self.head.slots.get(slot) {
+            Some(Slot::Constant(value)) => fold(value).contains(text),
+            Some(Slot::Dictionary(values)) => values.iter().any(|value| fold(value).contains(text)),
+            Some(Slot::Heap(_)) | None => !self.absent_in_heap.iter().any(|absent| absent == text),
+            Some(_) => true,
         }
     }
 
