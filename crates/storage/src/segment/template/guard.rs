@@ -18,6 +18,11 @@ const WORDS_MIN: u32 = 16;
 /// The same, where the templates have few rows each on average.
 const RARE_WORDS_MIN: u32 = 4;
 const RARE_ROWS_MAX: u32 = 8;
+/// Bytes of a template's text above which its words are left alone: the hash of a text is made
+/// once for each of its words, which is quadratic.
+const TEXT_BYTES_MAX: usize = 512;
+/// Families that are counted (32 MiB); those that are met later are none.
+const FAMILIES_MAX: usize = 1 << 20;
 
 /// The templates that are one but for a word.
 #[derive(Clone, Copy, Default)]
@@ -65,7 +70,12 @@ pub(super) fn generalise(values: &Values<'_>, cut: &mut Cut) {
     let mut spans = Vec::new();
     for draft in small(cut) {
         each_word(values, cut, draft, &mut spans, |hash, _| {
-            let family = families.entry(hash).or_default();
+            let is_full = families.len() >= FAMILIES_MAX;
+            let family = match families.entry(hash) {
+                Entry::Occupied(entry) => entry.into_mut(),
+                Entry::Vacant(_) if is_full => return,
+                Entry::Vacant(entry) => entry.insert(Family::default()),
+            };
             family.drafts += 1;
             family.rows += draft.rows;
         });
@@ -109,7 +119,7 @@ fn each_word(
 ) {
     let text = values.text(draft.exemplar as usize);
     let spans = cut.spans_of(draft.exemplar);
-    if spans.len() >= super::split::VARIABLES_MAX {
+    if spans.len() >= super::split::VARIABLES_MAX || text.len() > TEXT_BYTES_MAX {
         return;
     }
     for index in 0..=spans.len() {

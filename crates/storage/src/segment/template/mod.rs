@@ -2,7 +2,7 @@
 //!
 //! Invariants
 //! - Every value comes back byte for byte; no byte stands for a variable.
-//! - A template begins and ends its variables where tokens begin and end, so that a word lies
+//! - No token lies across the begin or the end of a variable, so that a word lies
 //!   either in the literal part or in a variable, never in both.
 //! - The hash of a template is the same in every segment.
 //! - A block is decoded from its own codes, the rank of its first rows and single values of the

@@ -378,6 +378,26 @@ fn names_do_not_make_a_template_each() {
 }
 
 #[test]
+fn words_of_long_texts_are_left_alone() {
+    for (bytes, templates) in [(512, 2), (513, 1)] {
+        let rows: Rows = (0..2_000)
+            .map(|n| {
+                let name: String = (0..6)
+                    .map(|at| char::from(b'a' + (scramble(n) >> (at * 8)) as u8 % 26))
+                    .collect();
+                let text = match n % 4 {
+                    0 => format!("{} 7 {name}", "x".repeat(bytes - 9)),
+                    _ => format!("usual {n}"),
+                };
+                Some((Kind::String, text))
+            })
+            .collect();
+        let found = templated(&rows).templates("f").unwrap().unwrap();
+        assert_eq!(found.len(), templates, "{bytes}");
+    }
+}
+
+#[test]
 fn other_kinds_are_judged_by_value() {
     let kinds = [Kind::String, Kind::Json, Kind::Integer];
     let mixed: Rows = (0..3_000)
