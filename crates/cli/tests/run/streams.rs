@@ -379,12 +379,8 @@ fn a_trace_context_that_was_given_is_recorded() {
     command.args(words).env("TAFFRAIL_TOKEN", KEY);
     let mut running = Running::start(command);
     let mut stdin = running.child.stdin.take().unwrap();
-    writeln!(
-        stdin,
-        "{}",
-        r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#
-    )
-    .unwrap();
+    let request = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"t"}}"#;
+    writeln!(stdin, "{request}").unwrap();
     let mut said = String::new();
     let stderr = running.child.stderr.take().unwrap();
     BufReader::new(stderr).read_line(&mut said).unwrap();
