@@ -1,5 +1,7 @@
 //! How an engine is opened.
-use crate::{Engine, Inner, admission::Admission, events, instances::Instances, maintenance};
+use crate::{
+    Engine, Inner, admission::Admission, events, instances::Instances, maintenance, memory::Pools,
+};
 use parking_lot::RwLock;
 use std::{
     path::{Path, PathBuf},
@@ -41,8 +43,8 @@ pub struct EngineOptions {
     pub key_file: Option<PathBuf>,
     /// Whether records are encrypted at rest.
     pub is_encrypted: bool,
-    /// Bytes of all tails together.
-    pub tails_bytes_max: usize,
+    /// Bounds of memory.
+    pub memory: Pools,
     /// Streams beside the built-in ones.
     pub streams: Vec<CustomStream>,
     /// Redaction, routing and enrichment.
@@ -57,7 +59,7 @@ impl EngineOptions {
             directory,
             key_file: None,
             is_encrypted: true,
-            tails_bytes_max: taffrail_model::limits::TAILS_BYTES_MAX,
+            memory: Pools::default(),
             streams: Vec::new(),
             pipeline: PipelineConfig::default(),
         }
@@ -140,6 +142,7 @@ impl Engine {
                 is_newer
             });
         }));
+        let admission = Admission::new(options.memory.in_flight);
         let (own_events, event_queue) = events::channel();
         let (stopping, _) = watch::channel(false);
         let engine = Engine {
@@ -150,7 +153,7 @@ impl Engine {
                 pipeline,
                 catalogue: RwLock::new(catalogue),
                 clock,
-                admission: Admission::default(),
+                admission,
                 instances,
                 own_events,
                 watermark,
@@ -207,7 +210,8 @@ async fn open_store(
     clock: Arc<dyn Clock>,
 ) -> Result<OpenedStore, OpenError> {
     let store_options = StoreOptions {
-        tails_bytes_max: options.tails_bytes_max,
+        tails_bytes_max: options.memory.tails,
+        cache_bytes_max: options.memory.block_cache,
         encryption: options.is_encrypted,
         catalogue,
         ..StoreOptions::new(options.directory.join("store"))
