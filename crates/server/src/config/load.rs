@@ -502,7 +502,7 @@ mod tests {
             (
                 vec!["memory:\n  query_state: much\n"],
                 vec![],
-                "0.yaml:2: memory.query_state: a size \"much\" must be",
+                "0.yaml:2: memory: a size \"much\" must be",
             ),
         ] {
             let faults = from_files(&texts, &variables).unwrap_err();
