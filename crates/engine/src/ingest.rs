@@ -136,6 +136,26 @@ fn scope(principal: &Principal, tenant: TenantNumber) -> Arc<str> {
     format!("{}/{}", tenant.0, principal.credential).into()
 }
 
+/// An answer as the store keeps it for its key. Nearly all requests are accepted as a whole: of them
+/// the number is kept, which the store has room for beside the key.
+fn kept_answer(answer: &IngestAnswer) -> Result<Vec<u8>, serde_json::Error> {
+    match answer.rejected.is_empty() && answer.dropped.is_empty() {
+        true => serde_json::to_vec(&answer.accepted),
+        false => serde_json::to_vec(answer),
+    }
+}
+
+fn recalled_answer(kept: &[u8]) -> Result<IngestAnswer, serde_json::Error> {
+    if kept.first() == Some(&b'{') {
+        return serde_json::from_slice(kept);
+    }
+    Ok(IngestAnswer {
+        accepted: serde_json::from_slice(kept)?,
+        rejected: Vec::new(),
+        dropped: BTreeMap::new(),
+    })
+}
+
 impl Engine {
     /// Lets the bytes of a request in; the permit is kept until the request is answered.
     ///
@@ -316,9 +336,10 @@ impl Engine {
             None => None,
             Some(key) => {
                 // Before the key is reserved: from there on nothing may fail but the commit.
-                let kept = serde_json::to_vec(&answer).map_err(IngestError::Answer)?;
-                let scope = scope(principal, batch.tenant());
-                if let Reserved::Repeat(answer) = self.reserve(&scope, &key).await? {
+                let kept = kept_answer(&answer).map_err(IngestError::Answer)?;
+                let tenant = batch.tenant();
+                let scope = scope(principal, tenant);
+                if let Reserved::Repeat(answer) = self.reserve(tenant, &scope, &key).await? {
                     return Ok(answer);
                 }
                 Some(StoredKey {
@@ -334,16 +355,22 @@ impl Engine {
         Ok(answer)
     }
 
-    async fn reserve(&self, scope: &str, key: &IdempotencyKey) -> Result<Reserved, IngestError> {
+    async fn reserve(
+        &self,
+        tenant: TenantNumber,
+        scope: &str,
+        key: &IdempotencyKey,
+    ) -> Result<Reserved, IngestError> {
         if key.key.is_empty() || key.key.len() > IDEMPOTENCY_KEY_BYTES_MAX {
             return Err(IngestError::KeyLength);
         }
         loop {
-            match self.inner.store.recall(scope, &key.key, &key.body_hash) {
+            let store = &self.inner.store;
+            match store.recall(tenant, scope, &key.key, &key.body_hash) {
                 Recall::New => return Ok(Reserved::First),
                 Recall::Conflict => return Err(IngestError::KeyReused),
                 Recall::Answer(bytes) => {
-                    let answer = serde_json::from_slice(&bytes).map_err(IngestError::Answer)?;
+                    let answer = recalled_answer(&bytes).map_err(IngestError::Answer)?;
                     return Ok(Reserved::Repeat(answer));
                 }
                 // The first of the two is being committed: its outcome decides.
@@ -372,6 +399,38 @@ impl Engine {
         match reply.await {
             Ok(outcome) => outcome.map(|committed| committed.last),
             Err(_) => Err(CommitError::Closed),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_kept_of_an_answer_gives_it_back() {
+        let reject = Reject {
+            index: 3,
+            kind: RejectKind::TooManyDays,
+            detail: "a day too many".into(),
+        };
+        let mut answer = IngestAnswer {
+            accepted: 1_000_000,
+            rejected: Vec::new(),
+            dropped: BTreeMap::new(),
+        };
+        let kept = kept_answer(&answer).unwrap();
+        assert_eq!(kept, b"1000000");
+        assert_eq!(recalled_answer(&kept).unwrap(), answer);
+        answer.rejected.push(reject);
+        let kept = kept_answer(&answer).unwrap();
+        assert_eq!(recalled_answer(&kept).unwrap(), answer);
+        answer.rejected.clear();
+        answer.dropped.insert("sampled".into(), 2);
+        let kept = kept_answer(&answer).unwrap();
+        assert_eq!(recalled_answer(&kept).unwrap(), answer);
+        for kept in ["", "x", "-1", "{", "1 2"] {
+            assert!(recalled_answer(kept.as_bytes()).is_err(), "{kept}");
         }
     }
 }

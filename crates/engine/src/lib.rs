@@ -7,8 +7,9 @@
 //! - Nothing here knows HTTP or a terminal.
 //!
 //! What is where: [`options`] how it is opened, [`ingest`] the way in, [`read`] search, histogram,
-//! facets, context, [`deletions`] records that go, [`live`] the live tail, [`instances`] MCP instances, [`events`] the product's
-//! own events, [`maintenance`] background tasks, [`status`] what health and metrics show.
+//! facets, context, [`deletions`] records that go, [`live`] the live tail, [`instances`] MCP
+//! instances, [`events`] the product's own events, [`maintenance`] background tasks, [`memory`] how
+//! memory is shared out, [`status`] what health and metrics show.
 
 pub mod admission;
 pub mod deletions;
@@ -17,6 +18,7 @@ pub mod ingest;
 pub mod instances;
 pub mod live;
 pub mod maintenance;
+pub mod memory;
 pub mod options;
 pub mod read;
 pub mod spool;

@@ -1,7 +1,7 @@
 //! How an engine is opened.
 use crate::{
     Engine, Inner, admission::Admission, deletions::Selector, events, instances::Instances,
-    maintenance,
+    maintenance, memory::Pools,
 };
 use parking_lot::RwLock;
 use std::{
@@ -20,7 +20,6 @@ use taffrail_storage::{
     keys::{KeyFile, KeyFileError},
     local_files::{DirectoryLock, LocalFiles, LockError},
     recovery::{OpenError as StoreOpenError, RecoveryReport},
-    segment::BLOCK_CACHE_BYTES,
     store::Store,
     store_core::StoreOptions,
 };
@@ -46,10 +45,8 @@ pub struct EngineOptions {
     pub key_file: Option<PathBuf>,
     /// Whether records are encrypted at rest.
     pub is_encrypted: bool,
-    /// Bytes of all tails together.
-    pub tails_bytes_max: usize,
-    /// Bytes of what reads have decoded and keep.
-    pub cache_bytes_max: usize,
+    /// Bounds of memory.
+    pub memory: Pools,
     /// Streams beside the built-in ones.
     pub streams: Vec<CustomStream>,
     /// Redaction, routing and enrichment.
@@ -64,8 +61,7 @@ impl EngineOptions {
             directory,
             key_file: None,
             is_encrypted: true,
-            tails_bytes_max: taffrail_model::limits::TAILS_BYTES_MAX,
-            cache_bytes_max: BLOCK_CACHE_BYTES,
+            memory: Pools::default(),
             streams: Vec::new(),
             pipeline: PipelineConfig::default(),
         }
@@ -157,6 +153,8 @@ impl Engine {
                 is_newer
             });
         }));
+        let admission = Admission::new(options.memory.in_flight);
+        let aggregate_memory = Arc::new(MemoryPool::new(options.memory.query_state));
         let (own_events, event_queue) = events::channel();
         let (stopping, _) = watch::channel(false);
         let engine = Engine {
@@ -167,10 +165,10 @@ impl Engine {
                 pipeline,
                 catalogue: RwLock::new(catalogue),
                 clock,
-                admission: Admission::default(),
+                admission,
                 instances,
                 own_events,
-                aggregate_memory: Arc::default(),
+                aggregate_memory,
                 watermark,
                 recovery: opened.recovery,
                 new_key_file: opened.new_key_file,
@@ -226,8 +224,8 @@ async fn open_store(
     selector: Arc<dyn RowSelector>,
 ) -> Result<OpenedStore, OpenError> {
     let store_options = StoreOptions {
-        tails_bytes_max: options.tails_bytes_max,
-        cache_bytes_max: options.cache_bytes_max,
+        tails_bytes_max: options.memory.tails,
+        cache_bytes_max: options.memory.block_cache,
         encryption: options.is_encrypted,
         catalogue,
         selector,

@@ -1,5 +1,5 @@
 //! What health and metrics show.
-use crate::Engine;
+use crate::{Engine, admission::RefusedCounts};
 use taffrail_storage::store_core::StoreStatus;
 
 /// State of the engine at a moment.
@@ -9,6 +9,10 @@ pub struct EngineStatus {
     pub store: StoreStatus,
     /// Bytes of requests in flight.
     pub bytes_in_flight: usize,
+    /// Bytes that running aggregates hold.
+    pub query_state_bytes: usize,
+    /// Requests that were not let in since the start.
+    pub refused: RefusedCounts,
     /// The product's own events that were lost since the start.
     pub own_events_lost: u64,
 }
@@ -20,6 +24,8 @@ impl Engine {
         EngineStatus {
             store: self.inner.store.status(),
             bytes_in_flight: self.inner.admission.bytes_in_flight(),
+            query_state_bytes: self.inner.aggregate_memory.used(),
+            refused: self.inner.admission.refused(),
             own_events_lost: self.own_events_lost(),
         }
     }

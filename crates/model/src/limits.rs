@@ -34,7 +34,8 @@ pub const TIMESTAMP_AHEAD_MAX_S: i64 = 3_600;
 pub const IDEMPOTENCY_KEY_BYTES_MAX: usize = 255;
 /// How long an idempotency key is remembered, in seconds (24 h).
 pub const IDEMPOTENCY_KEPT_S: i64 = 86_400;
-/// How many idempotency keys are remembered at most; the oldest goes first.
+/// How many idempotency keys are remembered at most; past it the tenant that has the most loses its
+/// oldest.
 pub const IDEMPOTENCY_KEYS_MAX: usize = 1_000_000;
 /// Bytes of a query text: longer ones are programs, not questions.
 pub const QUERY_BYTES_MAX: usize = 16 << 10;

@@ -16,6 +16,7 @@ pub use load::{Sources, load};
 
 use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use taffrail_engine::{
+    memory::{self, Pools},
     options::{CustomStream, EngineOptions},
     pipeline::{PipelineConfig, config::RedactionConfig},
 };
@@ -45,8 +46,8 @@ pub struct Config {
     pub key_file: Option<PathBuf>,
     /// Whether records are encrypted at rest.
     pub encryption: bool,
-    /// Bytes of all tails together.
-    pub tails_bytes: usize,
+    /// Bounds of memory.
+    pub memory: MemorySettings,
     /// Streams beside the built-in ones, by name.
     pub streams: BTreeMap<String, StreamSettings>,
     /// Redaction beyond the default rules.
@@ -57,6 +58,57 @@ pub struct Config {
     pub first_admin: Option<FirstAdmin>,
     /// Key that acts as an admin while it is set.
     pub bootstrap_key: Option<BootstrapKey>,
+}
+
+/// Bounds of memory; what is not set follows from the memory that the process may use.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct MemorySettings {
+    /// Memory that the process may use; `None`: what machine and control group give.
+    pub total: Option<u64>,
+    /// Bytes of all tails together.
+    pub tails: Option<usize>,
+    /// Bytes of requests in flight.
+    pub in_flight: Option<usize>,
+    /// Bytes of decoded parts of segments.
+    pub block_cache: Option<usize>,
+    /// Bytes of the state of running aggregates.
+    pub query_state: Option<usize>,
+    /// Bytes of answers that clients have not read.
+    pub answers: Option<usize>,
+}
+
+impl MemorySettings {
+    /// What is set here, and the rest as it is below.
+    #[must_use]
+    pub(crate) fn over(self, below: MemorySettings) -> MemorySettings {
+        MemorySettings {
+            total: self.total.or(below.total),
+            tails: self.tails.or(below.tails),
+            in_flight: self.in_flight.or(below.in_flight),
+            block_cache: self.block_cache.or(below.block_cache),
+            query_state: self.query_state.or(below.query_state),
+            answers: self.answers.or(below.answers),
+        }
+    }
+
+    /// Memory that the process may use, in bytes.
+    #[must_use]
+    pub fn total_bytes(&self) -> u64 {
+        self.total.unwrap_or_else(memory::available_bytes)
+    }
+
+    /// The bounds of all pools.
+    #[must_use]
+    pub fn pools(&self) -> Pools {
+        let default = Pools::for_memory(self.total_bytes());
+        Pools {
+            tails: self.tails.unwrap_or(default.tails),
+            in_flight: self.in_flight.unwrap_or(default.in_flight),
+            block_cache: self.block_cache.unwrap_or(default.block_cache),
+            query_state: self.query_state.unwrap_or(default.query_state),
+            answers: self.answers.unwrap_or(default.answers),
+        }
+    }
 }
 
 /// A stream that the configuration adds.
@@ -112,7 +164,7 @@ impl Default for Config {
             data_dir: home.join(".taffrail/data"),
             key_file: None,
             encryption: true,
-            tails_bytes: taffrail_model::limits::TAILS_BYTES_MAX,
+            memory: MemorySettings::default(),
             streams: BTreeMap::new(),
             redaction: RedactionConfig::default(),
             metrics_are_public: false,
@@ -138,7 +190,7 @@ impl Config {
         EngineOptions {
             key_file: self.key_file.clone(),
             is_encrypted: self.encryption,
-            tails_bytes_max: self.tails_bytes,
+            memory: self.memory.pools(),
             streams,
             pipeline: PipelineConfig {
                 redaction: self.redaction.clone(),

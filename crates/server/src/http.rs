@@ -28,6 +28,7 @@ pub(crate) use question::{QuestionParts, read_question};
 pub(crate) use search::read_shape;
 
 use crate::{
+    answers::{CutMark, HeldAnswer},
     live,
     problem::{Kind, Problem},
     request_log,
@@ -42,7 +43,7 @@ use axum::{
     middleware,
     response::{IntoResponse, Response},
 };
-use std::{any::Any, sync::Arc};
+use std::{any::Any, sync::Arc, time::Duration};
 use taffrail_engine::Engine;
 use tower_http::catch_panic::CatchPanicLayer;
 use utoipa_axum::{router::OpenApiRouter, routes};
@@ -102,6 +103,7 @@ pub(crate) fn router(
     engine: Engine,
     bootstrap_key: Option<String>,
     metrics_are_public: bool,
+    answer_held_min: Duration,
 ) -> (Router, App) {
     let (described, document) = described().split_for_parts();
     let openapi_json = serde_json::to_string(&document).unwrap_or_default();
@@ -110,6 +112,7 @@ pub(crate) fn router(
         engine,
         bootstrap_key,
         metrics_are_public,
+        answer_held_min,
         openapi_json,
         docs_html,
     ));
@@ -174,11 +177,33 @@ fn panicked(cause: Box<dyn Any + Send + 'static>) -> Response {
 }
 
 /// A body that is JSON text already.
-pub(crate) struct Json(pub Bytes);
+pub(crate) struct Json {
+    text: Bytes,
+    /// Of an answer that may be cut while it is sent.
+    mark: Option<CutMark>,
+}
+
+impl From<Bytes> for Json {
+    fn from(text: Bytes) -> Json {
+        Json { text, mark: None }
+    }
+}
+
+impl From<HeldAnswer> for Json {
+    fn from(answer: HeldAnswer) -> Json {
+        Json {
+            text: answer.text,
+            mark: Some(answer.mark),
+        }
+    }
+}
 
 impl IntoResponse for Json {
     fn into_response(self) -> Response {
-        let mut response = self.0.into_response();
+        let mut response = self.text.into_response();
+        if let Some(mark) = self.mark {
+            response.extensions_mut().insert(mark);
+        }
         response.headers_mut().insert(
             header::CONTENT_TYPE,
             HeaderValue::from_static("application/json"),
@@ -189,11 +214,16 @@ impl IntoResponse for Json {
 
 /// `{"data": …}` of a value.
 pub(crate) fn data(value: &impl serde::Serialize) -> Json {
+    Json::from(Bytes::from(data_text(value)))
+}
+
+/// The text of [`data`].
+fn data_text(value: &impl serde::Serialize) -> Vec<u8> {
     let mut out = br#"{"data":"#.to_vec();
     // Values of our own types always have a JSON text: their keys are texts.
     out.extend(serde_json::to_vec(value).unwrap_or_else(|_| b"null".to_vec()));
     out.push(b'}');
-    Json(out.into())
+    out
 }
 
 /// 201 with `{"data": …}`.

@@ -31,5 +31,6 @@ mod stall;
 mod state;
 mod ui;
 
+pub use answers::ANSWER_HELD_MIN;
 pub use server::{ServeError, Server, ServerOptions, serve};
 pub use stall::ANSWER_STALL_MAX;

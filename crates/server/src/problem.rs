@@ -448,8 +448,8 @@ fn unknown_stream(name: &str, nearest: Vec<String>) -> Problem {
 impl From<Refused> for Problem {
     fn from(fault: Refused) -> Problem {
         let kind = match fault {
-            Refused::Tenant => Kind::TooManyRequests,
-            Refused::Server => Kind::Overloaded,
+            Refused::Tenant { .. } => Kind::TooManyRequests,
+            Refused::Server { .. } => Kind::Overloaded,
         };
         Problem::new(kind, fault.to_string())
     }
@@ -593,7 +593,11 @@ mod tests {
             let says = response.headers().contains_key(header::RETRY_AFTER);
             assert_eq!(says, status.as_u16() == 503);
         }
-        for (fault, expected) in [(Refused::Tenant, 429), (Refused::Server, 503)] {
+        let (tenant, server) = (
+            Refused::Tenant { bytes_max: 1 },
+            Refused::Server { bytes_max: 1 },
+        );
+        for (fault, expected) in [(tenant, 429), (server, 503)] {
             let response = Problem::from(IngestError::Refused(fault)).into_final_response("r");
             assert_eq!(response.status().as_u16(), expected);
             assert_eq!(response.headers()[header::RETRY_AFTER], "1");

@@ -6,6 +6,7 @@
 //! - Connections, headers and pauses are bounded: a client that sends nothing holds nothing for
 //!   long, and neither does one that takes nothing ([`crate::stall`]).
 use crate::{
+    answers::{ANSWER_HELD_MIN, CutMark},
     config::Config,
     http,
     live::{TAILS_MAX, is_true},
@@ -97,6 +98,8 @@ pub struct ServerOptions {
     pub port_file: Option<PathBuf>,
     /// How long a client may take nothing of an answer: [`ANSWER_STALL_MAX`], in tests less.
     pub answer_stall_max: Duration,
+    /// How long an answer stays, whoever needs its room: [`ANSWER_HELD_MIN`], in tests other times.
+    pub answer_held_min: Duration,
 }
 
 impl Default for ServerOptions {
@@ -105,6 +108,7 @@ impl Default for ServerOptions {
             config: Config::default(),
             port_file: None,
             answer_stall_max: ANSWER_STALL_MAX,
+            answer_held_min: ANSWER_HELD_MIN,
         }
     }
 }
@@ -155,7 +159,12 @@ impl Server {
         let listener = TcpListener::bind(config.listen).await.map_err(fault)?;
         let address = listener.local_addr().map_err(fault)?;
         let bootstrap_key = config.bootstrap_key.as_ref().map(|key| key.0.clone());
-        let (router, app) = http::router(engine.clone(), bootstrap_key, config.metrics_are_public);
+        let (router, app) = http::router(
+            engine.clone(),
+            bootstrap_key,
+            config.metrics_are_public,
+            options.answer_held_min,
+        );
         let stopping = watch::Sender::new(false);
         let connections = Arc::new(Semaphore::new(CONNECTIONS_MAX));
         let server = Service {
@@ -355,7 +364,7 @@ async fn connect(stream: TcpStream, peer: SocketAddr, service: Service) {
             if let Ok(response) = &answered {
                 let is_tail = response.status() == StatusCode::SWITCHING_PROTOCOLS
                     || response.extensions().get::<LiveTailResponse>().is_some();
-                sending.begin(is_tail);
+                sending.begin(is_tail, response.extensions().get::<CutMark>());
             }
             answered
         }

@@ -3,7 +3,8 @@
 //! Invariants
 //! - A connection that has bytes of an answer to write and whose client takes none of them for
 //!   [`ANSWER_STALL_MAX`] ends: its share of the room for answers is free again, it is counted.
-//! - Whoever takes something in that time, however little, is not cut.
+//! - Whoever takes something in that time, however little, is not cut for it; while others wait for
+//!   the room, it may be for them ([`crate::answers`]), and then its connection ends, too.
 //! - A live tail is not cut, neither idle nor unread: it holds what one connection holds, and what
 //!   its client misses is counted there. The exemption begins when all answers before it on the same
 //!   connection are with the system, so that nobody keeps a share behind a tail.
@@ -12,12 +13,13 @@
 //! that it has room again when a third of them is gone, which a slow client needs minutes for. So
 //! what it may keep unsent is bounded by [`UNSENT_BYTES_MAX`]; what is on its way to the client is
 //! not, and a distant one is served as fast as before.
+use crate::answers::{Cut, CutMark};
 use std::{
     future::Future,
     io::{self, IoSlice},
     pin::Pin,
     sync::{
-        Arc,
+        Arc, Mutex, PoisonError, Weak,
         atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
     },
     task::{Context, Poll, ready},
@@ -48,14 +50,28 @@ pub(crate) struct Sending {
     /// A tail began behind it.
     is_tail_next: AtomicBool,
     is_tail: AtomicBool,
+    /// Answers that may be cut; one whose bytes are all with the system is gone.
+    answers: Mutex<Vec<Weak<Cut>>>,
 }
 
 impl Sending {
     /// The next response begins.
-    pub(crate) fn begin(&self, is_tail: bool) {
+    pub(crate) fn begin(&self, is_tail: bool, mark: Option<&CutMark>) {
+        if let Some(CutMark(cut)) = mark {
+            let mut answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+            answers.retain(|answer| answer.strong_count() > 0);
+            answers.push(cut.clone());
+        }
         let has_unsent = self.has_unsent.load(Relaxed);
         self.is_tail.store(is_tail && !has_unsent, Relaxed);
         self.is_tail_next.store(is_tail && has_unsent, Relaxed);
+    }
+
+    /// Whether an answer that is not with the system was cut; if not, the task is woken when one is.
+    fn poll_cut(&self, context: &Context<'_>) -> bool {
+        let answers = self.answers.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut unsent = answers.iter().filter_map(Weak::upgrade);
+        unsent.any(|answer| answer.poll_cut(context))
     }
 
     fn flushed(&self) {
@@ -132,6 +148,9 @@ impl<S: Socket> Impatient<S> {
             return written;
         }
         self.sending.has_unsent.store(true, Relaxed);
+        if self.sending.poll_cut(context) {
+            return Poll::Ready(Err(self.end("others need the room of this answer")));
+        }
         if self.sending.is_tail.load(Relaxed) {
             self.stalled = None;
             return Poll::Pending;
@@ -142,14 +161,16 @@ impl<S: Socket> Impatient<S> {
             .get_or_insert_with(|| Box::pin(sleep(stall_max)));
         ready!(stalled.as_mut().poll(context));
         self.cut.fetch_add(1, Relaxed);
+        Poll::Ready(Err(self.end("the client takes nothing of its answer")))
+    }
+
+    /// Ends the connection; what its writes say.
+    fn end(&mut self, why: &'static str) -> io::Error {
         if let Err(fault) = self.socket.forget_unsent() {
             // The system gives the client some minutes more, out of its own memory.
             tracing::debug!(%fault, "a connection is not reset");
         }
-        Poll::Ready(Err(io::Error::new(
-            io::ErrorKind::TimedOut,
-            "the client takes nothing of its answer",
-        )))
+        io::Error::new(io::ErrorKind::TimedOut, why)
     }
 }
 
@@ -280,10 +301,10 @@ mod tests {
     async fn idle_connections_and_tails_are_not_cut() {
         let mut pair = pair();
         advance(3 * ANSWER_STALL_MAX).await;
-        pair.sending.begin(true);
+        pair.sending.begin(true, None);
         assert!(write_unread(&mut pair.stream).await.is_none());
         // An answer after the tail is an answer again.
-        pair.sending.begin(false);
+        pair.sending.begin(false, None);
         assert!(write_unread(&mut pair.stream).await.unwrap().is_err());
         assert_eq!(pair.cut.load(Relaxed), 1);
     }
@@ -291,18 +312,48 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_tail_behind_an_unread_answer_does_not_keep_it() {
         let mut pair = pair();
-        pair.sending.begin(false);
+        pair.sending.begin(false, None);
         let some = tokio::time::timeout(
             Duration::from_secs(1),
             pair.stream.write_all(&[b'x'; 2 * ROOM_BYTES]),
         );
         assert!(some.await.is_err());
-        pair.sending.begin(true);
+        pair.sending.begin(true, None);
         assert!(write_unread(&mut pair.stream).await.unwrap().is_err());
         // Once what was before is taken, it is a tail.
         let mut read = [0; ROOM_BYTES];
         pair.client.read_exact(&mut read).await.unwrap();
         pair.stream.flush().await.unwrap();
         assert!(write_unread(&mut pair.stream).await.is_none());
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_reads_slowly_is_cut_when_its_answer_is() {
+        let Pair {
+            mut stream,
+            mut client,
+            sending,
+            cut: stalled,
+        } = pair();
+        let (answer, next) = (Arc::new(Cut::default()), Arc::new(Cut::default()));
+        sending.begin(false, Some(&CutMark(Arc::downgrade(&answer))));
+        let writer = tokio::spawn(async move { stream.write_all(&[b'x'; 5 * ROOM_BYTES]).await });
+        for _ in 0..ROOM_BYTES {
+            advance(Duration::from_secs(1)).await;
+            client.read_u8().await.unwrap();
+            tokio::task::yield_now().await;
+        }
+        // Answers that are sent already, and those of other connections, do not matter.
+        let sent = Arc::new(Cut::default());
+        sending.begin(false, Some(&CutMark(Arc::downgrade(&sent))));
+        sent.cut();
+        drop(sent);
+        next.cut();
+        tokio::task::yield_now().await;
+        assert!(!writer.is_finished());
+        answer.cut();
+        let outcome = writer.await.unwrap();
+        assert_eq!(outcome.unwrap_err().kind(), io::ErrorKind::TimedOut);
+        assert_eq!(stalled.load(Relaxed), 0);
     }
 }

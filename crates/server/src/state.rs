@@ -13,6 +13,7 @@ use std::{
         Arc, Mutex, PoisonError, RwLock,
         atomic::{AtomicBool, AtomicU64},
     },
+    time::Duration,
 };
 use taffrail_engine::{Engine, events::OwnEvent, meta::Meta};
 use taffrail_model::{
@@ -63,13 +64,15 @@ impl State {
         engine: Engine,
         bootstrap_key: Option<String>,
         metrics_are_public: bool,
+        answer_held_min: Duration,
         openapi_json: String,
         docs_html: String,
     ) -> State {
+        let answers = Answers::new(engine.options().memory.answers, answer_held_min);
         State {
             engine,
             reads: Reads::default(),
-            answers: Arc::default(),
+            answers: Arc::new(answers),
             decodes: Reads::default(),
             requests: Requests::default(),
             connections_cut: Arc::default(),
@@ -95,7 +98,7 @@ impl State {
         let held = self
             .reads
             .run(move |cancelled| answers.hold(&holder, read(cancelled)?));
-        held.await.map(Json)
+        held.await.map(Json::from)
     }
 
     /// Names of all tenants, for what the caller may read anyway. A number that is missing means

@@ -33,5 +33,7 @@ pub mod store_core;
 pub mod tail;
 mod wal;
 
-pub use idempotency::{LONG_ANSWERS_BYTES_MAX, ORDINARY_ANSWERS_BYTES_MAX, Recall, Waiter};
+pub use idempotency::{
+    Evicted, LONG_ANSWERS_BYTES_MAX, ORDINARY_ANSWERS_BYTES_MAX, Recall, Waiter,
+};
 pub use wal::WalError;

@@ -15,13 +15,14 @@ use crate::{
     container::{self, Binding, DataKey, KeySource, ObjectId, STORE_TENANT, Sealer},
     deletion::{DELETIONS_ENDED_MAX, Deletion},
     encoding::{Input, Malformed, put_signed, put_varint, unpack_lz4},
-    idempotency::{PackedAnswer, Records, RequestKey},
+    idempotency::{KeyRecord, PackedAnswer, Place, Records, TenantRecords},
     read::{Extent, ReadError},
     snapshot::Fault,
 };
 use std::{collections::HashMap, io, sync::Arc};
 use taffrail_model::{
     position::{PartitionKey, Position},
+    tenant::TenantNumber,
     time::Timestamp,
 };
 use wire::{bundle, deletions, faults, key, put_bundle, put_deletions, put_faults, put_key};
@@ -38,6 +39,8 @@ const VERSION: u32 = 3;
 const PIECE_BYTES: usize = 1 << 20;
 /// Idempotency keys that are counted together, so that their number need not be known before.
 const KEYS_OF_A_RUN: usize = 4_096;
+/// The fewest bytes that a tenant has: its number, no answer, the end of its keys.
+const TENANT_BYTES_MIN: usize = 6;
 /// The fewest bytes that a key has: two hashes, an answer, a time.
 const KEY_BYTES_MIN: usize = 34;
 
@@ -498,6 +501,17 @@ impl<'a> PieceWriter<'a> {
 }
 
 fn write_keys(records: &Records, writer: &mut PieceWriter<'_>) -> io::Result<()> {
+    put_varint(&mut writer.plain, records.tenants().len() as u64);
+    for tenant in records.tenants() {
+        write_tenant_keys(tenant, writer)?;
+    }
+    Ok(())
+}
+
+fn write_tenant_keys(records: &TenantRecords, writer: &mut PieceWriter<'_>) -> io::Result<()> {
+    writer
+        .plain
+        .extend_from_slice(&records.tenant().0.to_le_bytes());
     let answers = records.answers();
     put_varint(&mut writer.plain, answers.len() as u64);
     let mut places = HashMap::with_capacity(answers.len());
@@ -509,12 +523,12 @@ fn write_keys(records: &Records, writer: &mut PieceWriter<'_>) -> io::Result<()>
     let mut run = Vec::new();
     let mut keys_of_run = 0;
     let mut time_before = 0;
-    for (key, body, time, answer) in records.keys() {
-        run.extend_from_slice(&key.0);
-        run.extend_from_slice(&body);
-        put_varint(&mut run, places.get(&answer).copied().unwrap_or_default());
-        put_signed(&mut run, time.0.wrapping_sub(time_before));
-        time_before = time.0;
+    for key in records.keys() {
+        run.extend_from_slice(&key.hash);
+        run.extend_from_slice(&key.body);
+        put_place(&mut run, key.answer, &places);
+        put_signed(&mut run, key.time.0.wrapping_sub(time_before));
+        time_before = key.time.0;
         keys_of_run += 1;
         if keys_of_run == KEYS_OF_A_RUN {
             writer.put_run(&mut keys_of_run, &mut run)?;
@@ -527,8 +541,32 @@ fn write_keys(records: &Records, writer: &mut PieceWriter<'_>) -> io::Result<()>
     Ok(())
 }
 
+/// An even number is twice the length of an answer that follows, an odd one twice the place of an
+/// answer in the list and one.
+fn put_place(out: &mut Vec<u8>, answer: Place, places: &HashMap<u32, u64>) {
+    match answer.bytes() {
+        Some((length, bytes)) => {
+            put_varint(out, 2 * length as u64);
+            out.extend_from_slice(&bytes[..length]);
+        }
+        None => {
+            let place = answer.number().and_then(|number| places.get(&number));
+            put_varint(out, 2 * place.copied().unwrap_or_default() + 1);
+        }
+    }
+}
+
 fn read_keys(input: &mut Input<'_>) -> Result<Records, Malformed> {
     let mut records = Records::default();
+    for _ in 0..input.count(TENANT_BYTES_MIN)? {
+        records.push(read_tenant_keys(input)?);
+    }
+    input.end()?;
+    Ok(records)
+}
+
+fn read_tenant_keys(input: &mut Input<'_>) -> Result<TenantRecords, Malformed> {
+    let mut records = TenantRecords::new(TenantNumber(input.u32()?));
     let answers = u32::try_from(input.count(2)?).unwrap_or(u32::MAX);
     for number in 0..answers {
         records.add_answer(number, PackedAnswer::decode(input)?);
@@ -537,30 +575,41 @@ fn read_keys(input: &mut Input<'_>) -> Result<Records, Malformed> {
     loop {
         let keys_of_run = input.count(KEY_BYTES_MIN)?;
         if keys_of_run == 0 {
-            break;
+            return Ok(records);
         }
         for _ in 0..keys_of_run {
-            let key = RequestKey(input.fixed()?);
+            let hash = input.fixed()?;
             let body = input.fixed()?;
-            let answer = input.varint_u32()?;
-            if answer >= answers {
-                return Err(input.malformed("the number of an answer"));
-            }
+            let answer = place(input, answers)?;
             time = time.wrapping_add(input.signed()?);
-            records.push(key, body, Timestamp(time), answer);
+            records.push(KeyRecord {
+                hash,
+                body,
+                time: Timestamp(time),
+                answer,
+            });
         }
     }
-    input.end()?;
-    Ok(records)
+}
+
+fn place(input: &mut Input<'_>, answers: u32) -> Result<Place, Malformed> {
+    let fault = input.malformed("an answer or the number of one");
+    let code = input.varint_u32()?;
+    if code % 2 == 1 {
+        return match code / 2 < answers {
+            true => Ok(Place::in_table(code / 2)),
+            false => Err(fault),
+        };
+    }
+    Place::of_bytes(input.take(code as usize / 2)?).ok_or(fault)
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::{container::KeyId, deletion::DeletionState};
+    use crate::{container::KeyId, deletion::DeletionState, idempotency::RequestKey};
     use taffrail_model::{
         stream::StreamNumber,
-        tenant::TenantNumber,
         time::{Day, TimeRange},
     };
 
@@ -768,12 +817,24 @@ mod tests {
 
     fn records(keys: u32) -> Records {
         let mut records = Records::default();
-        for number in 0..keys {
-            let answer = PackedAnswer::new(number.to_string().repeat(200).as_bytes());
-            records.add_answer(number, answer);
-            let key = RequestKey::new("s", &number.to_string());
-            let time = if number % 2 == 0 { i64::MIN } else { i64::MAX };
-            records.push(key, [number as u8; 16], Timestamp(time), number / 2);
+        for tenant in [7, 2] {
+            let mut of_tenant = TenantRecords::new(TenantNumber(tenant));
+            for number in 0..keys {
+                let answer = PackedAnswer::new(number.to_string().repeat(200).as_bytes());
+                of_tenant.add_answer(number, answer);
+                let answer = match number % 3 {
+                    0 => Place::of_bytes(number.to_string().as_bytes()).unwrap(),
+                    _ => Place::in_table(number / 2),
+                };
+                let time = if number % 2 == 0 { i64::MIN } else { i64::MAX };
+                of_tenant.push(KeyRecord {
+                    hash: RequestKey::new(TenantNumber(tenant), "s", &number.to_string()).hash,
+                    body: [number as u8; 16],
+                    time: Timestamp(time),
+                    answer,
+                });
+            }
+            records.push(of_tenant);
         }
         records
     }

@@ -27,7 +27,9 @@ use std::{
     thread::JoinHandle,
     time::{Duration, Instant},
 };
-use taffrail_model::{clock::Clock, files::Files, position::Position, stream::StreamCatalogue};
+use taffrail_model::{
+    clock::Clock, files::Files, position::Position, stream::StreamCatalogue, tenant::TenantNumber,
+};
 
 /// Requests that wait for the committer: some 100 ms of a busy server's small ones.
 pub const QUEUE_REQUESTS_MAX: usize = 4_096;
@@ -164,10 +166,12 @@ impl Store {
     /// Hands a request to the committer. `reply` is called after the sync, or at once with a
     /// refusal.
     pub fn commit(&self, request: CommitRequest, reply: Reply) {
+        let tenant = request.batch.tenant();
         let key = request.idempotency.clone();
         let forget = || {
             if let Some(key) = &key {
-                self.handle.shared.core.forget(&key.scope, &key.key);
+                let core = &self.handle.shared.core;
+                core.forget(tenant, &key.scope, &key.key);
             }
         };
         if let Err(error) = self.handle.shared.check_queue(0) {
@@ -197,16 +201,23 @@ impl Store {
         self.handle.shared.core.subscribe(notify);
     }
 
-    /// What is known of an idempotency key; a new one is reserved until its commit ends or
-    /// [`Store::forget`].
+    /// What is known of an idempotency key of a tenant; a new one is reserved until its commit ends
+    /// or [`Store::forget`].
     #[must_use]
-    pub fn recall(&self, scope: &str, key: &str, body_hash: &[u8; 32]) -> Recall {
-        self.handle.shared.core.recall(scope, key, body_hash)
+    pub fn recall(
+        &self,
+        tenant: TenantNumber,
+        scope: &str,
+        key: &str,
+        body_hash: &[u8; 32],
+    ) -> Recall {
+        let core = &self.handle.shared.core;
+        core.recall(tenant, scope, key, body_hash)
     }
 
     /// Frees a reserved key whose request is not committed.
-    pub fn forget(&self, scope: &str, key: &str) {
-        self.handle.shared.core.forget(scope, key);
+    pub fn forget(&self, tenant: TenantNumber, scope: &str, key: &str) {
+        self.handle.shared.core.forget(tenant, scope, key);
     }
 
     /// Takes a fault into every later snapshot; the section that it names is not read again. One

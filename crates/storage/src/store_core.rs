@@ -15,7 +15,9 @@ use crate::{
     compact::Compaction,
     container::Entropy,
     deletion::{Deletion, KeepAll, RowSelector},
-    idempotency::{Idempotency, IdempotencyRecord, PackedAnswer, Recall, RequestKey, short_hash},
+    idempotency::{
+        Evicted, Idempotency, IdempotencyRecord, PackedAnswer, Recall, RequestKey, short_hash,
+    },
     keys::{Keyring, system_entropy},
     manifest::{BundleMeta, Edit, Manifest},
     partition::{Partition, Section},
@@ -208,6 +210,8 @@ pub struct StoreStatus {
     pub tails_bytes: usize,
     /// Rows of all tails.
     pub tails_rows: usize,
+    /// Bytes of decoded parts of segments.
+    pub block_cache_bytes: usize,
     /// Files of the write-ahead log.
     pub wal_files: usize,
     /// Bytes of them.
@@ -220,9 +224,8 @@ pub struct StoreStatus {
     pub segments_bytes: u64,
     /// Idempotency keys that are remembered.
     pub idempotency_keys: usize,
-    /// Idempotency keys that were forgotten before their 24 hours, since the start: there were too
-    /// many, or too many bytes of answers.
-    pub idempotency_evicted_total: u64,
+    /// Idempotency keys that were forgotten before their 24 hours, since the start.
+    pub idempotency_evicted_total: Evicted,
     /// Why nothing is acknowledged at the moment.
     pub refusing: Option<String>,
     /// Why the last round of flush, retention and manifest snapshots failed, if it did.
@@ -499,8 +502,8 @@ impl StoreCore {
     /// # Errors
     /// [`CommitError::TooLarge`].
     pub fn prepare(&self, request: CommitRequest) -> Result<Prepared, CommitError> {
-        let mut reservation = self.reservation(request.idempotency.as_ref());
         let tenant = request.batch.tenant();
+        let mut reservation = self.reservation(tenant, request.idempotency.as_ref());
         let parts = request.batch.into_parts().into_iter().map(|part| {
             let (stream, day, timestamps, columns) = part.into_parts();
             let key = PartitionKey {
@@ -520,10 +523,10 @@ impl StoreCore {
         self.prepare_parts(tenant, parts, request.idempotency)
     }
 
-    fn reservation(&self, key: Option<&IdempotencyKey>) -> Reservation<'_> {
+    fn reservation(&self, tenant: TenantNumber, key: Option<&IdempotencyKey>) -> Reservation<'_> {
         Reservation {
             idempotency: &self.idempotency,
-            key: key.map(|key| RequestKey::new(&key.scope, &key.key)),
+            key: key.map(|key| RequestKey::new(tenant, &key.scope, &key.key)),
         }
     }
 
@@ -533,9 +536,9 @@ impl StoreCore {
         parts: Vec<Part>,
         idempotency: Option<IdempotencyKey>,
     ) -> Result<Prepared, CommitError> {
-        let mut reservation = self.reservation(idempotency.as_ref());
+        let mut reservation = self.reservation(tenant, idempotency.as_ref());
         let idempotency = idempotency.map(|key| IdempotencyRecord {
-            key: RequestKey::new(&key.scope, &key.key),
+            key: RequestKey::new(tenant, &key.scope, &key.key),
             body: short_hash(&key.body_hash),
             answer: PackedAnswer::new(&key.answer),
             time: self.clock.now(),
@@ -929,17 +932,23 @@ impl StoreCore {
         self.subscribers.lock().push(notify.into());
     }
 
-    /// What is known of an idempotency key; a new one is reserved.
+    /// What is known of an idempotency key of a tenant; a new one is reserved.
     #[must_use]
-    pub fn recall(&self, scope: &str, key: &str, body_hash: &[u8; 32]) -> Recall {
-        let key = RequestKey::new(scope, key);
+    pub fn recall(
+        &self,
+        tenant: TenantNumber,
+        scope: &str,
+        key: &str,
+        body_hash: &[u8; 32],
+    ) -> Recall {
+        let key = RequestKey::new(tenant, scope, key);
         self.idempotency.recall(key, body_hash, self.clock.now())
     }
 
     /// Frees a key that [`Recall::New`] reserved, where its request is not committed. A commit
     /// that fails does so itself.
-    pub fn forget(&self, scope: &str, key: &str) {
-        self.idempotency.forget(RequestKey::new(scope, key));
+    pub fn forget(&self, tenant: TenantNumber, scope: &str, key: &str) {
+        self.idempotency.forget(RequestKey::new(tenant, scope, key));
     }
 
     /// Replaces the streams.
@@ -1028,6 +1037,7 @@ impl StoreCore {
         let (idempotency_keys, idempotency_evicted_total) = self.idempotency.figures();
         let mut status = StoreStatus {
             tails_bytes: self.tails_bytes.load(Ordering::Acquire),
+            block_cache_bytes: self.cache.bytes(),
             idempotency_keys,
             idempotency_evicted_total,
             refusing: self.death().or_else(|| self.refusing.lock().clone()),

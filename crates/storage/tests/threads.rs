@@ -171,8 +171,11 @@ fn acknowledged_rows_of_many_senders_are_there_once() {
 fn a_repeat_waits_for_the_first_and_gets_its_answer() {
     let root = tempfile::tempdir().unwrap();
     let store = open(root.path(), 2 << 20);
-    assert!(matches!(store.recall("s", "k", &[1; 32]), Recall::New));
-    let Recall::InFlight(waiter) = store.recall("s", "k", &[1; 32]) else {
+    assert!(matches!(
+        store.recall(DEFAULT_TENANT, "s", "k", &[1; 32]),
+        Recall::New
+    ));
+    let Recall::InFlight(waiter) = store.recall(DEFAULT_TENANT, "s", "k", &[1; 32]) else {
         panic!("in flight");
     };
     let request = CommitRequest {
@@ -186,11 +189,14 @@ fn a_repeat_waits_for_the_first_and_gets_its_answer() {
     };
     store.commit(request, Box::new(|result| assert!(result.is_ok())));
     assert!(waiter.wait(PATIENCE));
-    let Recall::Answer(answer) = store.recall("s", "k", &[1; 32]) else {
+    let Recall::Answer(answer) = store.recall(DEFAULT_TENANT, "s", "k", &[1; 32]) else {
         panic!("answered");
     };
     assert_eq!(answer, b"stored");
-    assert!(matches!(store.recall("s", "k", &[2; 32]), Recall::Conflict));
+    assert!(matches!(
+        store.recall(DEFAULT_TENANT, "s", "k", &[2; 32]),
+        Recall::Conflict
+    ));
     assert_eq!(messages(&store).len(), 2);
 }
 
@@ -256,9 +262,12 @@ fn the_death_of_the_committer_is_told_and_frees_its_keys() {
     let clock = trap("committer");
     let store = open_with(root.path(), 2 << 20, clock.clone());
     for key in ["sent", "held"] {
-        assert!(matches!(store.recall("s", key, &[1; 32]), Recall::New));
+        assert!(matches!(
+            store.recall(DEFAULT_TENANT, "s", key, &[1; 32]),
+            Recall::New
+        ));
     }
-    let Recall::InFlight(waiter) = store.recall("s", "held", &[1; 32]) else {
+    let Recall::InFlight(waiter) = store.recall(DEFAULT_TENANT, "s", "held", &[1; 32]) else {
         panic!("in flight");
     };
     // The reply is dropped with the thread that had it.
@@ -268,7 +277,10 @@ fn the_death_of_the_committer_is_told_and_frees_its_keys() {
     assert!(receiver.recv_timeout(PATIENCE).is_err());
     assert!(wait_for_refusal(&store).contains("commits"));
     assert!(waiter.wait(PATIENCE));
-    assert!(matches!(store.recall("s", "sent", &[1; 32]), Recall::New));
+    assert!(matches!(
+        store.recall(DEFAULT_TENANT, "s", "sent", &[1; 32]),
+        Recall::New
+    ));
     assert!(matches!(
         commit(&store, batch("late", 1)),
         Err(CommitError::Closed)
@@ -296,12 +308,18 @@ fn a_request_that_cannot_be_prepared_frees_its_key() {
     let clock = trap(&own);
     clock.is_armed.store(false, Ordering::SeqCst);
     let store = open_with(root.path(), 2 << 20, clock.clone());
-    assert!(matches!(store.recall("s", "k", &[1; 32]), Recall::New));
+    assert!(matches!(
+        store.recall(DEFAULT_TENANT, "s", "k", &[1; 32]),
+        Recall::New
+    ));
     let request = keyed("k");
     clock.is_armed.store(true, Ordering::SeqCst);
     let reply = Box::new(|_| ());
     let committed = catch_unwind(AssertUnwindSafe(|| store.commit(request, reply)));
     assert!(committed.is_err());
     clock.is_armed.store(false, Ordering::SeqCst);
-    assert!(matches!(store.recall("s", "k", &[2; 32]), Recall::New));
+    assert!(matches!(
+        store.recall(DEFAULT_TENANT, "s", "k", &[2; 32]),
+        Recall::New
+    ));
 }

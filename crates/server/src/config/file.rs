@@ -1,6 +1,6 @@
 //! One file of the configuration: its keys and types. Impossible values are found while reading,
 //! because only then their line is known.
-use super::{StreamSettings, TAILS_BYTES_MAX, TAILS_BYTES_MIN, size::parse_bytes};
+use super::{MemorySettings, StreamSettings, TAILS_BYTES_MAX, TAILS_BYTES_MIN, size::parse_bytes};
 use serde::{
     Deserialize, Deserializer,
     de::{Error, IgnoredAny, Unexpected},
@@ -20,11 +20,28 @@ pub(crate) struct ConfigFile {
     pub encryption: Option<bool>,
     #[serde(deserialize_with = "tails_bytes")]
     pub tails_bytes: Option<usize>,
+    pub memory: Memory,
     #[serde(deserialize_with = "streams")]
     pub streams: BTreeMap<String, StreamSettings>,
     pub redaction: Option<RedactionConfig>,
     pub metrics: Option<Metrics>,
     pub logging: Option<Logging>,
+}
+
+/// Sizes; that of the tails is a key of its own.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Memory {
+    #[serde(deserialize_with = "size")]
+    pub total: Option<usize>,
+    #[serde(deserialize_with = "size")]
+    pub in_flight: Option<usize>,
+    #[serde(deserialize_with = "size")]
+    pub block_cache: Option<usize>,
+    #[serde(deserialize_with = "size")]
+    pub query_state: Option<usize>,
+    #[serde(deserialize_with = "size")]
+    pub answers: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -134,6 +151,18 @@ pub(crate) enum PolicyRole {
 }
 
 impl ConfigFile {
+    /// What the file says of memory.
+    pub(crate) fn memory_settings(&self) -> MemorySettings {
+        MemorySettings {
+            total: self.memory.total.map(|bytes| bytes as u64),
+            tails: self.tails_bytes,
+            in_flight: self.memory.in_flight,
+            block_cache: self.memory.block_cache,
+            query_state: self.memory.query_state,
+            answers: self.memory.answers,
+        }
+    }
+
     /// Keys that are accepted and have no effect in this version.
     pub(crate) fn without_effect(&self) -> Vec<&'static str> {
         let Some(logging) = &self.logging else {
@@ -215,13 +244,31 @@ enum NumberOrText {
     Text(String),
 }
 
+fn number_or_text<'de, D: Deserializer<'de>>(from: D) -> Result<Option<String>, D::Error> {
+    let given = Option::<NumberOrText>::deserialize(from)?;
+    Ok(given.map(|given| match given {
+        NumberOrText::Number(number) => number.to_string(),
+        NumberOrText::Text(text) => text,
+    }))
+}
+
 fn tails_bytes<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
-    let text = match Option::<NumberOrText>::deserialize(from)? {
-        None => return Ok(None),
-        Some(NumberOrText::Number(number)) => number.to_string(),
-        Some(NumberOrText::Text(text)) => text,
-    };
-    parse_tails_bytes(&text).map(Some).map_err(D::Error::custom)
+    let text = number_or_text(from)?;
+    text.map(|text| parse_tails_bytes(&text).map_err(D::Error::custom))
+        .transpose()
+}
+
+fn size<'de, D: Deserializer<'de>>(from: D) -> Result<Option<usize>, D::Error> {
+    let text = number_or_text(from)?;
+    text.map(|text| parse_size("a size", &text).map_err(D::Error::custom))
+        .transpose()
+}
+
+/// Reads a size of memory.
+pub(crate) fn parse_size(name: &str, text: &str) -> Result<usize, String> {
+    parse_bytes(text)
+        .and_then(|bytes| usize::try_from(bytes).ok())
+        .ok_or_else(|| format!("{name} {text:?} must be a number of bytes, such as 64MiB"))
 }
 
 fn ratio<'de, D: Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {

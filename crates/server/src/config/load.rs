@@ -2,7 +2,7 @@
 use super::{
     BOOTSTRAP_KEY_CHARS_MIN, BootstrapKey, Config, ConfigFault, ConfigFaults, FirstAdmin, Loaded,
     Place,
-    file::{ConfigFile, parse_listen, parse_switch, parse_tails_bytes},
+    file::{ConfigFile, parse_listen, parse_size, parse_switch, parse_tails_bytes},
 };
 use std::path::{Path, PathBuf};
 
@@ -21,6 +21,7 @@ const VARIABLES: &[&str] = &[
     "TAFFRAIL_KEY_FILE",
     "TAFFRAIL_ENCRYPTION",
     "TAFFRAIL_TAILS_BYTES",
+    "TAFFRAIL_MEMORY_TOTAL",
     "TAFFRAIL_METRICS_PUBLIC",
     "TAFFRAIL_ADMIN_USER",
     "TAFFRAIL_ADMIN_PASSWORD",
@@ -76,6 +77,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigFaults> {
         files: Vec::new(),
         notes: Vec::new(),
         faults: Vec::new(),
+        memory_place: Place::Whole,
     };
     for path in &sources.optional_files {
         loading.file(path, false);
@@ -101,6 +103,8 @@ struct Loading {
     files: Vec<PathBuf>,
     notes: Vec<String>,
     faults: Vec<ConfigFault>,
+    /// Where memory was spoken of last.
+    memory_place: Place,
 }
 
 impl Loading {
@@ -120,7 +124,12 @@ impl Loading {
         self.files.push(path.to_owned());
         // A file of comments alone is null.
         match serde_yaml_ng::from_str::<Option<ConfigFile>>(&text) {
-            Ok(file) => self.lay(path, file.unwrap_or_default()),
+            Ok(file) => {
+                if let Some(line) = line_of_memory(&text) {
+                    self.memory_place = place(Some(line));
+                }
+                self.lay(path, file.unwrap_or_default());
+            }
             Err(fault) => {
                 let line = fault.location().map(|location| location.line());
                 let (detail, hint) = explain(&fault.to_string());
@@ -135,13 +144,13 @@ impl Loading {
             self.notes.push(note);
         }
         let config = &mut self.config;
+        config.memory = file.memory_settings().over(config.memory);
         config.listen = file.listen.unwrap_or(config.listen);
         config.data_dir = file
             .data_dir
             .unwrap_or(std::mem::take(&mut config.data_dir));
         config.key_file = file.key_file.or(config.key_file.take());
         config.encryption = file.encryption.unwrap_or(config.encryption);
-        config.tails_bytes = file.tails_bytes.unwrap_or(config.tails_bytes);
         config.streams.extend(file.streams);
         if let Some(redaction) = file.redaction {
             // Redaction only grows: a later file cannot take a rule of an earlier one away.
@@ -170,7 +179,13 @@ impl Loading {
                     parse_switch("encryption", value).map(|is| self.config.encryption = is)
                 }
                 "TAFFRAIL_TAILS_BYTES" => {
-                    parse_tails_bytes(value).map(|bytes| self.config.tails_bytes = bytes)
+                    self.memory_place = Place::Variable(name.clone());
+                    parse_tails_bytes(value).map(|bytes| self.config.memory.tails = Some(bytes))
+                }
+                "TAFFRAIL_MEMORY_TOTAL" => {
+                    self.memory_place = Place::Variable(name.clone());
+                    parse_size("memory.total", value)
+                        .map(|bytes| self.config.memory.total = Some(bytes as u64))
                 }
                 "TAFFRAIL_METRICS_PUBLIC" => parse_switch("metrics.public", value)
                     .map(|is| self.config.metrics_are_public = is),
@@ -242,6 +257,10 @@ impl Loading {
         if let Err(fault) = taffrail_engine::pipeline::Pipeline::new(options.pipeline) {
             self.fault(Place::Whole, fault.to_string(), None);
         }
+        let memory = &self.config.memory;
+        if let Err((detail, hint)) = memory.pools().check(memory.total_bytes()) {
+            self.fault(self.memory_place.clone(), detail, Some(hint));
+        }
         let key = self.config.key_file.as_deref();
         if key.is_some_and(|key| key.starts_with(&self.config.data_dir)) {
             let detail =
@@ -257,6 +276,13 @@ impl Loading {
             hint,
         });
     }
+}
+
+/// The line of a file, from 1, that speaks of memory first.
+fn line_of_memory(text: &str) -> Option<usize> {
+    let keys = ["memory:", "tails_bytes:"];
+    let is_key = |line: &str| keys.iter().any(|key| line.starts_with(key));
+    text.lines().position(is_key).map(|index| index + 1)
 }
 
 fn read(path: &Path) -> std::io::Result<String> {
@@ -372,7 +398,7 @@ mod tests {
         let config = loaded.config;
         assert_eq!(config.listen.to_string(), "[::1]:2");
         assert!(!config.encryption);
-        assert_eq!(config.tails_bytes, 128 << 20);
+        assert_eq!(config.memory.tails, Some(128 << 20));
         assert_eq!(config.streams["machine"].retention_days, Some(10));
         assert_eq!(config.streams["machine"].access, AccessClass::Restricted);
         assert_eq!(config.streams["app.web"].retention_days, None);
@@ -437,6 +463,50 @@ mod tests {
             let faults = from_files(&[text], &[]).unwrap_err();
             let is_placed = faults[0].starts_with(&format!("0.yaml:{line}: "));
             assert!(is_placed && faults[0].contains(part), "{text}: {faults:?}");
+        }
+    }
+
+    #[test]
+    fn memory_is_shared_out_and_checked() {
+        let loaded = from_files(
+            &[
+                "memory: {total: 512MiB, answers: 32MiB}\n",
+                "tails_bytes: 16MiB\nmemory:\n  block_cache: 8388608\n",
+            ],
+            &[],
+        );
+        let memory = loaded.unwrap().config.memory;
+        let mib = memory.pools().named().map(|(_, bytes)| bytes >> 20);
+        assert_eq!(mib, [16, 76, 8, 38, 32]);
+        for (texts, variables, expected) in [
+            (
+                vec!["encryption: true\nmemory:\n  total: 512MiB\n  in_flight: 1GiB\n"],
+                vec![],
+                "0.yaml:2: the memory pools have 1",
+            ),
+            (
+                vec!["memory: {total: 512MiB}\n", "\ntails_bytes: 512MiB\n"],
+                vec![],
+                "1.yaml:2: the memory pools have 703 MiB together (tails 512 MiB, ",
+            ),
+            (
+                vec!["memory: {total: 4GiB, answers: 31MiB}\n"],
+                vec![],
+                "0.yaml:1: the memory pool answers has 31 MiB (it needs at least 32 MiB)",
+            ),
+            (
+                vec!["tails_bytes: 256MiB\n"],
+                vec![("TAFFRAIL_MEMORY_TOTAL", "300MiB")],
+                "TAFFRAIL_MEMORY_TOTAL: the memory pools have ",
+            ),
+            (
+                vec!["memory:\n  query_state: much\n"],
+                vec![],
+                "0.yaml:2: memory: a size \"much\" must be",
+            ),
+        ] {
+            let faults = from_files(&texts, &variables).unwrap_err();
+            assert!(faults[0].contains(expected), "{expected}: {faults:?}");
         }
     }
 

@@ -2,6 +2,7 @@
 use super::{Json, schema::ProblemDocument};
 use crate::ui;
 use axum::{
+    body::Bytes,
     http::{HeaderMap, Method},
     response::{IntoResponse, Response},
 };
@@ -25,5 +26,5 @@ pub(crate) async fn banner(method: Method, headers: HeaderMap) -> Response {
         "tagline": "Logs for agents and MCP platforms",
         "links": { "api": "/docs/api", "openapi": "/api/v1/openapi.json" },
     });
-    Json(banner.to_string().into_bytes().into()).into_response()
+    Json::from(Bytes::from(banner.to_string())).into_response()
 }

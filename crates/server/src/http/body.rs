@@ -20,6 +20,12 @@ const BODY_GRACE: Duration = Duration::from_secs(60);
 /// answer takes ([`crate::stall`]): who sends a byte now and then would hold a connection for days.
 const BODY_BYTES_PER_S_MIN: u64 = 1 << 10;
 
+/// Bytes that the body is said to have.
+pub(crate) fn said_bytes(headers: &HeaderMap) -> Option<u64> {
+    let value = headers.get(header::CONTENT_LENGTH)?;
+    value.to_str().ok()?.parse().ok()
+}
+
 /// Reads a body. `admit` is asked before bytes are kept.
 ///
 /// # Errors
@@ -37,12 +43,12 @@ pub(crate) async fn read_body(
             format!("a body here may have at most {bytes_max} bytes: send it in parts"),
         )
     };
-    let said = headers
-        .get(header::CONTENT_LENGTH)
-        .and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+    let said = said_bytes(headers);
     if said.is_some_and(|said| said > bytes_max as u64) {
         return Err(too_large());
     }
+    // No more is asked for than will come.
+    let expected = said.map_or(bytes_max, |said| said as usize);
     // Only bytes that came are kept and counted: a length that lies costs nothing.
     let mut kept: Vec<u8> = Vec::new();
     let mut admitted = 0;
@@ -74,7 +80,9 @@ pub(crate) async fn read_body(
         let needed = kept.len() + frame.len();
         if needed > admitted {
             // In steps, so that the gate is not asked for each frame.
-            let step = (needed - admitted).max(admitted.max(64 << 10)).min(4 << 20);
+            let step = admitted.clamp(64 << 10, 4 << 20);
+            let step = step.min(expected.saturating_sub(admitted));
+            let step = step.max(needed - admitted);
             admit(step)?;
             admitted += step;
         }

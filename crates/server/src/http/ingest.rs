@@ -1,8 +1,8 @@
 //! Ingest: a body of records becomes durable.
 use super::{
     Json,
-    body::read_body,
-    data,
+    body::{read_body, said_bytes},
+    data, data_text,
     schema::{IngestAnswerBody, ProblemDocument},
 };
 use crate::{
@@ -81,6 +81,9 @@ pub(crate) async fn ingest(
     let encoding = encoding(&parts.headers)?;
     let key = idempotency_key(&parts.headers)?;
     let mut permit = app.engine.admit(&principal, 0)?;
+    if let Some(said) = said_bytes(&parts.headers).filter(|said| *said <= BATCH_BYTES_MAX as u64) {
+        permit.check(said as usize)?;
+    }
     let body = read_body(&parts.headers, body, BATCH_BYTES_MAX, |bytes| {
         permit.grow(bytes).map_err(Problem::from)
     })
@@ -107,9 +110,9 @@ pub(crate) async fn ingest(
 /// The answer of a batch. It is durable by now, so there is no refusing any more: where answers
 /// that wait for their clients leave no room, the list of rejects is cut instead.
 fn answer_body(app: &App, principal: &Principal, answer: &IngestAnswer) -> Json {
-    let Json(whole) = data(answer);
-    if let Ok(held) = app.answers.hold(&Holder::of(principal), whole.into()) {
-        return Json(held);
+    let whole = data_text(answer);
+    if let Ok(held) = app.answers.hold(&Holder::of(principal), whole) {
+        return held.into();
     }
     let count = answer.rejected.len();
     data(&json!({

@@ -20,6 +20,7 @@ use std::{
     },
     time::Duration,
 };
+use taffrail_engine::status::EngineStatus;
 
 /// Upper ends of the buckets of request times, in seconds.
 const TOOK_S: [f64; 10] = [0.001, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 1.0, 5.0, 60.0];
@@ -174,6 +175,11 @@ fn render(app: &App) -> String {
         app.answers.held_bytes() as u64,
     );
     out.counter(
+        "taffrail_answers_cut_total",
+        "Answers that were cut because others needed their room",
+        app.answers.cut_count(),
+    );
+    out.counter(
         "taffrail_own_events_lost_total",
         "Events of the product that were not stored",
         status.own_events_lost,
@@ -273,11 +279,6 @@ fn render(app: &App) -> String {
             store.mark_failures_total,
         ),
         (
-            "idempotency_evicted",
-            "Idempotency keys that were forgotten before their 24 hours",
-            store.idempotency_evicted_total,
-        ),
-        (
             "refused",
             "Requests that were not stored",
             store.refused_total,
@@ -341,8 +342,48 @@ fn render(app: &App) -> String {
     ] {
         out.counter(&format!("taffrail_store_{name}_total"), help, value);
     }
+    let name = "taffrail_store_idempotency_evicted_total";
+    let help = "Idempotency keys that were forgotten before their 24 hours, by what was too much";
+    out.head(name, help, "counter");
+    let evicted = store.idempotency_evicted_total;
+    for (cause, count) in [
+        ("keys", evicted.keys),
+        ("answers", evicted.answers),
+        ("long_answers", evicted.long_answers),
+    ] {
+        out.line(&format!(r#"{name}{{cause="{cause}"}} {count}"#));
+    }
+    write_memory(app, &status, &mut out);
+    let name = "taffrail_ingest_refused_total";
+    out.head(name, "Requests that were not let in", "counter");
+    for (by, count) in [
+        ("tenant", status.refused.tenant),
+        ("server", status.refused.server),
+    ] {
+        out.line(&format!(r#"{name}{{share="{by}"}} {count}"#));
+    }
     app.requests.write(&mut out);
     out.0
+}
+
+/// Limits of all memory pools, and what is used of them.
+fn write_memory(app: &App, status: &EngineStatus, out: &mut Text) {
+    let pools = app.engine.options().memory.named();
+    let name = "taffrail_memory_pool_limit_bytes";
+    out.head(name, "Bytes that a memory pool may have", "gauge");
+    for (pool, bytes) in pools {
+        out.line(&format!(r#"{name}{{pool="{pool}"}} {bytes}"#));
+    }
+    let name = "taffrail_memory_pool_used_bytes";
+    out.head(name, "Bytes that are used of a memory pool", "gauge");
+    for (pool, bytes) in [
+        ("tails", status.store.tails_bytes),
+        ("in_flight", status.bytes_in_flight),
+        ("block_cache", status.store.block_cache_bytes),
+        ("answers", app.answers.held_bytes()),
+    ] {
+        out.line(&format!(r#"{name}{{pool="{pool}"}} {bytes}"#));
+    }
 }
 
 /// The text of an answer.

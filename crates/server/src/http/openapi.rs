@@ -74,7 +74,7 @@ pub(super) fn document() -> OpenApiRouter<App> {
     responses((status = 200, description = "OpenAPI 3.1"))
 )]
 pub(crate) async fn openapi_json(State(app): State<App>) -> Json {
-    Json(app.openapi_json.clone())
+    Json::from(app.openapi_json.clone())
 }
 
 /// The page.

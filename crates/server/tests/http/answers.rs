@@ -80,7 +80,11 @@ async fn served_again(harness: &Harness) {
 
 #[tokio::test]
 async fn clients_that_do_not_read_hold_bounded_memory() {
-    let harness = Harness::start().await;
+    // Nothing is cut for others here.
+    let harness = Harness::start_with_options(|options| {
+        options.answer_held_min = Duration::from_secs(3_600);
+    })
+    .await;
     let (records, first) = store_two_pages(&harness).await;
     let mut taken = Vec::new();
     let mut refused = Vec::new();
@@ -121,6 +125,38 @@ async fn clients_that_do_not_read_hold_bounded_memory() {
     // Once they are gone there is room again.
     drop(taken);
     served_again(&harness).await;
+}
+
+#[tokio::test]
+async fn slow_accounts_that_hold_all_the_room_are_cut_for_another() {
+    let harness =
+        Harness::start_with_options(|options| options.answer_held_min = Duration::ZERO).await;
+    let (_, first) = store_two_pages(&harness).await;
+    let mut slow = Vec::new();
+    for account in 0..4 {
+        let (_, key) = harness.account(&format!("a{account}"), "admin", &[]).await;
+        for _ in 0..16 * 1_048_576 / (first * 1_000_000) {
+            slow.push(page(&harness, &key).await);
+        }
+    }
+    assert!(slow.iter().all(|page| page.status() == "200"));
+    // Whatever they read in the meantime: another account is served at once.
+    let (_, key) = harness.account("other", "admin", &[]).await;
+    let served = page(&harness, &key).await;
+    assert_eq!(served.status(), "200");
+    assert_eq!(harness.measure("taffrail_answers_cut_total").await, 1);
+    let mut whole = 0;
+    for page in &mut slow {
+        let mut body = Vec::new();
+        let outcome = tokio::time::timeout(PATIENCE, async {
+            let length = page.head.split("content-length: ").nth(1).unwrap();
+            let length: usize = length.lines().next().unwrap().parse().unwrap();
+            let mut rest = (&mut page.stream).take(length as u64);
+            rest.read_to_end(&mut body).await.is_ok() && body.len() == length
+        });
+        whole += usize::from(outcome.await.unwrap());
+    }
+    assert_eq!(whole, slow.len() - 1, "one connection ended");
 }
 
 #[tokio::test]

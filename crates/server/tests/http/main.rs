@@ -4,6 +4,7 @@
     clippy::expect_used,
     reason = "a test fails by panicking"
 )]
+mod admission;
 mod answers;
 mod auth;
 mod deletions;

@@ -1,13 +1,14 @@
-//! Answers of idempotency keys: each distinct one once, in bounded memory.
+//! Answers of a tenant's idempotency keys that are too long to be kept with their key: each
+//! distinct one once.
 //!
 //! Invariants
-//! - An answer is here as long as a key has it, or until the bound takes it.
-//! - Past the bound the answer that no key was given for the longest time goes, and all of its
-//!   keys with it. So what is answered every second stays, however old it is.
+//! - An answer is here as long as a key has it, or until it is let go to keep a bound.
+//! - What is let go is the answer that no key was given for the longest time, and all of its keys
+//!   with it. So what is answered every second stays, however old it is.
 //!
-//! Most requests are answered alike (`{"accepted":500}`); those with rejects differ and are long.
-//! The two kinds have bounds of their own, so that a sender whose records are refused cannot push
-//! out the keys of all others.
+//! Answers that list rejects differ and may be long. Ordinary and long ones have bounds of their
+//! own, so that a sender whose records are refused does not push out its other keys. Which tenant
+//! has to let go is decided by [`super::tenants`].
 use crate::encoding::{Input, Malformed, put_bytes, unpack_lz4};
 use hashbrown::{HashMap, HashTable, hash_table};
 use std::{
@@ -52,8 +53,16 @@ impl PackedAnswer {
         unpack(&self.0).unwrap_or_else(|_| unreachable!("it was packed here or read with success"))
     }
 
-    fn is_ordinary(&self) -> bool {
-        self.0.first() == Some(&0)
+    /// The answer, if it is kept as it is.
+    pub(super) fn as_plain(&self) -> Option<&[u8]> {
+        self.0.strip_prefix(&[0])
+    }
+
+    fn length(&self) -> Length {
+        match self.0.first() {
+            Some(0) => Length::Ordinary,
+            _ => Length::Long,
+        }
     }
 
     fn memory_bytes(&self) -> usize {
@@ -70,63 +79,64 @@ fn unpack(packed: &[u8]) -> Result<Vec<u8>, Malformed> {
     }
 }
 
+/// The kinds of answers that have bounds of their own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Length {
+    /// Kept as it is.
+    Ordinary,
+    /// Packed.
+    Long,
+}
+
+/// Both kinds, in the order of every pair that has a value for each.
+pub(super) const LENGTHS: [Length; 2] = [Length::Ordinary, Length::Long];
+
 /// Both kinds of answers.
 pub(super) struct Answers {
-    ordinary: Pool,
-    long: Pool,
+    pools: [Pool; 2],
 }
 
 impl Answers {
-    pub(super) fn bounded(ordinary_bytes_max: usize, long_bytes_max: usize) -> Answers {
+    pub(super) fn new() -> Answers {
         Answers {
-            ordinary: Pool::new(0, ordinary_bytes_max),
-            long: Pool::new(1, long_bytes_max),
+            pools: [Pool::new(0), Pool::new(1)],
         }
     }
 
     /// Gives an answer to one more key; the number of the answer.
     pub(super) fn give(&mut self, answer: PackedAnswer) -> u32 {
-        let pool = if answer.is_ordinary() {
-            &mut self.ordinary
-        } else {
-            &mut self.long
-        };
-        pool.give(answer)
-    }
-
-    fn pool(&self, number: u32) -> &Pool {
-        if number & 1 == 0 {
-            &self.ordinary
-        } else {
-            &self.long
-        }
+        self.pools[answer.length() as usize].give(answer)
     }
 
     pub(super) fn get(&self, number: u32) -> Option<&PackedAnswer> {
-        let kept = self.pool(number).kept.get(&number);
+        let kept = self.pools[number as usize & 1].kept.get(&number);
         kept.map(|kept| &kept.answer)
     }
 
     /// Takes an answer from one key; whether it was still there.
     pub(super) fn release(&mut self, number: u32) -> bool {
-        if number & 1 == 0 {
-            self.ordinary.release(number)
-        } else {
-            self.long.release(number)
-        }
+        self.pools[number as usize & 1].release(number)
     }
 
-    /// Lets answers go until both bounds hold; how many keys had them.
-    pub(super) fn shrink(&mut self) -> usize {
-        self.ordinary.shrink() + self.long.shrink()
+    /// Bytes of the answers of a kind.
+    pub(super) fn bytes(&self, length: Length) -> usize {
+        self.pools[length as usize].bytes
+    }
+
+    /// How many answers of a kind there are.
+    pub(super) fn count(&self, length: Length) -> usize {
+        self.pools[length as usize].kept.len()
+    }
+
+    /// Lets the answer of a kind go that was given least recently; how many keys had it.
+    pub(super) fn let_go(&mut self, length: Length) -> usize {
+        self.pools[length as usize].let_go()
     }
 
     /// All answers by number.
     pub(super) fn all(&self) -> Vec<(u32, PackedAnswer)> {
-        let pools = [&self.ordinary, &self.long].into_iter();
-        pools
-            .flat_map(|pool| pool.kept.iter())
-            .map(|(number, kept)| (*number, kept.answer.clone()))
+        let kept = self.pools.iter().flat_map(|pool| pool.kept.iter());
+        kept.map(|(number, kept)| (*number, kept.answer.clone()))
             .collect()
     }
 }
@@ -138,7 +148,7 @@ struct Kept {
     given: u64,
 }
 
-/// Answers of one kind, with a bound of their own.
+/// Answers of one kind.
 struct Pool {
     kept: HashMap<u32, Kept>,
     by_content: HashTable<u32>,
@@ -149,12 +159,11 @@ struct Pool {
     given: u64,
     next: u32,
     bytes: usize,
-    bytes_max: usize,
 }
 
 impl Pool {
     /// Numbers of this pool are `first` and every second one after it.
-    fn new(first: u32, bytes_max: usize) -> Pool {
+    fn new(first: u32) -> Pool {
         Pool {
             kept: HashMap::new(),
             by_content: HashTable::new(),
@@ -163,7 +172,6 @@ impl Pool {
             given: 0,
             next: first,
             bytes: 0,
-            bytes_max,
         }
     }
 
@@ -229,17 +237,10 @@ impl Pool {
         Some(kept)
     }
 
-    fn shrink(&mut self) -> usize {
-        let mut keys = 0;
-        // The last one stays: past the bound alone, it is still the answer of its key.
-        while self.bytes > self.bytes_max && self.kept.len() > 1 {
-            let oldest = self.by_given.first_key_value().map(|(_, number)| *number);
-            let Some(kept) = oldest.and_then(|number| self.remove(number)) else {
-                break;
-            };
-            keys += kept.keys as usize;
-        }
-        keys
+    fn let_go(&mut self) -> usize {
+        let oldest = self.by_given.first_key_value().map(|(_, number)| *number);
+        let gone = oldest.and_then(|number| self.remove(number));
+        gone.map_or(0, |kept| kept.keys as usize)
     }
 }
 
@@ -293,7 +294,7 @@ mod tests {
 
     #[test]
     fn equal_answers_are_one_until_the_last_key_goes() {
-        let mut answers = Answers::bounded(1 << 20, 1 << 20);
+        let mut answers = Answers::new();
         let first = answers.give(answer("a"));
         assert_eq!(answers.give(answer("a")), first);
         assert_ne!(answers.give(answer("b")), first);
@@ -307,49 +308,42 @@ mod tests {
     }
 
     #[test]
-    fn past_the_bound_the_answer_that_was_given_least_recently_goes_with_its_keys() {
+    fn the_answer_that_was_given_least_recently_goes_with_its_keys() {
         let long = |name: &str| answer(&name.repeat(300));
-        let bound = 3 * answer("a").memory_bytes();
-        let mut answers = Answers::bounded(bound, long("x").memory_bytes());
-        for name in ["a", "b", "b", "c"] {
+        let mut answers = Answers::new();
+        for name in ["a", "b", "b", "c", "a"] {
             answers.give(answer(name));
         }
-        assert_eq!(answers.shrink(), 0, "at the bound");
-        answers.give(answer("a"));
-        answers.give(answer("d"));
-        assert_eq!(answers.shrink(), 2, "one past it");
-        assert_eq!(names(&answers), "acd");
-        // Long answers push out long ones alone.
         let x = answers.give(long("x"));
-        assert_eq!(answers.shrink(), 0);
         answers.give(long("y"));
-        assert_eq!(answers.shrink(), 1);
-        assert_eq!(names(&answers), "acdy");
+        assert_eq!(
+            answers.bytes(Length::Ordinary),
+            3 * answer("a").memory_bytes()
+        );
+        assert_eq!(answers.let_go(Length::Ordinary), 2);
+        assert_eq!(names(&answers), "acxy");
+        // Each kind is let go by itself.
+        assert_eq!(answers.let_go(Length::Long), 1);
+        assert_eq!(names(&answers), "acy");
         assert!(answers.get(x).is_none());
         assert!(!answers.release(x));
-    }
-
-    #[test]
-    fn an_answer_past_the_bound_stays_alone() {
-        let mut answers = Answers::bounded(0, 0);
-        answers.give(answer("a"));
-        assert_eq!(answers.shrink(), 0);
-        answers.give(answer("b"));
-        assert_eq!(answers.shrink(), 1);
-        assert_eq!(names(&answers), "b");
+        assert_eq!(answers.count(Length::Long), 1);
+        assert_eq!(answers.let_go(Length::Long), 1);
+        assert_eq!(answers.let_go(Length::Long), 0);
+        assert_eq!(answers.bytes(Length::Long), 0);
     }
 
     #[test]
     fn what_goes_leaves_nothing() {
-        let mut answers = Answers::bounded(1 << 20, 1 << 20);
+        let mut answers = Answers::new();
         answers.give(answer("always"));
         for number in 1..1_000 {
             answers.give(answer("always"));
             let own = answers.give(answer(&number.to_string()));
             answers.release(own);
         }
-        assert_eq!(answers.ordinary.by_given.len(), 1);
-        assert_eq!(answers.ordinary.by_content.len(), 1);
-        assert_eq!(answers.ordinary.bytes, answer("always").memory_bytes());
+        assert_eq!(answers.pools[0].by_given.len(), 1);
+        assert_eq!(answers.pools[0].by_content.len(), 1);
+        assert_eq!(answers.pools[0].bytes, answer("always").memory_bytes());
     }
 }

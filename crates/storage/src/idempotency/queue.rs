@@ -6,11 +6,13 @@
 //!
 //! A copy costs a pointer for each segment, whatever it holds. What it shares stays in
 //! memory until the copy goes; the first entry after it copies at most one segment.
+use super::place::Place;
 use std::{collections::VecDeque, sync::Arc};
 use taffrail_model::time::Timestamp;
 
-/// Entries of a segment: 192 KiB, which are copied in some 20 µs.
-const SEGMENT_ENTRIES: usize = 4_096;
+/// Entries of a segment: 12 KiB. Each tenant has a queue whose first and last segments may be nearly
+/// empty, so that it is this that a tenant of few keys costs.
+const SEGMENT_ENTRIES: usize = 256;
 
 /// What is kept of a key.
 #[derive(Clone, Copy, Debug)]
@@ -18,8 +20,8 @@ pub(super) struct Entry {
     pub(super) key: [u8; 16],
     pub(super) body: [u8; 16],
     pub(super) time: Timestamp,
-    /// Number of the answer in [`super::answers::Answers`], where it may be gone.
-    pub(super) answer: u32,
+    /// Its answer, or the number of it in [`super::answers::Answers`], where it may be gone.
+    pub(super) answer: Place,
 }
 
 /// Entries by number; numbers ascend by one and wrap around.
@@ -116,12 +118,15 @@ mod tests {
             key: [0; 16],
             body: [0; 16],
             time: Timestamp(0),
-            answer: value,
+            answer: Place::in_table(value),
         }
     }
 
     fn values(queue: &Queue) -> Vec<u32> {
-        queue.iter().map(|entry| entry.answer).collect()
+        queue
+            .iter()
+            .filter_map(|entry| entry.answer.number())
+            .collect()
     }
 
     #[test]
@@ -151,7 +156,7 @@ mod tests {
                     copies.push((queue.clone(), Vec::from(model.clone())));
                 }
                 for _ in 0..pops {
-                    let popped = queue.pop().map(|(number, entry)| (number, entry.answer));
+                    let popped = queue.pop().and_then(|(number, entry)| Some((number, entry.answer.number()?)));
                     let value = model.pop_front();
                     prop_assert_eq!(popped, value.map(|value| (first.wrapping_add(value), value)));
                 }
@@ -159,7 +164,7 @@ mod tests {
                 prop_assert_eq!(values(&queue), Vec::from(model.clone()));
                 for value in [model.front(), model.back()].into_iter().flatten() {
                     let found = queue.get(first.wrapping_add(*value)).unwrap();
-                    prop_assert_eq!(found.answer, *value);
+                    prop_assert_eq!(found.answer.number(), Some(*value));
                 }
                 prop_assert!(queue.get(queue.next()).is_none());
             }

@@ -1,134 +1,184 @@
-//! The table of keys that are done: hashes in a queue, an index into it, answers beside it.
+//! The table of a tenant's keys that are done: hashes in a queue, an index into it, answers beside
+//! it.
 //!
 //! Invariants
 //! - The index has a key at most once, with the number of its newest entry.
 //! - A key counts as held as long as the index has it and its answer is here.
 //!
-//! A million keys with ordinary answers take about 60 MB: 48 bytes of an entry, and 5 bytes for
-//! each place of the index. The index is cut into parts that grow one by one, so that no commit
-//! waits until all of it was moved.
+//! A million keys take about 60 MB: 48 bytes of an entry, and 5 bytes for each place of the index.
+//! A large index is cut into parts that grow one by one, so that no commit waits until all of it
+//! was moved.
 use super::{
-    IdempotencyRecord, RequestKey,
-    answers::{Answers, PackedAnswer},
+    IdempotencyRecord,
+    answers::{Answers, LENGTHS, Length, PackedAnswer},
+    place::Place,
     queue::{Entry, Queue},
+    records::TenantRecords,
 };
-use hashbrown::{HashMap, HashTable, hash_table};
+use hashbrown::{HashTable, hash_table};
 use std::hash::{BuildHasher, RandomState};
 use taffrail_model::{
     limits::IDEMPOTENCY_KEPT_S,
+    tenant::TenantNumber,
     time::{NS_PER_S, Timestamp},
 };
 
-/// Parts of the index: each has 4,000 of a million keys and grows within 1 ms.
+/// Keys up to which the index is one part, which grows within 1 ms.
+const PART_KEYS_MAX: usize = 4_096;
+/// Parts of a larger index: each has 4,000 of a million keys.
 const INDEX_PARTS: usize = 256;
 
-/// Everything that is bounded, so that a test can do with less.
-#[derive(Clone, Copy)]
-pub(super) struct Bounds {
-    pub(super) keys_max: usize,
-    pub(super) ordinary_bytes_max: usize,
-    pub(super) long_bytes_max: usize,
+/// How much a table has.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Load {
+    /// Entries of the queue.
+    pub(super) entries: usize,
+    /// Keys that are held: some entries may be of keys that were stored again or let go.
+    pub(super) held: usize,
+    /// Answers, by [`Length`].
+    pub(super) answers: [usize; 2],
+    /// Bytes of them.
+    pub(super) answers_bytes: [usize; 2],
+    /// Time of the oldest entry; of a sum, none.
+    pub(super) oldest: Option<Timestamp>,
+}
+
+impl Load {
+    /// Puts one part of a sum in another's place.
+    pub(super) fn replace(&mut self, before: &Load, after: &Load) {
+        let put = |sum: &mut usize, before: usize, after: usize| *sum = *sum - before + after;
+        put(&mut self.entries, before.entries, after.entries);
+        put(&mut self.held, before.held, after.held);
+        for kind in 0..2 {
+            let (before, after) = (before, after);
+            put(
+                &mut self.answers[kind],
+                before.answers[kind],
+                after.answers[kind],
+            );
+            put(
+                &mut self.answers_bytes[kind],
+                before.answers_bytes[kind],
+                after.answers_bytes[kind],
+            );
+        }
+    }
 }
 
 pub(super) struct Table {
     queue: Queue,
     index: Index,
     answers: Answers,
-    keys_max: usize,
     held: usize,
-    /// Keys that were forgotten before their time.
-    evicted: u64,
 }
 
 /// What is known of a key that is done.
-pub(super) struct Done<'a> {
+pub(super) struct Done {
     pub(super) body: [u8; 16],
-    pub(super) answer: &'a PackedAnswer,
+    pub(super) answer: PackedAnswer,
 }
 
-impl Table {
-    pub(super) fn bounded(bounds: Bounds) -> Table {
+impl Default for Table {
+    fn default() -> Table {
         Table {
             queue: Queue::default(),
             index: Index::new(),
-            answers: Answers::bounded(bounds.ordinary_bytes_max, bounds.long_bytes_max),
-            keys_max: bounds.keys_max,
+            answers: Answers::new(),
             held: 0,
-            evicted: 0,
         }
     }
+}
 
-    pub(super) fn get(&self, key: RequestKey, now: Timestamp) -> Option<Done<'_>> {
-        let entry = self.queue.get(self.index.find(&self.queue, key.0)?)?;
+impl Table {
+    pub(super) fn get(&self, key: [u8; 16], now: Timestamp) -> Option<Done> {
+        let entry = self.queue.get(self.index.find(&self.queue, key)?)?;
         if is_expired(entry.time, now) {
             return None;
         }
+        let answer = match entry.answer.number() {
+            None => entry.answer.answer()?,
+            Some(number) => self.answers.get(number)?.clone(),
+        };
         Some(Done {
             body: entry.body,
-            answer: self.answers.get(entry.answer)?,
+            answer,
         })
     }
 
-    /// Keeps a record, and lets go what is too old or too much.
-    pub(super) fn put(&mut self, record: IdempotencyRecord, now: Timestamp) {
+    /// Keeps a record.
+    pub(super) fn put(&mut self, record: IdempotencyRecord) {
         let number = self.queue.next();
+        let answer = Place::inline(&record.answer)
+            .unwrap_or_else(|| Place::in_table(self.answers.give(record.answer)));
         let entry = Entry {
-            key: record.key.0,
+            key: record.key.hash,
             body: record.body,
             time: record.time,
-            answer: self.answers.give(record.answer),
+            answer,
         };
         self.queue.push(entry);
         let replaced = self.index.put(&self.queue, entry.key, number);
         let replaced = replaced.and_then(|number| self.queue.get(number));
-        if let Some(answer) = replaced.map(|entry| entry.answer)
-            && self.answers.release(answer)
-        {
-            self.held -= 1;
+        if let Some(answer) = replaced.map(|entry| entry.answer) {
+            self.release(answer);
         }
         self.held += 1;
-        self.shrink(now);
     }
 
-    fn shrink(&mut self, now: Timestamp) {
-        while let Some(oldest) = self.queue.front() {
-            let is_expired = is_expired(oldest.time, now);
-            if self.queue.len() <= self.keys_max && !is_expired {
-                break;
-            }
-            let Some((number, oldest)) = self.queue.pop() else {
-                break;
-            };
-            // The key may have been stored again since.
-            let was_newest = self.index.remove(oldest.key, number);
-            if was_newest && self.answers.release(oldest.answer) {
-                self.held -= 1;
-                self.evicted += u64::from(!is_expired);
-            }
+    /// Takes an answer from a key that is held no longer; whether it still was.
+    fn release(&mut self, answer: Place) -> bool {
+        let number = answer.number();
+        let was_held = number.is_none_or(|number| self.answers.release(number));
+        self.held -= usize::from(was_held);
+        was_held
+    }
+
+    /// Lets go what is too old.
+    pub(super) fn expire(&mut self, now: Timestamp) {
+        while self
+            .queue
+            .front()
+            .is_some_and(|oldest| is_expired(oldest.time, now))
+        {
+            self.let_oldest_go();
         }
-        let dropped = self.answers.shrink();
-        self.held -= dropped;
-        self.evicted += dropped as u64;
     }
 
-    pub(super) fn held(&self) -> usize {
-        self.held
+    /// Lets the oldest entry go; how many keys went with it.
+    pub(super) fn let_oldest_go(&mut self) -> u64 {
+        let Some((number, oldest)) = self.queue.pop() else {
+            return 0;
+        };
+        // The key may have been stored again since.
+        let was_newest = self.index.remove(oldest.key, number);
+        u64::from(was_newest && self.release(oldest.answer))
     }
 
-    pub(super) fn evicted(&self) -> u64 {
-        self.evicted
+    /// Lets the answer go that was given least recently; how many keys went with it.
+    pub(super) fn let_answer_go(&mut self, length: Length) -> u64 {
+        let keys = self.answers.let_go(length);
+        self.held -= keys;
+        keys as u64
+    }
+
+    pub(super) fn load(&self) -> Load {
+        Load {
+            entries: self.queue.len(),
+            held: self.held,
+            answers: LENGTHS.map(|length| self.answers.count(length)),
+            answers_bytes: LENGTHS.map(|length| self.answers.bytes(length)),
+            oldest: self.queue.front().map(|oldest| oldest.time),
+        }
     }
 
     /// Everything that is held, without a copy of the keys.
-    pub(super) fn cut(&self) -> Records {
-        Records {
-            queue: self.queue.clone(),
-            answers: self.answers.all().into_iter().collect(),
-        }
+    pub(super) fn cut(&self, tenant: TenantNumber) -> TenantRecords {
+        let answers = self.answers.all().into_iter().collect();
+        TenantRecords::cut(tenant, self.queue.clone(), answers)
     }
 }
 
-fn is_expired(time: Timestamp, now: Timestamp) -> bool {
+pub(super) fn is_expired(time: Timestamp, now: Timestamp) -> bool {
     now.0.saturating_sub(time.0) >= IDEMPOTENCY_KEPT_S * NS_PER_S
 }
 
@@ -142,15 +192,25 @@ struct Index {
 impl Index {
     fn new() -> Index {
         Index {
-            parts: (0..INDEX_PARTS).map(|_| HashTable::new()).collect(),
+            parts: vec![HashTable::new()],
             hasher: RandomState::new(),
+        }
+    }
+
+    /// Cuts an index of one part that has become large.
+    fn cut(&mut self, queue: &Queue) {
+        let numbers = self.parts.pop().unwrap_or_default();
+        self.parts.resize_with(INDEX_PARTS, HashTable::new);
+        for number in numbers {
+            let key = queue.get(number).map_or([0; 16], |entry| entry.key);
+            self.put(queue, key, number);
         }
     }
 
     fn hash(&self, key: [u8; 16]) -> (u64, usize) {
         let hash = self.hasher.hash_one(u128::from_le_bytes(key));
         // Bits that the parts do not look at themselves.
-        (hash, (hash >> 40) as usize % INDEX_PARTS)
+        (hash, (hash >> 40) as usize % self.parts.len())
     }
 
     fn find(&self, queue: &Queue, key: [u8; 16]) -> Option<u32> {
@@ -161,8 +221,11 @@ impl Index {
 
     /// Points the key to a number; the one that it had.
     fn put(&mut self, queue: &Queue, key: [u8; 16], number: u32) -> Option<u32> {
+        if self.parts.len() == 1 && self.parts[0].len() == PART_KEYS_MAX {
+            self.cut(queue);
+        }
         let (hash, part) = self.hash(key);
-        let Index { parts, hasher } = self;
+        let Index { parts, hasher, .. } = self;
         let is_it = |number: &u32| has_key(queue, *number, key);
         let hash_of = |number: &u32| {
             let key = queue.get(*number).map_or(0, |e| u128::from_le_bytes(e.key));
@@ -189,68 +252,4 @@ impl Index {
 
 fn has_key(queue: &Queue, number: u32, key: [u8; 16]) -> bool {
     queue.get(number).is_some_and(|entry| entry.key == key)
-}
-
-/// Keys at a moment, oldest first: what a manifest snapshot has. It shares the keys with the table
-/// that it was cut from.
-#[derive(Clone, Debug, Default)]
-pub(crate) struct Records {
-    queue: Queue,
-    /// By the number that entries have. A number that is not here is of a key that was let go.
-    answers: HashMap<u32, PackedAnswer>,
-}
-
-impl Records {
-    /// Answers with their numbers.
-    pub(crate) fn answers(&self) -> impl ExactSizeIterator<Item = (u32, &PackedAnswer)> + '_ {
-        self.answers
-            .iter()
-            .map(|(number, answer)| (*number, answer))
-    }
-
-    /// Keeps an answer under a number, for the entries that name it.
-    pub(crate) fn add_answer(&mut self, number: u32, answer: PackedAnswer) {
-        self.answers.insert(number, answer);
-    }
-
-    /// Appends a key; the number must be that of an answer.
-    pub(crate) fn push(&mut self, key: RequestKey, body: [u8; 16], time: Timestamp, answer: u32) {
-        self.queue.push(Entry {
-            key: key.0,
-            body,
-            time,
-            answer,
-        });
-    }
-
-    /// Keys, hashes of the body, times and numbers of the answers, oldest first.
-    pub(crate) fn keys(&self) -> impl Iterator<Item = (RequestKey, [u8; 16], Timestamp, u32)> + '_ {
-        let entries = self.queue.iter();
-        let held = entries.filter(|entry| self.answers.contains_key(&entry.answer));
-        held.map(|entry| (RequestKey(entry.key), entry.body, entry.time, entry.answer))
-    }
-
-    /// The same with the answers. What was given out is freed on the way.
-    pub(super) fn into_records(mut self) -> impl Iterator<Item = IdempotencyRecord> {
-        std::iter::from_fn(move || {
-            loop {
-                let (_, entry) = self.queue.pop()?;
-                if let Some(answer) = self.answers.get(&entry.answer) {
-                    return Some(IdempotencyRecord {
-                        key: RequestKey(entry.key),
-                        body: entry.body,
-                        answer: answer.clone(),
-                        time: entry.time,
-                    });
-                }
-            }
-        })
-    }
-}
-
-#[cfg(test)]
-impl PartialEq for Records {
-    fn eq(&self, other: &Records) -> bool {
-        self.clone().into_records().eq(other.clone().into_records())
-    }
 }

@@ -666,7 +666,8 @@ fn idempotency_survives_in_the_log_and_in_the_manifest() {
     drop(core);
     let (core, _) = world.crash().open();
     for name in ["flushed", "logged", "empty"] {
-        let crate::Recall::Answer(answer) = core.recall("s", name, &[1; 32]) else {
+        let crate::Recall::Answer(answer) = core.recall(TenantNumber(1), "s", name, &[1; 32])
+        else {
             panic!("{name}");
         };
         assert_eq!(answer, name.as_bytes());

@@ -18,7 +18,7 @@ pub(crate) const CHAIN_MAX: usize = 1_200;
 const PAGES_MAX: usize = 15;
 pub(crate) const PREFIX_BYTES: usize = 16;
 /// Version of everything in a log file.
-const VERSION: u32 = 2;
+const VERSION: u32 = 3;
 const MAGIC: [u8; 4] = *b"TFWL";
 const KIND: [u8; 8] = *b"wal file";
 

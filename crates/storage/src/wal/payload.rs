@@ -69,6 +69,7 @@ mod tests {
     use super::*;
     use crate::idempotency::{PackedAnswer, RequestKey};
     use proptest::prelude::*;
+    use taffrail_model::tenant::TenantNumber;
     use taffrail_model::time::Timestamp;
 
     proptest! {
@@ -79,7 +80,7 @@ mod tests {
             answer: Vec<u8>,
         ) {
             let record = with_key.then(|| IdempotencyRecord {
-                key: RequestKey::new("key 7", "a-b"),
+                key: RequestKey::new(TenantNumber(7), "key 7", "a-b"),
                 body: [3; 16],
                 answer: PackedAnswer::new(&answer),
                 time: Timestamp(-5),

@@ -161,10 +161,8 @@ impl Life {
                 continue;
             }
             request.time = now;
-            match self
-                .core
-                .recall(SCOPE, &prepared.key, &body_hash(&prepared.key))
-            {
+            let (tenant, key) = (prepared.batch.tenant(), &prepared.key);
+            match self.core.recall(tenant, SCOPE, key, &body_hash(key)) {
                 Recall::New => {
                     sent.push(entry);
                     requests.push(CommitRequest {

@@ -259,15 +259,16 @@ fn keys_of_a_snapshot_are_those_that_are_held() {
     }
     core.snapshot_manifest().unwrap();
     store(&core, "after".into(), 5);
-    let answer = |core: &StoreCore, name: &str| match core.recall("s", name, &[1; 32]) {
-        crate::Recall::Answer(answer) => answer.len(),
-        other => panic!("{name}: {other:?}"),
-    };
+    let answer =
+        |core: &StoreCore, name: &str| match core.recall(TenantNumber(1), "s", name, &[1; 32]) {
+            crate::Recall::Answer(answer) => answer.len(),
+            other => panic!("{name}: {other:?}"),
+        };
     let (again, report) = world.crash().open();
     assert_eq!(report.notes, vec![]);
     let status = again.status();
     assert_eq!(status.idempotency_keys, 5_001);
-    assert_eq!(status.idempotency_evicted_total, 0);
+    assert_eq!(status.idempotency_evicted_total, crate::Evicted::default());
     for number in 0..5_000 {
         assert_eq!(answer(&again, &number.to_string()), number % 700);
     }

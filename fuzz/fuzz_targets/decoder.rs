@@ -1,0 +1,46 @@
+//! JSON records: no panic on any body; what is taken is JSON; pieces give what the whole gives.
+#![no_main]
+use libfuzzer_sys::fuzz_target;
+use taffrail_ingest::decode::{lines, ndjson};
+use taffrail_model::batch::RawBatch;
+
+fuzz_target!(|body: &[u8]| {
+    drop(lines::decode(body));
+    let Ok(whole) = ndjson::decode(body) else {
+        return;
+    };
+    assert_eq!(whole.indexes.len(), whole.columns.rows() as usize);
+    assert!(whole.indexes.is_sorted_by(|before, after| before < after));
+    taken_is_json(body, &whole);
+    let pieces = ndjson::cut_lines(body, 3);
+    if pieces.len() > 1 {
+        same_in_pieces(&whole, &pieces);
+    }
+});
+
+/// A body of one line: another parser takes it, too.
+fn taken_is_json(body: &[u8], whole: &RawBatch) {
+    let Ok(text) = std::str::from_utf8(body) else {
+        return;
+    };
+    let text = text.strip_prefix('\u{feff}').unwrap_or(text);
+    if text.contains('\n') || whole.indexes.is_empty() {
+        return;
+    }
+    let parsed = serde_json::from_str::<&serde_json::value::RawValue>(text.trim());
+    assert!(parsed.is_ok(), "{parsed:?}");
+}
+
+fn same_in_pieces(whole: &RawBatch, pieces: &[&[u8]]) {
+    let mut taken = 0;
+    let mut rejected = 0;
+    for piece in pieces {
+        let Ok(decoded) = ndjson::decode_lines(piece) else {
+            return;
+        };
+        taken += decoded.indexes.len();
+        rejected += decoded.rejects.len();
+    }
+    assert_eq!(taken, whole.indexes.len());
+    assert_eq!(rejected, whole.rejects.len());
+}
