@@ -328,15 +328,19 @@ fn nearest(rule: &Rule, found: &[Found], records: u64) -> Option<usize> {
     (0..found.len()).min_by(|one, other| distance(one).total_cmp(&distance(other)))
 }
 
-/// How far a number of records is outside of the bounds, as a factor; 0 within.
+/// How far a number of records is outside of the bounds, as a factor; 0 within. A needle that is
+/// nowhere is the farthest, however small the bounds of few records are.
 fn distance(rule: &Rule, needle: u64, records: u64) -> f64 {
     let Some(bounds) = rule.bounds else {
         return 0.0;
     };
+    if needle == 0 {
+        return f64::INFINITY;
+    }
     let (low, high) = bounds.of(records);
     let needle = needle as f64;
     match needle {
-        needle if needle < low => low / needle.max(0.1),
+        needle if needle < low => low / needle,
         needle if needle > high => needle / high.max(0.1),
         _ => 0.0,
     }
@@ -421,6 +425,7 @@ mod tests {
         check(Bounds::Share(0.8, 1.0), "often", true);
         check(Bounds::Records(4, 5), "some", false);
         check(Bounds::Records(100, 500), "often", false);
+        check(Bounds::Share(0.01, 0.02), "once", false);
     }
 
     #[test]
