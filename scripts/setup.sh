@@ -65,6 +65,17 @@ if ! command -v chromium >/dev/null 2>&1; then
     fi
 fi
 
+# Instructions are counted by callgrind.
+if ! command -v valgrind >/dev/null 2>&1; then
+    if [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null 2>&1; then
+        say "no valgrind: installing it with apt-get"
+        apt-get update --quiet
+        DEBIAN_FRONTEND=noninteractive apt-get install --yes --quiet --no-install-recommends valgrind
+    else
+        stop "no valgrind: install the package valgrind and try again"
+    fi
+fi
+
 for component in rustfmt clippy; do
     name="cargo-${component/rustfmt/fmt}"
     if ! "$name" --version >/dev/null 2>&1; then

@@ -1,9 +1,11 @@
 //! Tasks of the repository: `cargo xtask check` is the gate, `cargo xtask test` the gate and every
 //! test, those of the web UI in a browser last; `cargo xtask screenshots` takes a picture of every
-//! state of the UI. All print what they are doing, do all of it even after a fault, and end with a
+//! state of the UI; `cargo xtask bench` measures speed and counts instructions. All print what they are doing, do all of it even after a fault, and end with a
 //! summary.
 mod accessibility;
+mod bench;
 mod check;
+mod instructions;
 mod journeys;
 mod screenshots;
 mod steps;
@@ -14,7 +16,7 @@ mod workspace;
 use anyhow::{Result, bail};
 use std::process::ExitCode;
 
-const USAGE: &str = "usage: cargo xtask check | test | screenshots";
+const USAGE: &str = "usage: cargo xtask check | test | screenshots | bench [ARGUMENTS]";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -37,11 +39,15 @@ fn run(arguments: &[String]) -> Result<bool> {
             let mut steps = vec![web::step()];
             steps.extend(check::steps());
             steps.push(test::step());
+            steps.push(instructions::step());
             steps.push(journeys::step());
             steps.push(accessibility::step());
             steps
         }
         [task] if task == "screenshots" => screenshots::steps(),
+        [task, arguments @ ..] if task == "bench" => {
+            return bench::run(&workspace::Workspace::load()?, arguments);
+        }
         _ => bail!(USAGE),
     };
     let workspace = workspace::Workspace::load()?;

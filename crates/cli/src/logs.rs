@@ -1,5 +1,6 @@
-//! `taffrail logs …`: search, tail, context. All of them are clients of a server, which for a data
-//! directory that no server works on is one of their own.
+//! `taffrail logs …`: search, tail, context, benchmark. All but the last are clients of a server,
+//! which for a data directory that no server works on is one of their own.
+mod benchmark;
 mod context;
 mod directory;
 mod filter;
@@ -39,6 +40,8 @@ enum LogsCommand {
     Tail(tail::TailArguments),
     /// Show what happened around a record
     Context(context::ContextArguments),
+    /// Measure speed, size and memory on this machine
+    Benchmark(Box<benchmark::BenchmarkArguments>),
 }
 
 /// Runs the command.
@@ -55,6 +58,11 @@ pub async fn run(arguments: LogsArguments) -> Result<()> {
             let reason = "nothing arrives in a directory without a server: tail needs --server";
             return Err(Failure::Usage(reason.into()).into());
         }
+        LogsCommand::Benchmark(_) => {
+            own.stop().await?;
+            let reason = "benchmark makes its own data: give its --data-dir after `benchmark`";
+            return Err(Failure::Usage(reason.into()).into());
+        }
     }
     let outcome = on_server(command).await;
     own.stop().await?;
@@ -66,5 +74,6 @@ async fn on_server(command: LogsCommand) -> Result<()> {
         LogsCommand::Search(arguments) => search::run(arguments).await,
         LogsCommand::Tail(arguments) => tail::run(arguments).await,
         LogsCommand::Context(arguments) => context::run(arguments).await,
+        LogsCommand::Benchmark(arguments) => benchmark::run(*arguments).await,
     }
 }

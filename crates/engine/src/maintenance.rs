@@ -4,12 +4,24 @@ use crate::{Engine, events::OwnEvent};
 use std::{sync::Arc, time::Duration};
 use taffrail_meta::{Meta, MetaError};
 use taffrail_model::level::Level;
-use taffrail_storage::snapshot::Fault;
+use taffrail_storage::{snapshot::Fault, store_core::MaintenanceError};
 
 /// How often the store's state is compared with what was last told.
 const WATCH_EVERY: Duration = Duration::from_secs(2);
 /// How often sessions that ended are removed, and deleted instances without records.
 const PURGE_EVERY: Duration = Duration::from_secs(3_600);
+
+impl Engine {
+    /// Writes every record that is in memory alone into segments.
+    ///
+    /// # Errors
+    /// [`MaintenanceError`]; what was acknowledged is durable all the same.
+    pub async fn flush(&self) -> Result<(), MaintenanceError> {
+        let store = self.inner.store.clone();
+        let flushed = tokio::task::spawn_blocking(move || store.flush()).await;
+        flushed.unwrap_or(Err(MaintenanceError::Closed)).map(|_| ())
+    }
+}
 
 pub(crate) fn spawn(engine: &Engine) {
     spawn_watch(engine);

@@ -68,14 +68,14 @@ const RULES: [Rule; 5] = [
         percent: 15,
         // A facet of some ten thousand values.
         least: 8 << 20,
-        default: 64 << 20,
+        default: taffrail_model::limits::AGGREGATE_POOL_BYTES_MAX,
     },
     Rule {
         name: "answers",
         percent: 15,
         // Four pages of the largest size: an account has a quarter.
         least: 4 * taffrail_model::limits::PAGE_BYTES_MAX,
-        default: 64 << 20,
+        default: taffrail_model::limits::AGGREGATE_POOL_BYTES_MAX,
     },
 ];
 

@@ -61,6 +61,17 @@ const MAY_IMPORT: &[(&str, &[&str])] = &[
             "taffrail-server",
         ],
     ),
+    // No part of the product: the kernels whose instructions are counted.
+    (
+        "taffrail-instructions",
+        &[
+            "taffrail-model",
+            "taffrail-ingest",
+            "taffrail-pipeline",
+            "taffrail-storage",
+            "taffrail-query",
+        ],
+    ),
     ("xtask", &[]),
 ];
 

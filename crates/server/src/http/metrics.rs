@@ -380,6 +380,7 @@ fn write_memory(app: &App, status: &EngineStatus, out: &mut Text) {
         ("tails", status.store.tails_bytes),
         ("in_flight", status.bytes_in_flight),
         ("block_cache", status.store.block_cache_bytes),
+        ("query_state", status.query_state_bytes),
         ("answers", app.answers.held_bytes()),
     ] {
         out.line(&format!(r#"{name}{{pool="{pool}"}} {bytes}"#));
