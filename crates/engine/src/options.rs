@@ -14,6 +14,7 @@ use taffrail_model::{
     stream::{AccessClass, StreamCatalogue, StreamDefinition, StreamError, StreamNumber},
 };
 use taffrail_pipeline::{ConfigError, Pipeline, PipelineConfig};
+use taffrail_query::MemoryPool;
 use taffrail_storage::{
     deletion::RowSelector,
     durable,

@@ -867,7 +867,7 @@ pub fn many_records(count: u64) -> Vec<Record> {
 /// Many blocks and both threads: the same checks over thousands of records.
 #[test]
 fn large_scans_are_those_of_the_oracle() {
-    use proptest::{strategy::ValueTree, test_runner::TestRunner};
+    use proptest::test_runner::TestRunner;
     let mut runner = TestRunner::deterministic();
     let records = many_records(40_000);
     let layout = Layout {

@@ -253,6 +253,14 @@ fn substring(text: &str) -> Clue {
     Clue::Substring(text.into())
 }
 
+/// A number that looks random (the finaliser of SplitMix64).
+fn scrambled(n: usize) -> usize {
+    let mut h = n as u64 + 1;
+    h = (h ^ h >> 30).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    h = (h ^ h >> 27).wrapping_mul(0x94d0_49bb_1331_11eb);
+    (h ^ h >> 31) as usize >> 8
+}
+
 /// Text that makes each value as long as prose is, different from value to value.
 fn filler(n: usize) -> String {
     let nouns = [
@@ -261,7 +269,8 @@ fn filler(n: usize) -> String {
     let mut text = format!(" run{n}");
     for word in 0..24 {
         text.push_str(" of the ");
-        text.push_str(nouns[(n * 7 + word * (n % 11 + 1)) % nouns.len()]);
+        // No order comes twice: such texts have no templates.
+        text.push_str(nouns[scrambled(n * 32 + word) % nouns.len()]);
     }
     text
 }
