@@ -37,6 +37,54 @@ export interface paths {
         patch?: never;
         trace?: never;
     };
+    "/api/v1/deletions": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /**
+         * Deletions
+         * @description Those under way and the latest that have ended. `after` is the number of the last one of the
+         *     page before.
+         */
+        get: operations["deletions"];
+        put?: never;
+        /**
+         * Delete records
+         * @description The records that match are hidden from every reader with the answer, and removed from disk in
+         *     the background; records that arrive later are not concerned. With `dry_run` they are only
+         *     counted (200). Sealed streams are refused.
+         */
+        post: operations["create_deletion"];
+        delete?: never;
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
+    "/api/v1/deletions/{id}": {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        /** One deletion */
+        get: operations["deletion"];
+        put?: never;
+        post?: never;
+        /**
+         * Cancel a deletion
+         * @description What was not removed yet is visible again, and stays; what was removed (`rows_removed`) is gone.
+         */
+        delete: operations["cancel_deletion"];
+        options?: never;
+        head?: never;
+        patch?: never;
+        trace?: never;
+    };
     "/api/v1/facets": {
         parameters: {
             query?: never;
@@ -695,6 +743,21 @@ export interface components {
              */
             took_ms: number;
         };
+        /** @description A new deletion. */
+        CreateDeletion: {
+            /** @description Only count what would be deleted. */
+            dry_run?: boolean | null;
+            /** @description Until when. */
+            end_time?: string | null;
+            /** @description Query text; empty: all of the streams and times. Times without a zone are in UTC. */
+            query?: string | null;
+            /** @description Why: kept with the deletion and in the audit records. */
+            reason: string;
+            /** @description From when on. */
+            start_time?: string | null;
+            /** @description Stream names and patterns. */
+            streams: string[];
+        };
         /** @description A new API key. */
         CreateKey: {
             /**
@@ -746,6 +809,59 @@ export interface components {
             role?: string | null;
             /** @description Tenants, of one's own; default the one that one writes to. */
             tenants?: string[] | null;
+        };
+        /** @description Records that are taken out for good. */
+        Deletion: {
+            /** @description When it was made: from then on the records are hidden. */
+            created_at: string;
+            /** @description Until when. */
+            end_time?: string | null;
+            /** @description When it was done or cancelled. */
+            ended_at?: string | null;
+            /** @description Why it cannot go on. */
+            failure?: string | null;
+            /**
+             * Format: int64
+             * @description Its number.
+             */
+            id: number;
+            /** @description Which of them; empty: all of the streams and times. */
+            query: string;
+            /** @description Why. */
+            reason: string;
+            /** @description Name of the account that asked for it. */
+            requested_by: string;
+            /**
+             * Format: int64
+             * @description Records that matched when it was made.
+             */
+            rows_matched: number;
+            /**
+             * Format: int64
+             * @description Records that were removed so far. Rules of retention may remove some of them before.
+             */
+            rows_removed: number;
+            /**
+             * Format: int64
+             * @description Those of them that hold none any more.
+             */
+            sections_done: number;
+            /**
+             * Format: int64
+             * @description Segment sections that could hold such records when it was made.
+             */
+            sections_total: number;
+            /** @description From when on. */
+            start_time?: string | null;
+            /**
+             * @description `queued`: the records are hidden; `running`: they are being removed; `done`; `cancelled`;
+             *     `failed`: they are hidden and cannot be removed.
+             */
+            state: string;
+            /** @description Of which streams. */
+            streams: string[];
+            /** @description Whose records. */
+            tenant: string;
         };
         /** @description The most frequent values of a field. */
         FacetEntry: {
@@ -1472,6 +1588,453 @@ export interface operations {
             };
             /** @description Values that are not valid */
             422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    deletions: {
+        parameters: {
+            query?: {
+                /** @description Deletions with greater numbers (0) */
+                after?: number;
+                /** @description At most 1,000 (100) */
+                limit?: number;
+            };
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description Deletions by number */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Deletions. */
+                        data: {
+                            /** @description By number. */
+                            deletions: components["schemas"]["Deletion"][];
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No admin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Values that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    create_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path?: never;
+            cookie?: never;
+        };
+        requestBody: {
+            content: {
+                "application/json": components["schemas"]["CreateDeletion"];
+            };
+        };
+        responses: {
+            /** @description What would be deleted */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description What a deletion would hide. */
+                        data: {
+                            /** @description Always `true`: nothing was deleted. */
+                            dry_run: boolean;
+                            /** @description Whether there may be more, in what cannot be read. */
+                            partial: boolean;
+                            /**
+                             * Format: int64
+                             * @description Records that match.
+                             */
+                            rows_matched: number;
+                        };
+                    };
+                };
+            };
+            /** @description The deletion */
+            201: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Records that are taken out for good. */
+                        data: {
+                            /** @description When it was made: from then on the records are hidden. */
+                            created_at: string;
+                            /** @description Until when. */
+                            end_time?: string | null;
+                            /** @description When it was done or cancelled. */
+                            ended_at?: string | null;
+                            /** @description Why it cannot go on. */
+                            failure?: string | null;
+                            /**
+                             * Format: int64
+                             * @description Its number.
+                             */
+                            id: number;
+                            /** @description Which of them; empty: all of the streams and times. */
+                            query: string;
+                            /** @description Why. */
+                            reason: string;
+                            /** @description Name of the account that asked for it. */
+                            requested_by: string;
+                            /**
+                             * Format: int64
+                             * @description Records that matched when it was made.
+                             */
+                            rows_matched: number;
+                            /**
+                             * Format: int64
+                             * @description Records that were removed so far. Rules of retention may remove some of them before.
+                             */
+                            rows_removed: number;
+                            /**
+                             * Format: int64
+                             * @description Those of them that hold none any more.
+                             */
+                            sections_done: number;
+                            /**
+                             * Format: int64
+                             * @description Segment sections that could hold such records when it was made.
+                             */
+                            sections_total: number;
+                            /** @description From when on. */
+                            start_time?: string | null;
+                            /**
+                             * @description `queued`: the records are hidden; `running`: they are being removed; `done`; `cancelled`;
+                             *     `failed`: they are hidden and cannot be removed.
+                             */
+                            state: string;
+                            /** @description Of which streams. */
+                            streams: string[];
+                            /** @description Whose records. */
+                            tenant: string;
+                        };
+                    };
+                };
+            };
+            /** @description Body or query cannot be read */
+            400: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No admin, or a sealed stream */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such stream */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many deletions are under way */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Values that are not valid */
+            422: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description Too many queries, or the log cannot be written */
+            503: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Number of the deletion */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The deletion */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Records that are taken out for good. */
+                        data: {
+                            /** @description When it was made: from then on the records are hidden. */
+                            created_at: string;
+                            /** @description Until when. */
+                            end_time?: string | null;
+                            /** @description When it was done or cancelled. */
+                            ended_at?: string | null;
+                            /** @description Why it cannot go on. */
+                            failure?: string | null;
+                            /**
+                             * Format: int64
+                             * @description Its number.
+                             */
+                            id: number;
+                            /** @description Which of them; empty: all of the streams and times. */
+                            query: string;
+                            /** @description Why. */
+                            reason: string;
+                            /** @description Name of the account that asked for it. */
+                            requested_by: string;
+                            /**
+                             * Format: int64
+                             * @description Records that matched when it was made.
+                             */
+                            rows_matched: number;
+                            /**
+                             * Format: int64
+                             * @description Records that were removed so far. Rules of retention may remove some of them before.
+                             */
+                            rows_removed: number;
+                            /**
+                             * Format: int64
+                             * @description Those of them that hold none any more.
+                             */
+                            sections_done: number;
+                            /**
+                             * Format: int64
+                             * @description Segment sections that could hold such records when it was made.
+                             */
+                            sections_total: number;
+                            /** @description From when on. */
+                            start_time?: string | null;
+                            /**
+                             * @description `queued`: the records are hidden; `running`: they are being removed; `done`; `cancelled`;
+                             *     `failed`: they are hidden and cannot be removed.
+                             */
+                            state: string;
+                            /** @description Of which streams. */
+                            streams: string[];
+                            /** @description Whose records. */
+                            tenant: string;
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No admin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such deletion */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+        };
+    };
+    cancel_deletion: {
+        parameters: {
+            query?: never;
+            header?: never;
+            path: {
+                /** @description Number of the deletion */
+                id: number;
+            };
+            cookie?: never;
+        };
+        requestBody?: never;
+        responses: {
+            /** @description The deletion as it is now */
+            200: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": {
+                        /** @description Records that are taken out for good. */
+                        data: {
+                            /** @description When it was made: from then on the records are hidden. */
+                            created_at: string;
+                            /** @description Until when. */
+                            end_time?: string | null;
+                            /** @description When it was done or cancelled. */
+                            ended_at?: string | null;
+                            /** @description Why it cannot go on. */
+                            failure?: string | null;
+                            /**
+                             * Format: int64
+                             * @description Its number.
+                             */
+                            id: number;
+                            /** @description Which of them; empty: all of the streams and times. */
+                            query: string;
+                            /** @description Why. */
+                            reason: string;
+                            /** @description Name of the account that asked for it. */
+                            requested_by: string;
+                            /**
+                             * Format: int64
+                             * @description Records that matched when it was made.
+                             */
+                            rows_matched: number;
+                            /**
+                             * Format: int64
+                             * @description Records that were removed so far. Rules of retention may remove some of them before.
+                             */
+                            rows_removed: number;
+                            /**
+                             * Format: int64
+                             * @description Those of them that hold none any more.
+                             */
+                            sections_done: number;
+                            /**
+                             * Format: int64
+                             * @description Segment sections that could hold such records when it was made.
+                             */
+                            sections_total: number;
+                            /** @description From when on. */
+                            start_time?: string | null;
+                            /**
+                             * @description `queued`: the records are hidden; `running`: they are being removed; `done`; `cancelled`;
+                             *     `failed`: they are hidden and cannot be removed.
+                             */
+                            state: string;
+                            /** @description Of which streams. */
+                            streams: string[];
+                            /** @description Whose records. */
+                            tenant: string;
+                        };
+                    };
+                };
+            };
+            /** @description No accepted credential */
+            401: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No admin */
+            403: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description No such deletion */
+            404: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description It has ended */
+            409: {
+                headers: {
+                    [name: string]: unknown;
+                };
+                content: {
+                    "application/json": components["schemas"]["ProblemDocument"];
+                };
+            };
+            /** @description The log cannot be written */
+            503: {
                 headers: {
                     [name: string]: unknown;
                 };

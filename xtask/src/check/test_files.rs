@@ -30,7 +30,8 @@ fn run(workspace: &Workspace) -> Result<Outcome> {
     }
     let mut rust_files = 0;
     for path in workspace.files(&workspace.root)? {
-        if path.extension().is_none_or(|extension| extension != "rs") || is_data(&path) {
+        let is_rust = path.extension().is_some_and(|extension| extension == "rs");
+        if !is_rust || is_data(&path) || is_of_another_workspace(&path, &workspace.root) {
             continue;
         }
         rust_files += 1;
@@ -53,6 +54,16 @@ fn run(workspace: &Workspace) -> Result<Outcome> {
 
 fn is_data(path: &Path) -> bool {
     path.components().any(|part| part.as_os_str() == "fixtures")
+}
+
+/// Whether a folder above the file is a workspace of its own, as that of the fuzz targets is: its
+/// targets are not ours to run.
+fn is_of_another_workspace(path: &Path, root: &Path) -> bool {
+    let folders = path.ancestors().skip(1);
+    folders.take_while(|folder| *folder != root).any(|folder| {
+        std::fs::read_to_string(folder.join("Cargo.toml"))
+            .is_ok_and(|manifest| manifest.lines().any(|line| line.trim() == "[workspace]"))
+    })
 }
 
 /// Targets that `cargo test` would leave out.
