@@ -72,7 +72,7 @@ fn an_own_log_is_measured_with_own_questions() {
     let folder = tempfile::tempdir().unwrap();
     let log = folder.path().join("mine.jsonl");
     let line = |number: usize| {
-        let level = if number % 10 == 0 { "error" } else { "info" };
+        let level = if number.is_multiple_of(10) { "error" } else { "info" };
         format!(
             r#"{{"time":"2025-03-01T08:{:02}:{:02}Z","level":"{level}","msg":"worker {number} finished cleanly"}}"#,
             number / 60 % 60,
