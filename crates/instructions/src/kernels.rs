@@ -34,8 +34,11 @@ const STREAM_NUMBER: StreamNumber = StreamNumber::FIRST_CUSTOM;
 /// The moment of everything: 2025-06-03T00:00:00Z.
 const NOW: Timestamp = Timestamp(1_748_908_800_000_000_000);
 
-/// Every kernel and what prepares it.
-pub const KERNELS: &[(&str, fn() -> Result<Prepared, Fault>)] = &[
+/// A kernel's name, and what prepares it.
+type Kernel = (&'static str, fn() -> Result<Prepared, Fault>);
+
+/// Every kernel.
+pub const KERNELS: &[Kernel] = &[
     ("decode", decode),
     ("pipeline", pipeline),
     ("log", log),
