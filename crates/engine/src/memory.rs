@@ -75,7 +75,7 @@ const RULES: [Rule; 5] = [
         percent: 15,
         // Four pages of the largest size: an account has a quarter.
         least: 4 * taffrail_model::limits::PAGE_BYTES_MAX,
-        default: taffrail_model::limits::AGGREGATE_POOL_BYTES_MAX,
+        default: 64 << 20,
     },
 ];
 
@@ -227,8 +227,8 @@ mod tests {
             (256, [31, 38, 19, 19, 32]),
             (512, [63, 76, 38, 38, 38]),
             (768, [95, 115, 57, 57, 57]),
-            (1_024, [96, 128, 64, 64, 64]),
-            (16_384, [96, 128, 64, 64, 64]),
+            (1_024, [96, 128, 64, 76, 64]),
+            (16_384, [96, 128, 64, 128, 64]),
         ] {
             let memory = (memory_mib * MIB) as u64;
             let pools = Pools::for_memory(memory);

@@ -29,6 +29,8 @@ use taffrail_model::{
 
 /// Deletions in effect at once: each is a test more for every read of its streams.
 pub const DELETIONS_ACTIVE_MAX: usize = 64;
+/// Deletions of one tenant in effect at once: a tenant leaves room for others.
+pub const DELETIONS_ACTIVE_PER_TENANT_MAX: usize = 16;
 /// Deletions that have ended and are remembered; the oldest goes first. What happened longer ago
 /// is in the audit records.
 pub const DELETIONS_ENDED_MAX: usize = 1_000;
@@ -97,8 +99,11 @@ pub struct NewDeletion {
 /// Why a deletion could not be made or cancelled.
 #[derive(Debug, thiserror::Error)]
 pub enum DeletionError {
-    /// Past [`DELETIONS_ACTIVE_MAX`].
-    #[error("{DELETIONS_ACTIVE_MAX} deletions are under way: wait until one is done")]
+    /// Past [`DELETIONS_ACTIVE_PER_TENANT_MAX`] or [`DELETIONS_ACTIVE_MAX`].
+    #[error(
+        "{DELETIONS_ACTIVE_PER_TENANT_MAX} deletions of a tenant, or {DELETIONS_ACTIVE_MAX} in all, \
+         are under way: wait until one is done"
+    )]
     TooMany,
     /// There is none of this number.
     #[error("there is no deletion {0}")]
@@ -276,7 +281,11 @@ impl StoreCore {
         let mut made = None;
         let committed = self.commit_edit_by(
             |state| {
-                if state.deletions.len() >= DELETIONS_ACTIVE_MAX {
+                let of_tenant = state.deletions.iter();
+                let of_tenant = of_tenant.filter(|deletion| deletion.tenant == new.tenant);
+                if state.deletions.len() >= DELETIONS_ACTIVE_MAX
+                    || of_tenant.count() >= DELETIONS_ACTIVE_PER_TENANT_MAX
+                {
                     return None;
                 }
                 let sequence = state.manifest.last_deletion + 1;

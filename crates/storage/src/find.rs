@@ -22,7 +22,7 @@ pub enum Clue {
     /// Decides for strings and JSON: the value has these folded tokens, one after the other with
     /// nothing but separators between them. At least one.
     Phrase(Vec<String>),
-    /// Decides for values of every kind: the folded value contains this folded text. Not empty.
+    /// Decides for strings and JSON: the folded value contains this folded text. Not empty.
     Substring(String),
     /// Decides for values of every kind: the value is this text, byte for byte.
     Whole(String),

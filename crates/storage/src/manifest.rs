@@ -132,12 +132,19 @@ impl Manifest {
             self.put(Arc::new(bundle.clone()));
         }
         for (number, index) in &edit.remove {
-            let Some(bundle) = self.bundles.get(number) else {
+            let Some(bundle) = self.bundles.get_mut(number) else {
                 continue;
             };
-            let mut left = BundleMeta::clone(bundle);
+            // Copied for the first section of an edit at the most: it may remove thousands of one
+            // bundle.
+            let left = Arc::make_mut(bundle);
+            let before = left.sections.len();
             left.sections.retain(|section| section.index != *index);
-            self.put(Arc::new(left));
+            self.figures.sections -= before - left.sections.len();
+            if left.sections.is_empty() {
+                self.figures.bytes -= left.bytes;
+                self.bundles.remove(number);
+            }
         }
         for cleared in &edit.cleared {
             self.clear(cleared);

@@ -861,7 +861,8 @@ impl StoreCore {
         count(&self.counters.wal_bytes, written);
         *self.refusing.lock() = None;
         let mut state = self.state.lock();
-        state.manifest.apply(&edit);
+        after.rows_first_number = edit.rows_first_number;
+        state.manifest = after;
         let touched = change(self, &mut state);
         state.refresh();
         self.publish(&mut state, touched);

@@ -174,6 +174,7 @@ fn read_log(path: &Path, out: &mut Vec<u8>) {
 fn read_rows(payload: &[u8], out: &mut Vec<u8>) {
     let mut input = Input(payload);
     if input.bytes(1)[0] != 0 {
+        let _tenant = input.u32();
         let _hashes_of_key_and_body = (input.bytes(16), input.bytes(16));
         out.extend(unpack_answer(input.counted()));
         let _time = input.varint();
@@ -206,29 +207,37 @@ fn unpack_answer(packed: &[u8]) -> Vec<u8> {
 
 /// The answers of idempotency keys.
 fn read_keys(mut input: Input<'_>, out: &mut Vec<u8>) {
-    let answers = input.varint();
-    for _ in 0..answers {
-        out.extend(unpack_answer(input.counted()));
-    }
-    loop {
-        let keys_of_run = input.varint();
-        for _ in 0..keys_of_run {
-            let _hashes_of_key_and_body = (input.bytes(16), input.bytes(16));
-            assert!(input.varint() < answers);
-            let _time = input.varint();
+    for _ in 0..input.varint() {
+        let _tenant = input.u32();
+        let answers = input.varint();
+        for _ in 0..answers {
+            out.extend(unpack_answer(input.counted()));
         }
-        if keys_of_run == 0 {
-            break;
-        }
+        while read_run_of_keys(&mut input, answers, out) {}
     }
     assert!(input.0.is_empty(), "the keys are the end of a snapshot");
+}
+
+/// Whether another run may follow.
+fn read_run_of_keys(input: &mut Input<'_>, answers: u64, out: &mut Vec<u8>) -> bool {
+    let keys = input.varint();
+    for _ in 0..keys {
+        let _hashes_of_key_and_body = (input.bytes(16), input.bytes(16));
+        let code = input.varint();
+        match code % 2 {
+            0 => out.extend(input.bytes(code as usize / 2)),
+            _ => assert!(code / 2 < answers),
+        }
+        let _time = input.varint();
+    }
+    keys > 0
 }
 
 fn read_manifest(path: &Path, answers: &mut Vec<u8>) -> Vec<Section> {
     let sealed = std::fs::read(path).unwrap();
     let plain = open(&sealed, object(b"manifest", number(path)), 0, b"");
     let mut plain = Input(&plain);
-    assert_eq!(plain.u32(), 2, "version of the snapshot");
+    assert_eq!(plain.u32(), 3, "version of the snapshot");
     let packed_bytes = plain.u32() as usize;
     let head = unpack_block(Input(plain.bytes(packed_bytes)));
     read_keys(plain, answers);
@@ -260,6 +269,7 @@ fn read_manifest(path: &Path, answers: &mut Vec<u8>) -> Vec<Section> {
             let _rows = input.varint();
             let _times = input.bytes(16);
             let _positions = (input.varint(), input.varint());
+            let _what_was_removed = (input.varint(), input.bytes(8));
             sections.push(Section {
                 file: format!("store/segments/{:02x}/{bundle:016x}.bundle", bundle % 64),
                 id,

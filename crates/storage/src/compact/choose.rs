@@ -32,6 +32,8 @@ fn class(rows: u64) -> u32 {
 /// The sections to merge, none if it is not worth it. `is_closed`: nothing comes to the partition
 /// any more but late records, so two are enough.
 pub(super) fn choose(mut candidates: Vec<Candidate>, is_closed: bool) -> Vec<SectionId> {
+    // One of few and long rows would stand before all others and leave no room for them.
+    candidates.retain(|one| one.bytes <= MERGE_BYTES_MAX / 4);
     candidates.sort_unstable();
     let sections_min = if is_closed { 2 } else { MERGE_SECTIONS_MIN };
     let (mut rows, mut bytes, mut taken) = (0, 0, 0);
@@ -64,6 +66,23 @@ mod tests {
                 id: (number, 0),
             })
             .collect()
+    }
+
+    #[test]
+    fn long_rows_keep_no_other_section_from_being_merged() {
+        for bytes in [MERGE_BYTES_MAX / 4, MERGE_BYTES_MAX / 4 + 1] {
+            let mut all = candidates(&[100, 100, 100, 100]);
+            let long = Candidate {
+                rows: 40,
+                bytes,
+                id: (9, 0),
+            };
+            all.push(long);
+            let chosen = choose(all, false);
+            let is_small = bytes <= MERGE_BYTES_MAX / 4;
+            assert_eq!(chosen.contains(&(9, 0)), is_small);
+            assert_eq!(chosen.len(), 4 + usize::from(is_small));
+        }
     }
 
     #[track_caller]

@@ -14,8 +14,8 @@ use taffrail_model::{
     time::Timestamp,
 };
 
-/// Bytes of one column over all sections that are merged: the largest piece of memory of a merge.
-/// A section that a flush made is within the bound of the tails, so it can always be rewritten.
+/// Bytes of one column over several sections that are merged: the largest piece of memory of a
+/// merge. One section is rewritten whatever its size is, since the tails held it.
 pub(super) const COLUMN_BYTES_MAX: usize = 160 << 20;
 /// Bytes of decoded parts that are kept between the blocks of a column, for all sections of a merge
 /// and beside what readers keep: each of its four parts can hold the dictionary of a full section.
@@ -171,7 +171,11 @@ pub(super) fn merge(
         if !may_go_on() {
             return Err(MergeError::Stopped);
         }
-        let mut bytes_left = COLUMN_BYTES_MAX;
+        // A section by itself was held in memory when it was flushed.
+        let mut bytes_left = match inputs.len() {
+            1 => usize::MAX,
+            _ => COLUMN_BYTES_MAX,
+        };
         let columns = inputs.iter();
         columns
             .map(|input| input.column(name, &mut bytes_left))

@@ -100,6 +100,8 @@ impl CompactionReport {
 struct Found {
     key: PartitionKey,
     sections: Vec<(SectionId, SectionMeta, Arc<SectionReader>)>,
+    /// Those in a file of which less than half is still listed.
+    sparse: Vec<SectionId>,
     /// In effect and about the partition.
     deletions: Vec<Arc<Deletion>>,
     /// The highest number of a deletion so far.
@@ -310,7 +312,13 @@ impl StoreCore {
                 bytes: meta.bytes,
                 id: *id,
             });
-        let chosen = choose(candidates.collect(), i64::from(key.day.0) < today);
+        let is_closed = i64::from(key.day.0) < today;
+        let mut chosen = choose(candidates.collect(), is_closed);
+        if chosen.is_empty() && is_closed {
+            // What is left of a file goes to one of its own, so that the rest of it is freed.
+            let mut sparse = found.sparse.iter().copied();
+            chosen.extend(sparse.find(|id| !memory.unmergeable.contains(id)));
+        }
         if !chosen.is_empty() {
             let merged = self.merge_sections(&found, &chosen, may_go_on);
             let does_not_fit = match &merged {
@@ -343,11 +351,22 @@ impl StoreCore {
             return None;
         }
         let read = sections.iter().filter(|section| !section.is_excluded);
+        let is_sparse = |id: &SectionId| {
+            state.manifest.bundles.get(&id.0).is_some_and(|bundle| {
+                let listed = bundle.sections.iter().map(|section| section.bytes);
+                listed.sum::<u64>() * 2 < bundle.bytes
+            })
+        };
         let in_effect = state.deletions.iter();
         Some(Found {
             key,
             sections: read
+                .clone()
                 .map(|section| (section.id(), section.meta, section.reader.clone()))
+                .collect(),
+            sparse: read
+                .map(|section| section.id())
+                .filter(|id| is_sparse(id))
                 .collect(),
             deletions: in_effect
                 .filter(|deletion| deletion.concerns_partition(&key))
@@ -522,7 +541,11 @@ impl StoreCore {
                 bytes,
                 ..CompactionReport::default()
             }),
-            false => Ok(CompactionReport::default()),
+            false => {
+                // Something has changed meanwhile: the partition is looked at as it is now.
+                self.compaction.call([found.key]);
+                Ok(CompactionReport::default())
+            }
         }
     }
 

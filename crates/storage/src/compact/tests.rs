@@ -1,7 +1,10 @@
 //! Compaction and deletion on a simulated disk, against a model of plain rows.
 use super::*;
 use crate::{
-    deletion::{DeletionError, DeletionState, NewDeletion, RowSelector},
+    deletion::{
+        DELETIONS_ACTIVE_MAX, DELETIONS_ACTIVE_PER_TENANT_MAX, DeletionError, DeletionState,
+        NewDeletion, RowSelector,
+    },
     keys::KeyFile,
     read::RowSource,
     snapshot::Snapshot,
@@ -556,13 +559,43 @@ fn sections_that_do_not_fit_into_one_are_merged_no_more() {
 fn deletions_under_way_are_bounded() {
     let world = World::new();
     world.flushes(key(1, 0), 1, 1);
-    for _ in 0..crate::deletion::DELETIONS_ACTIVE_MAX {
-        world.delete(1, "7 3");
+    let of_tenant = DELETIONS_ACTIVE_PER_TENANT_MAX;
+    let tenants = (DELETIONS_ACTIVE_MAX / of_tenant) as u32;
+    for tenant in 1..=tenants {
+        for _ in 0..of_tenant {
+            world.delete(tenant, "7 3");
+        }
+        let refused = world.try_delete(tenant, "7 3");
+        assert!(matches!(refused, Err(DeletionError::TooMany)));
     }
-    let refused = world.try_delete(1, "7 3");
+    let refused = world.try_delete(tenants + 1, "7 3");
     assert!(matches!(refused, Err(DeletionError::TooMany)));
     world.compact();
     world.delete(1, "7 3");
+    world.delete(tenants + 1, "7 3");
+}
+
+#[test]
+fn a_file_of_which_little_is_listed_is_freed() {
+    let world = World::new();
+    world.send(key(1, 1), 0..400);
+    world.send(key(2, 1), 0..2);
+    world.core.flush().unwrap();
+    world.flushes(key(1, 1), 1, 400);
+    let before = world.rows();
+    let first = world.segment_files();
+    assert_eq!(first.len(), 2);
+    for _ in 0..2 {
+        world.core.compaction.call_all();
+        world.compact();
+    }
+    // One file for each partition, and none of the first.
+    let left = world.segment_files();
+    assert_eq!(left.len(), 2);
+    assert!(left.iter().all(|file| !first.contains(file)), "{left:?}");
+    assert_eq!(world.rows(), before);
+    world.core.compaction.call_all();
+    assert!(world.compact().is_idle(), "it is not written again");
 }
 
 /// One step of a random life.

@@ -343,7 +343,10 @@ impl Index<'_> {
             && end == text.len()
         {
             let inside = self.values_with_part(text, Place::Anywhere)?;
-            found.passing.add(&inside);
+            match self.words_decide() {
+                true => found.passing.add(&inside),
+                false => found.candidates.add(&inside),
+            }
             if !text.chars().all(is_single) {
                 found.candidates.add(&self.values_with_cut()?);
             }

@@ -423,7 +423,7 @@ fn kinds_that_are_no_text_are_looked_at() {
         section.check(&[phrase(&["200"]), Clue::Number(200.0)]).0,
         all + 5 * 26
     );
-    assert_eq!(section.check(&[substring("200")]), (all + 4 * 26, true));
+    assert_eq!(section.check(&[substring("200")]), (all + 4 * 26, false));
     assert_eq!(section.check(&[phrase(&["true"])]).0, 0);
     assert_eq!(section.check(&[Clue::Whole("true".into())]).0, 26);
     assert_eq!(section.check(&[Clue::Whole(String::new())]).0, 26);

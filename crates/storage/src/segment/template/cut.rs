@@ -2,9 +2,13 @@
 use super::split::{Span, hash_of, split};
 use crate::segment::gather::Values;
 use hashbrown::{HashMap, hash_map::Entry};
+use taffrail_model::limits::SEGMENT_ROWS_MAX;
 
 /// Templates that are told apart while values are cut (10 MiB); later ones are no templates.
 const DRAFTS_MAX: usize = 1 << 18;
+/// Variables of one column that are held while it is cut (72 MiB): twelve for each row of a full
+/// section. Values that come later have no template.
+const SPANS_MAX: usize = 12 * SEGMENT_ROWS_MAX;
 /// No template.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -44,7 +48,8 @@ impl Cut {
         let mut index: HashMap<u64, u32> = HashMap::new();
         for (number, text) in (0u32..).zip(values.texts()) {
             let first = cut.spans.len();
-            let draft = match split(text, &mut cut.spans) {
+            let is_split = first < SPANS_MAX && split(text, &mut cut.spans);
+            let draft = match is_split {
                 true => cut.draft_of(values, number, text, first, &mut index),
                 false => NONE,
             };

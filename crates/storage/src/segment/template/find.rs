@@ -267,7 +267,10 @@ fn absent_in_heap(templated: &Templated<'_>, clues: &[Clue]) -> Result<Vec<Strin
         let heap = &templated.head.heap;
         let mut is_there = false;
         for run in 0..heap.runs.len() {
-            is_there |= !candidates(&*templated.heap_run(heap, run)?, &needles).is_empty();
+            is_there = !candidates(&*templated.heap_run(heap, run)?, &needles).is_empty();
+            if is_there {
+                break;
+            }
         }
         if !is_there {
             absent.push(folded);
