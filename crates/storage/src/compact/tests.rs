@@ -578,10 +578,10 @@ fn deletions_under_way_are_bounded() {
 #[test]
 fn a_file_of_which_little_is_listed_is_freed() {
     let world = World::new();
-    world.send(key(1, 1), 0..400);
+    world.send(key(1, 1), 0..600);
     world.send(key(2, 1), 0..2);
     world.core.flush().unwrap();
-    world.flushes(key(1, 1), 1, 400);
+    world.flushes(key(1, 1), 1, 600);
     let before = world.rows();
     let first = world.segment_files();
     assert_eq!(first.len(), 2);
@@ -589,6 +589,7 @@ fn a_file_of_which_little_is_listed_is_freed() {
         world.core.compaction.call_all();
         world.compact();
     }
+    world.core.collect_garbage().unwrap();
     // One file for each partition, and none of the first.
     let left = world.segment_files();
     assert_eq!(left.len(), 2);
