@@ -10,8 +10,8 @@
 //!   good: first after 200 ms, then later and later up to every 30 s, or when the server says.
 //! - A stream that is refused while another one is taken keeps nothing else from being sent, if
 //!   that [is wanted](Delivery::putting_streams_aside): its parts are put aside. Whether another
-//!   one is taken is asked with a part of it, before its turn. Until it is known the part waits: a
-//!   credential that may write nothing loses nothing.
+//!   one is taken is asked with a part of it, before its turn, unless it was so just before. Until
+//!   it is known the part waits: a credential that may write nothing loses nothing.
 //! - Nothing is said here: what a person should know are [`Event`]s, each once until it is over.
 mod courier;
 mod send;
@@ -30,6 +30,9 @@ use taffrail_engine::spool::{Delivered, Lost, Next, Outcome, Part, Sender, Spool
 pub const RETRY_FIRST: Duration = Duration::from_millis(200);
 /// See [`RETRY_FIRST`].
 pub const RETRY_MAX: Duration = Duration::from_secs(30);
+/// How long it counts that a stream was taken. A credential may be changed at any time; and a
+/// question more in that time costs little.
+const TAKEN_COUNTS: Duration = Duration::from_secs(10);
 
 /// What a person should know.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -110,8 +113,9 @@ pub struct Delivery {
     retry: Retry,
     puts_aside: bool,
     errand: Option<Errand>,
-    /// The stream that was taken last, unless it was refused since.
-    taken: Option<Arc<str>>,
+    /// The stream that was open last, and when: records were taken, or refused for what they are.
+    /// Unless it was refused itself since.
+    taken: Option<(Arc<str>, Instant)>,
 }
 
 impl Delivery {
@@ -238,9 +242,8 @@ impl Delivery {
         }
         match outcome {
             Outcome::Taken { .. } | Outcome::Refused { .. } => {
-                if let (Outcome::Taken { .. }, Some(errand)) = (&outcome, errand) {
-                    self.taken = Some(errand.stream);
-                }
+                // Who refuses records for what they are has looked at the stream before.
+                self.taken = errand.map(|errand| (errand.stream, now));
                 if self.retry.failing.is_some() {
                     progress.events.push(Event::Recovered);
                 }
@@ -263,7 +266,7 @@ impl Delivery {
             } => {
                 let refused = errand.filter(|_| is_of_stream && self.puts_aside);
                 if let Some(errand) = refused
-                    && self.is_refused_alone(&errand, &reason, progress)?
+                    && self.is_refused_alone(now, &errand, &reason, progress)?
                 {
                     return Ok(false);
                 }
@@ -281,6 +284,7 @@ impl Delivery {
     /// as is known, everything is refused.
     fn is_refused_alone(
         &mut self,
+        now: Instant,
         errand: &Errand,
         reason: &str,
         progress: &mut Progress,
@@ -288,8 +292,10 @@ impl Delivery {
         if errand.is_question {
             return Ok(false);
         }
-        // It was taken last, and is taken no more: then the others may not be either.
-        self.taken.take_if(|taken| *taken == errand.stream);
+        // If it was taken last itself, and is taken no more, the others may not be either.
+        self.taken.take_if(|(taken, at)| {
+            *taken == errand.stream || now.saturating_duration_since(*at) >= TAKEN_COUNTS
+        });
         if self.taken.is_some() {
             let records = self.spool.reject(reason);
             progress.has_worked = true;
@@ -319,25 +325,36 @@ mod tests {
     use taffrail_ingest::decode::lines;
     use taffrail_model::{stream::StreamCatalogue, tenant::DEFAULT_TENANT, time::Timestamp};
 
-    /// A server that takes some streams; counts records, each key once.
+    /// A server that takes some streams, and of some of these no records; each key once.
     #[derive(Clone, Default)]
     struct FakeServer(Arc<Mutex<State>>);
 
     #[derive(Default)]
     struct State {
         taken: Vec<&'static str>,
+        unfit: Vec<&'static str>,
         keys: BTreeMap<String, String>,
+        requests: usize,
     }
+
+    /// Far more requests than any scene needs.
+    const MANY_REQUESTS: usize = 100;
 
     impl Sender for FakeServer {
         fn send(&mut self, stream: &str, part: &Part) -> Outcome {
             let mut state = self.0.lock().unwrap();
+            state.requests += 1;
+            assert!(state.requests < MANY_REQUESTS, "asked for ever");
             if !state.taken.contains(&stream) {
                 return Outcome::Stopped {
                     reason: format!("403 {stream}"),
                     is_not_allowed: true,
                     is_of_stream: true,
                 };
+            }
+            if state.unfit.contains(&stream) {
+                let reason = format!("422 {stream}");
+                return Outcome::Refused { reason };
             }
             state.keys.insert(part.key.clone(), stream.to_string());
             Outcome::Taken {
@@ -427,7 +444,11 @@ mod tests {
 
         /// Sends until nothing is left or everything waits.
         fn send(&mut self) {
-            self.now += 2 * RETRY_MAX;
+            self.send_after(2 * RETRY_MAX);
+        }
+
+        fn send_after(&mut self, pause: Duration) {
+            self.now += pause;
             let patience = Duration::from_secs(60);
             let progress = self.delivery.proceed(self.now, patience).unwrap();
             for event in progress.events {
@@ -514,5 +535,43 @@ mod tests {
         scene.send();
         assert_eq!((scene.stops, scene.delivery.spool().pending()), (1, 1));
         assert!(scene.aside.is_empty());
+    }
+
+    #[test]
+    fn that_a_stream_was_taken_counts_for_a_while() {
+        let mut scene = Scene::new(&["instance.app"]);
+        scene.keep(&["instance.app"]);
+        scene.send();
+        let short = Duration::from_millis(1);
+        scene.keep(&["system.pm2"]);
+        scene.send_after(TAKEN_COUNTS - short);
+        assert_eq!(scene.aside, BTreeMap::from([("system.pm2".into(), 1)]));
+        // Too long ago, and nothing to ask with: it waits.
+        scene.keep(&["system.pm2"]);
+        scene.send_after(short);
+        assert_eq!((scene.stops, scene.delivery.spool().pending()), (1, 1));
+        assert_eq!(scene.aside, BTreeMap::from([("system.pm2".into(), 1)]));
+        // What is there to ask with is refused as well: both wait.
+        scene.server.0.lock().unwrap().taken.clear();
+        scene.keep(&["instance.app"]);
+        scene.send();
+        assert_eq!((scene.stops, scene.delivery.spool().pending()), (2, 2));
+        scene.server.0.lock().unwrap().taken = vec!["instance.app"];
+        scene.send();
+        assert_eq!(scene.aside, BTreeMap::from([("system.pm2".into(), 2)]));
+        assert_eq!((scene.stops, scene.delivered), (2, (2, 0)));
+        assert_eq!(scene.delivery.spool().pending(), 0);
+    }
+
+    #[test]
+    fn a_stream_whose_records_are_unfit_is_open() {
+        let mut scene = Scene::new(&["instance.app"]);
+        scene.server.0.lock().unwrap().unfit = vec!["instance.app"];
+        scene.keep(&["system.pm2", "instance.app"]);
+        scene.send();
+        assert_eq!(scene.aside, BTreeMap::from([("system.pm2".into(), 1)]));
+        assert_eq!((scene.stops, scene.delivery.spool().pending()), (0, 0));
+        let kept = String::from_utf8(scene.delivery.spool().rejected().unwrap()).unwrap();
+        assert_eq!(kept.matches("422 instance.app").count(), 1, "{kept}");
     }
 }

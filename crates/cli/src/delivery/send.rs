@@ -36,6 +36,11 @@ struct Taken {
 
 /// Beginning of the kind of every problem that Taffrail itself answers.
 const OWN_PROBLEM: &str = "urn:taffrail:problem:";
+/// The credential may not do it, here: write to the stream. Other kinds of 403 hold for every
+/// stream, such as that the instance takes no records.
+const FORBIDDEN: &str = "urn:taffrail:problem:forbidden";
+/// There is no such stream; others may be there.
+const UNKNOWN_STREAM: &str = "urn:taffrail:problem:unknown-stream";
 
 #[derive(Default, Deserialize)]
 #[serde(default)]
@@ -140,7 +145,8 @@ fn outcome(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Outcome 
         };
     }
     let problem: Problem = serde_json::from_slice(body).unwrap_or_default();
-    let is_own = problem.r#type.starts_with(OWN_PROBLEM);
+    let kind = problem.r#type;
+    let is_own = kind.starts_with(OWN_PROBLEM);
     let detail = [problem.detail, problem.title]
         .into_iter()
         .find(|text| !text.is_empty());
@@ -150,13 +156,13 @@ fn outcome(status: StatusCode, after: Option<Duration>, body: &[u8]) -> Outcome 
         StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN => Outcome::Stopped {
             reason,
             is_not_allowed: true,
-            is_of_stream: is_own && status == StatusCode::FORBIDDEN,
+            is_of_stream: status == StatusCode::FORBIDDEN && kind == FORBIDDEN,
         },
         // No such stream, or no such server behind the address.
         StatusCode::NOT_FOUND | StatusCode::METHOD_NOT_ALLOWED => Outcome::Stopped {
             reason,
             is_not_allowed: false,
-            is_of_stream: is_own && status == StatusCode::NOT_FOUND,
+            is_of_stream: status == StatusCode::NOT_FOUND && kind == UNKNOWN_STREAM,
         },
         StatusCode::REQUEST_TIMEOUT
         | StatusCode::CONFLICT
@@ -232,18 +238,30 @@ mod tests {
 
     #[test]
     fn one_stream_may_be_refused_alone() {
-        let is_of_stream = |status, body| match answer(status, body) {
+        let is_of_stream = |status, body: &str| match answer(status, body) {
             Outcome::Stopped { is_of_stream, .. } => is_of_stream,
             other => panic!("{other:?}"),
         };
-        let own = r#"{"type":"urn:taffrail:problem:forbidden","title":"no"}"#;
-        // A credential that is none is so for every stream, and a proxy knows no streams.
-        let cases = [(401, own, false), (403, own, true), (404, own, true)];
-        for (status, body, expected) in cases {
-            assert_eq!(is_of_stream(status, body), expected, "{status}");
+        // A credential that is none is so for every stream, as is an instance that takes no
+        // records and an address that is not the API's; and a proxy knows no streams.
+        let cases = [
+            (401, "unauthorized", false),
+            (401, "forbidden", false),
+            (403, "forbidden", true),
+            (403, "forbidden-too", false),
+            (403, "instance-takes-no-records", false),
+            (403, "foreign-origin", false),
+            (403, "unknown-stream", false),
+            (404, "unknown-stream", true),
+            (404, "not-found", false),
+            (405, "method-not-allowed", false),
+            (405, "forbidden", false),
+        ];
+        for (status, word, expected) in cases {
+            let own = format!(r#"{{"type":"urn:taffrail:problem:{word}","title":"no"}}"#);
+            assert_eq!(is_of_stream(status, &own), expected, "{status} {word}");
             assert!(!is_of_stream(status, "<html>"), "{status}");
         }
-        assert!(!is_of_stream(405, own));
     }
 
     #[test]

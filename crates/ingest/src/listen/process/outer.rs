@@ -153,7 +153,7 @@ impl Outer {
         let (mut state, _) = waited.unwrap_or_else(PoisonError::into_inner);
         if std::mem::take(&mut state.is_raw) {
             // A terminal that is gone needs no settings.
-            let _ = tcsetattr(&self.terminal, OptionalActions::Drain, &self.before);
+            let _ = self.set(&self.before);
         }
     }
 
@@ -163,7 +163,13 @@ impl Outer {
         }
         let mut settings = self.before.clone();
         settings.make_raw();
-        state.is_raw = tcsetattr(&self.terminal, OptionalActions::Drain, &settings).is_ok();
+        state.is_raw = self.set(&settings).is_ok();
+    }
+
+    /// Never blocks. To let the output drain first would wait for a write that is under way, and
+    /// so for ever if nobody reads; and no need: output is processed when it is written.
+    fn set(&self, settings: &Termios) -> rustix::io::Result<()> {
+        tcsetattr(&self.terminal, OptionalActions::Now, settings)
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -182,8 +188,17 @@ impl Drop for Passing<'_> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use rustix::pty::{OpenptFlags, openpt};
+    use rustix::{
+        fs::{Mode, OFlags, open},
+        io::write,
+        pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt},
+    };
     use std::sync::mpsc;
+
+    /// Far longer than [`PASSING_PATIENCE`], also on a machine that is busy.
+    const LONG: Duration = Duration::from_secs(20);
+    /// Bytes; a terminal buffers some 64 KiB.
+    const MORE_THAN_IT_HOLDS: usize = 1 << 20;
 
     /// A terminal that is not ours: always in the background.
     fn outer() -> Outer {
@@ -217,6 +232,48 @@ mod tests {
         assert_eq!(outer.state().phase, Phase::Suspended);
         drop(passing);
         assert_eq!(outer.state().passing, 0);
+    }
+
+    /// Both sides of a terminal.
+    fn pair() -> (OwnedFd, OwnedFd) {
+        let outside = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY).unwrap();
+        grantpt(&outside).unwrap();
+        unlockpt(&outside).unwrap();
+        let name = ptsname(&outside, Vec::new()).unwrap();
+        let inside = open(&name, OFlags::RDWR | OFlags::NOCTTY, Mode::empty()).unwrap();
+        (outside, inside)
+    }
+
+    #[test]
+    fn a_job_stops_and_goes_on_though_nobody_reads_the_terminal() {
+        let (outside, inside) = pair();
+        let outer = Outer::of(inside).unwrap();
+        outer.state().is_raw = true;
+        let (started, starting) = mpsc::channel();
+        let (finished, finishing) = mpsc::channel();
+        std::thread::scope(|scope| {
+            let outer = &outer;
+            scope.spawn(move || {
+                let _passing = outer.pass();
+                started.send(()).unwrap();
+                write(&outer.terminal, &vec![b'x'; MORE_THAN_IT_HOLDS])
+            });
+            starting.recv().unwrap();
+            scope.spawn(move || {
+                // It waits for its patience first: the write is under way after that.
+                outer.suspend();
+                finished.send("restored").unwrap();
+                outer.set(&outer.before).unwrap();
+                finished.send("set").unwrap();
+            });
+            let restored = finishing.recv_timeout(LONG);
+            let set = finishing.recv_timeout(LONG);
+            let passing = outer.state.try_lock().map(|state| state.passing);
+            // Ends the write.
+            drop(outside);
+            assert_eq!((restored, set), (Ok("restored"), Ok("set")));
+            assert_eq!(passing.unwrap(), 1);
+        });
     }
 
     #[test]
