@@ -94,10 +94,10 @@ type Extremes = Option<(Number, Number)>;
 
 fn widen(extremes: &mut Extremes, least: Number, greatest: Number) {
     let have = extremes.get_or_insert((least, greatest));
-    if least.compare(have.0) == Ordering::Less {
+    if least.order(have.0) == Ordering::Less {
         have.0 = least;
     }
-    if greatest.compare(have.1) == Ordering::Greater {
+    if greatest.order(have.1) == Ordering::Greater {
         have.1 = greatest;
     }
 }
