@@ -6,14 +6,14 @@
 use crate::{
     number::Number,
     request::{Aggregation, GroupKey, Order, Output, RowsOutput},
-    result::{Cell, Facet, Groups, Row, ScanOutput},
+    result::{Cell, Facet, Groups, Row, ScanOutput, row_bytes},
     search::pipe::{Function, Pipe, SortKey, project},
 };
 use std::{cmp::Ordering, collections::BTreeSet};
 use taffrail_model::{
     column::{FieldName, Kind},
     field,
-    limits::TABLE_ROWS_MAX,
+    limits::{TABLE_BYTES_MAX, TABLE_ROWS_MAX},
     stream::StreamCatalogue,
 };
 
@@ -22,7 +22,7 @@ use taffrail_model::{
 pub struct Table {
     /// The columns.
     pub columns: Vec<TableColumn>,
-    /// The rows, at most [`TABLE_ROWS_MAX`], with a cell for each column.
+    /// The rows, at most [`TABLE_ROWS_MAX`] and [`TABLE_BYTES_MAX`], with a cell for each column.
     pub rows: Vec<Vec<Cell>>,
     /// How many rows there are, those included that are too many to be given.
     pub total: u64,
@@ -147,7 +147,7 @@ impl Table {
             (ScanOutput::Rows(page), _) => {
                 let is_short = page.cursor.is_some() && page.rows.len() < rows_for(pipes).limit;
                 let mut draft = of_records(&page.rows, pipes, catalogue);
-                draft.is_truncated = is_short;
+                draft.is_truncated |= is_short;
                 (draft, pipes)
             }
             _ => return None,
@@ -243,17 +243,36 @@ fn of_records(rows: &[Row], pipes: &[Pipe], catalogue: &StreamCatalogue) -> Draf
             FIRST.into_iter().chain(others).map(str::to_owned).collect()
         }
     };
-    let cells = |row: &Row| -> Vec<Cell> {
-        columns
-            .iter()
-            .map(|name| cell_of(row, name, catalogue))
-            .collect()
-    };
+    let mut room = Room::default();
+    let made = rows.iter().map_while(|row| {
+        let cells = columns.iter().map(|name| cell_of(row, name, catalogue));
+        let cells: Vec<Cell> = cells.collect();
+        room.takes(&cells).then_some(cells)
+    });
+    let made: Vec<Vec<Cell>> = made.collect();
     Draft {
-        rows: rows.iter().map(cells).collect(),
+        is_truncated: made.len() < rows.len(),
+        rows: made,
         columns,
-        is_truncated: false,
         is_estimate: false,
+    }
+}
+
+/// What is left of the bytes of a table.
+struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Room {
+        Room(TABLE_BYTES_MAX)
+    }
+}
+
+impl Room {
+    /// Whether a row fits, and those before it did.
+    fn takes(&mut self, row: &[Cell]) -> bool {
+        let left = self.0.checked_sub(row_bytes(row));
+        self.0 = left.unwrap_or_default();
+        left.is_some()
     }
 }
 
@@ -327,6 +346,9 @@ impl Draft {
     fn finish(mut self) -> Table {
         let total = self.rows.len() as u64;
         self.rows.truncate(TABLE_ROWS_MAX);
+        let mut room = Room::default();
+        let fitting = self.rows.iter().take_while(|row| room.takes(row)).count();
+        self.rows.truncate(fitting);
         let mut columns = Vec::with_capacity(self.columns.len());
         for (at, name) in self.columns.into_iter().enumerate() {
             let kind = kind_of(self.rows.iter().map(|row| &row[at]));
@@ -387,10 +409,10 @@ fn compare_cells(a: &[Cell], b: &[Cell]) -> Ordering {
     orders.fold(Ordering::Equal, Ordering::then)
 }
 
-/// Numbers by value, then times, booleans, texts, and last what is not there.
+/// Numbers by exact value, then times, booleans, texts, and last what is not there: a total order.
 fn compare(a: &Cell, b: &Cell) -> Ordering {
     match (number(a), number(b)) {
-        (Some(a), Some(b)) => return a.compare(b),
+        (Some(a), Some(b)) => return a.order(b),
         (Some(_), None) => return Ordering::Less,
         (None, Some(_)) => return Ordering::Greater,
         (None, None) => {}
@@ -424,7 +446,14 @@ fn rank(cell: &Cell) -> u8 {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::parse;
+    use crate::{cursor::RowKey, parse, result::OwnedValue};
+    use taffrail_model::{
+        id::RecordId,
+        position::Position,
+        stream::StreamNumber,
+        tenant::TenantNumber,
+        time::{Day, Timestamp},
+    };
 
     fn pipes(text: &str) -> Vec<Pipe> {
         parse(text).unwrap().pipes
@@ -491,6 +520,97 @@ mod tests {
                 vec![Cell::Integer(2), Cell::Null],
             ],
         );
+    }
+
+    #[test]
+    fn numbers_that_are_one_float_are_sorted_by_their_exact_value() {
+        let numbers = ["9007199254740993", "9007199254740992.0", "9007199254740992"];
+        let rows = |texts: &[&str]| -> Vec<Vec<Cell>> {
+            let rows = texts.iter().map(|text| vec![json(text), Cell::Integer(1)]);
+            rows.collect()
+        };
+        // Sorting tells orders that are none from 20 rows on.
+        let mixed: Vec<&str> = (0..30).map(|row| numbers[row * 7 % 3]).collect();
+        let found = ScanOutput::Groups(Groups {
+            rows: rows(&mixed),
+            is_estimate: false,
+        });
+        let pipes = pipes("| stats count() by f | sort -f");
+        let table = Table::new(&pipes, found, &StreamCatalogue::built_in()).unwrap();
+        assert_eq!(table.rows[..10], rows(&[numbers[0]; 10]));
+        assert!(
+            table.rows[10..]
+                .iter()
+                .all(|row| row[0] != json(numbers[0]))
+        );
+    }
+
+    /// Rows of a text and a number that fill a table to `bytes`.
+    fn filling(bytes: usize) -> Vec<Vec<Cell>> {
+        let row = |text: String| vec![Cell::Text(text), Cell::Integer(1)];
+        let empty = row_bytes(&row(String::new()));
+        let half = TABLE_BYTES_MAX / 2;
+        vec![
+            row("a".repeat(half - empty)),
+            row("b".repeat(bytes - half - empty)),
+        ]
+    }
+
+    #[test]
+    fn rows_end_where_the_bytes_of_a_table_do() {
+        let check = |bytes, rows, is_truncated| {
+            let found = ScanOutput::Groups(Groups {
+                rows: filling(bytes),
+                is_estimate: false,
+            });
+            let pipes = pipes("| stats count() by f");
+            let table = Table::new(&pipes, found, &StreamCatalogue::built_in()).unwrap();
+            let answer = (table.rows.len(), table.total, table.is_truncated);
+            assert_eq!(answer, (rows, 2, is_truncated), "{bytes}");
+        };
+        check(TABLE_BYTES_MAX, 2, false);
+        check(TABLE_BYTES_MAX + 1, 1, true);
+    }
+
+    #[test]
+    fn cells_of_records_end_where_the_bytes_of_a_table_do() {
+        let record = |cells: Vec<Cell>| {
+            let Cell::Text(text) = cells[0].clone() else {
+                panic!("no text")
+            };
+            let value = |kind, text| OwnedValue { kind, text };
+            let fields = vec![
+                ("a".into(), value(Kind::String, text)),
+                ("b".into(), value(Kind::Integer, String::new())),
+            ];
+            let key = RowKey {
+                timestamp: Timestamp(0),
+                position: Position(1),
+            };
+            let id = RecordId {
+                node: 0,
+                epoch: 1,
+                stream: StreamNumber(1),
+                day: Day(0),
+                position: Position(1),
+            };
+            Row {
+                key,
+                tenant: TenantNumber(1),
+                stream: StreamNumber(1),
+                id,
+                fields,
+            }
+        };
+        let check = |bytes, rows, is_truncated| {
+            let records: Vec<Row> = filling(bytes).into_iter().map(record).collect();
+            let catalogue = StreamCatalogue::built_in();
+            let draft = of_records(&records, &pipes("* | fields a, b"), &catalogue);
+            let answer = (draft.rows.len(), draft.is_truncated);
+            assert_eq!(answer, (rows, is_truncated), "{bytes}");
+        };
+        check(TABLE_BYTES_MAX, 2, false);
+        check(TABLE_BYTES_MAX + 1, 1, true);
     }
 
     #[test]

@@ -12,7 +12,7 @@ use std::{
 };
 use taffrail_model::{
     column::Kind,
-    limits::{AGGREGATE_GROUPS_MAX, HISTOGRAM_BUCKETS_MAX},
+    limits::{AGGREGATE_BYTES_MAX, AGGREGATE_GROUPS_MAX, HISTOGRAM_BUCKETS_MAX},
     time::TimeRange,
 };
 use taffrail_query::{
@@ -354,10 +354,44 @@ fn all_queries_share_a_pool() {
     let large = Arc::new(MemoryPool::default());
     assert!(execute(&request(&large), &snapshot).is_ok());
     assert_eq!(large.used(), 0);
+    // What the whole pool cannot hold is not worth another try.
     let small = Arc::new(MemoryPool::new(1 << 20));
-    let error = ScanError::OutOfMemory { bytes_max: 1 << 20 };
+    let error = ScanError::AggregateTooLarge { bytes_max: 1 << 20 };
     assert_eq!(execute(&request(&small), &snapshot).err(), Some(error));
     assert_eq!(small.used(), 0);
+}
+
+#[test]
+fn the_texts_of_each_group_are_paid_for() {
+    let groups = 1_000;
+    let run_with = |stack_bytes: usize| {
+        let stack = "x".repeat(stack_bytes);
+        let records: Vec<Record> = (1..=groups)
+            .map(|n| {
+                let note = n.to_string();
+                let fields = [
+                    ("error.stack", Kind::String, stack.as_str()),
+                    ("note", Kind::String, note.as_str()),
+                ];
+                record(n, &fields)
+            })
+            .collect();
+        let layout = Layout {
+            rows: 1_000,
+            section_every: 0,
+        };
+        let aggregation = Aggregation {
+            keys: vec![field("error.stack"), field("note")],
+            functions: vec![Function::Count],
+        };
+        run(aggregation, &snapshot(&records, layout))
+    };
+    let bytes_max = AGGREGATE_BYTES_MAX;
+    // Less than a KB of each group is for its number, its other cells and its row.
+    let share = bytes_max / groups as usize;
+    assert_eq!(run_with(share - 1_000), Ok(groups as usize));
+    let error = ScanError::AggregateTooLarge { bytes_max };
+    assert_eq!(run_with(share), Err(error));
 }
 
 #[test]

@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     request::Aggregation,
-    result::{Groups as Found, ScanError},
+    result::{Groups as Found, ScanError, row_bytes},
 };
 use taffrail_storage::read::{Extent, token_hash};
 
@@ -58,18 +58,21 @@ struct GroupCollector<'s, 'a> {
 }
 
 impl GroupCollector<'_, '_> {
+    /// The groups; each has texts of its own, which are charged as they are made.
     fn finish(self) -> Result<Found, ScanError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        let mut budget = self.budget;
         let groups = (0..self.groups.len()).filter(|group| self.state.rows(*group) > 0);
         let rows = groups.map(|group| {
             let mut cells = self.groups.cells(group as u32);
             cells.extend(self.state.cells(group));
-            cells
+            budget.charge(row_bytes(&cells))?;
+            Ok(cells)
         });
         Ok(Found {
-            rows: rows.collect(),
+            rows: rows.collect::<Result<_, ScanError>>()?,
             is_estimate: self.state.is_estimate(),
         })
     }
