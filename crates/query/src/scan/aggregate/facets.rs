@@ -1,15 +1,19 @@
 //! The most frequent values of fields.
 //!
-//! A facet is exact up to `FACET_DISTINCT_MAX` different values; past it the rare half of the
-//! values is dropped whenever the table is full, so that frequent values keep nearly all of their
-//! count, and the number of different values is estimated from the smallest hashes.
+//! A facet is exact up to `FACET_DISTINCT_MAX` different values, and up to its share of the bytes
+//! that a query may have; past either the rare half of the values is dropped, so that frequent
+//! values keep nearly all of their count, and the number of different values is estimated from the
+//! smallest hashes.
 use super::super::{
     asked::AskedField,
     block::{BlockFault, BlockView},
     drive::{Collector, OpenBlock, Scan},
     selection::Selection,
 };
-use super::keys::{Ids, KeyField};
+use super::{
+    budget::Budget,
+    keys::{Ids, KeyField},
+};
 use crate::result::{Facet, FacetValue, ScanError};
 use std::{
     collections::{BTreeSet, HashMap},
@@ -17,9 +21,18 @@ use std::{
 };
 use taffrail_model::{
     column::FieldName,
-    limits::{FACET_BYTES_MAX, FACET_DISTINCT_MAX, FACET_VALUES_MAX},
+    limits::{AGGREGATE_BYTES_MAX, FACET_BYTES_MAX, FACET_DISTINCT_MAX, FACET_VALUES_MAX},
 };
 use taffrail_storage::read::token_hash;
+
+/// Bytes that a value costs besides its text: two tables, its count and what they leave free.
+const VALUE_BYTES: usize = 96;
+/// Bytes that all tables of a query may fill: tables are looked at after a block, so the rest of
+/// what a query may have is for the values of one more.
+const TABLES_BYTES_MAX: usize = AGGREGATE_BYTES_MAX / 4 * 3;
+/// Threads that have tables of their own.
+const THREADS: usize = 2;
+
 /// Runs facets.
 pub(in crate::scan) fn facets(
     scan: &Scan<'_>,
@@ -33,20 +46,34 @@ pub(in crate::scan) fn facets(
             max: FACET_VALUES_MAX,
         });
     }
+    let bytes_max = table_bytes_max(fields.len());
     let facets = fields
         .iter()
-        .map(|name| FacetOf::new(AskedField::new(name)));
+        .map(|name| FacetOf::new(AskedField::new(name), bytes_max));
     let found = scan.run(FacetCollector {
         facets: facets.collect(),
+        budget: Budget::new(scan.request().control().memory()),
+        failed: None,
     })?;
+    if let Some(error) = found.failed {
+        return Err(error);
+    }
     let facets = found.facets.into_iter();
     Ok(facets
         .map(|facet| facet.table.finish(facet.field.asked.name().clone(), limit))
         .collect())
 }
 
+/// Bytes of the table of one of so many fields.
+fn table_bytes_max(fields: usize) -> usize {
+    FACET_BYTES_MAX.min(TABLES_BYTES_MAX / THREADS / fields.max(1))
+}
+
 struct FacetCollector<'a> {
     facets: Vec<FacetOf<'a>>,
+    budget: Budget,
+    /// What went wrong where nothing can be returned.
+    failed: Option<ScanError>,
 }
 
 /// One field and its counts.
@@ -56,27 +83,53 @@ struct FacetOf<'a> {
 }
 
 impl FacetOf<'_> {
-    fn new(asked: AskedField) -> Self {
+    fn new(asked: AskedField, bytes_max: usize) -> Self {
         FacetOf {
             field: KeyField::new(asked),
-            table: FacetTable::default(),
+            table: FacetTable::new(bytes_max),
         }
     }
 }
 
 /// Counts by value of one field. Values are numbered from 1 on; 0 is none.
-#[derive(Default)]
 struct FacetTable {
     ids: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
     /// By number.
     counts: Vec<u64>,
+    /// Of all values.
     bytes: usize,
+    bytes_max: usize,
+    /// The most bytes there were when they were paid for: memory of what is dropped may stay.
+    paid: usize,
     /// Set when values were dropped for the first time.
     sketch: Option<DistinctSketch>,
 }
 
 impl FacetTable {
+    fn new(bytes_max: usize) -> FacetTable {
+        FacetTable {
+            ids: HashMap::new(),
+            texts: Vec::new(),
+            counts: Vec::new(),
+            bytes: 0,
+            bytes_max,
+            paid: 0,
+            sketch: None,
+        }
+    }
+
+    /// Pays for what has come since this was last asked.
+    fn pay(&mut self, budget: &mut Budget) -> Result<(), ScanError> {
+        match self.bytes.checked_sub(self.paid) {
+            None | Some(0) => Ok(()),
+            Some(more) => {
+                self.paid = self.bytes;
+                budget.charge(more)
+            }
+        }
+    }
+
     /// Number of a value, given if it is new.
     fn id(&mut self, text: &str) -> u32 {
         if let Some(id) = self.ids.get(text) {
@@ -86,7 +139,7 @@ impl FacetTable {
             sketch.add(text);
         }
         let text: Arc<str> = text.into();
-        self.bytes += text.len();
+        self.bytes += text.len() + VALUE_BYTES;
         self.texts.push(text.clone());
         let id = self.texts.len() as u32;
         self.ids.insert(text, id);
@@ -116,7 +169,7 @@ impl FacetTable {
     /// Drops rare values while there are too many; whether there were: numbers are then others.
     fn trim(&mut self) -> bool {
         let is_full = |table: &FacetTable| {
-            table.texts.len() > FACET_DISTINCT_MAX || table.bytes > FACET_BYTES_MAX
+            table.texts.len() > FACET_DISTINCT_MAX || table.bytes > table.bytes_max
         };
         let was_full = is_full(self);
         while is_full(self) {
@@ -154,7 +207,7 @@ impl FacetTable {
         self.sketch = sketch;
     }
 
-    fn merge(&mut self, mut other: FacetTable) {
+    fn merge(&mut self, mut other: FacetTable, budget: &mut Budget) -> Result<(), ScanError> {
         if let Some(theirs) = other.sketch.take() {
             let texts = &self.texts;
             let mine = self
@@ -165,8 +218,10 @@ impl FacetTable {
         for (text, count) in other.drain() {
             let id = self.id(&text);
             self.add(id, count);
+            self.pay(budget)?;
+            self.trim();
         }
-        self.trim();
+        Ok(())
     }
 
     fn finish(mut self, field: FieldName, limit: usize) -> Facet {
@@ -238,15 +293,23 @@ impl DistinctSketch {
 
 impl<'a> Collector<'a> for FacetCollector<'a> {
     fn fork(&self) -> Self {
-        let fields = self.facets.iter().map(|facet| facet.field.asked.clone());
+        let facets = self.facets.iter();
+        let facets = facets.map(|facet| {
+            let asked = facet.field.asked.clone();
+            FacetOf::new(asked, facet.table.bytes_max)
+        });
         FacetCollector {
-            facets: fields.map(FacetOf::new).collect(),
+            facets: facets.collect(),
+            budget: self.budget.fork(),
+            failed: None,
         }
     }
 
     fn merge(&mut self, other: Self) {
         for (mine, theirs) in self.facets.iter_mut().zip(other.facets) {
-            mine.table.merge(theirs.table);
+            if let Err(error) = mine.table.merge(theirs.table, &mut self.budget) {
+                self.failed.get_or_insert(error);
+            }
         }
     }
 
@@ -260,10 +323,16 @@ impl<'a> Collector<'a> for FacetCollector<'a> {
         view: &mut BlockView<'_>,
         selection: &Selection,
     ) -> Result<(), BlockFault> {
+        let budget = &mut self.budget;
         let mut all = Vec::with_capacity(self.facets.len());
         for FacetOf { field, table } in &mut self.facets {
             all.push(field.ids(block, view, selection, &mut |value| {
-                Ok(value.map_or(0, |value| table.id(value.text)))
+                let Some(value) = value else {
+                    return Ok(0);
+                };
+                let id = table.id(value.text);
+                table.pay(budget).map_err(BlockFault::Stop)?;
+                Ok(id)
             })?);
         }
         for (FacetOf { field, table }, ids) in self.facets.iter_mut().zip(all) {

@@ -55,10 +55,12 @@ impl<'a> NumberField<'a> {
         let asked = &self.asked;
         let has_alias = |alias| block.open.columns.names.contains(alias);
         let column = self.sources.get(&block.open, || {
-            Ok(match asked.alias.as_ref().is_some_and(has_alias) {
+            let column = match asked.alias.as_ref().is_some_and(has_alias) {
                 true => None,
                 false => block.open.source.numbers(&asked.canonical)?,
-            })
+            };
+            // A view of the source, which keeps nothing of its own.
+            Ok((column, 0))
         })?;
         if let Some(column) = column {
             let mut numbers = BlockNumbers::default();
