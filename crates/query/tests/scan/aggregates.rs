@@ -180,6 +180,10 @@ fn functions(condition: Expr) -> Vec<Function> {
         Function::Distinct("user_id".into()),
         Function::Distinct("stream".into()),
         Function::Distinct("service".into()),
+        Function::Distinct("of".into()),
+        Function::Sum("on".into()),
+        Function::Max("on".into()),
+        quantile("on", "50"),
         quantile("status", "50"),
         quantile("duration_ms", "95"),
         quantile("message", "0"),
@@ -195,6 +199,7 @@ fn check(case: &Case, snapshot: &Snapshot, expected: &[&Record], condition: &Exp
         vec![time(5 * HOUR), field("stream")],
         vec![field("user_id"), time(24 * HOUR), field("status")],
         vec![field("stream"), field("absent")],
+        vec![field("of"), field("on")],
     ] {
         let aggregation = Aggregation {
             keys: keys.clone(),

@@ -128,18 +128,16 @@ impl<'a> KeyField<'a> {
         let coded = self.sources.get(&block.open, || open(block, asked))?;
         match coded {
             Some(coded) => coded.ids(block.block, &mut self.codes, selection, resolve),
-            None => text_ids(&self.asked, view, selection, resolve),
+            None => text_ids(&self.asked, block, view, selection, resolve),
         }
     }
 }
 
 /// The column of a field as codes, if that is the only one that can have values of it.
 fn open(block: &OpenBlock<'_>, asked: &AskedField) -> Result<(Option<CodeIds>, usize), BlockFault> {
-    if asked
-        .alias
-        .as_ref()
-        .is_some_and(|alias| block.open.columns.names.contains(alias))
-    {
+    let columns = &block.open.columns;
+    let has_alias = |alias| columns.names.contains(alias);
+    if asked.alias.as_ref().is_some_and(has_alias) || asked.may_overflow(columns) {
         return Ok((None, 0));
     }
     let Some(column) = block.open.source.coded(&asked.canonical)? else {
@@ -206,11 +204,12 @@ impl CodeIds {
 /// The numbers of values that have to be read as text.
 fn text_ids(
     asked: &AskedField,
+    block: &OpenBlock<'_>,
     view: &mut BlockView<'_>,
     selection: &Selection,
     resolve: &mut dyn FnMut(Option<Value<'_>>) -> Result<u32, BlockFault>,
 ) -> Result<Ids, BlockFault> {
-    let columns = asked.load(view)?;
+    let columns = asked.load(view, &block.open.columns, selection)?;
     if columns.is_empty() {
         return resolve(None).map(Ids::One);
     }
