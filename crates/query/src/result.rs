@@ -234,6 +234,8 @@ pub struct Facet {
 pub struct FacetValue {
     /// Its text.
     pub value: String,
+    /// Whether that is JSON: a number in all records that have it, or a boolean in all.
+    pub is_json: bool,
     /// Matching records that have it.
     pub count: u64,
 }

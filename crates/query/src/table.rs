@@ -213,7 +213,13 @@ fn of_facet(pipe: &Pipe, facets: Vec<Facet>) -> Option<Draft> {
     Some(Draft {
         columns: pipe.columns()?,
         rows: values
-            .map(|value| vec![Cell::Text(value.value), Cell::Integer(value.count.into())])
+            .map(|value| {
+                let key = match value.is_json {
+                    true => Cell::Json(value.value),
+                    false => Cell::Text(value.value),
+                };
+                vec![key, Cell::Integer(value.count.into())]
+            })
             .collect(),
         is_truncated: false,
         is_estimate: facet.is_estimate,

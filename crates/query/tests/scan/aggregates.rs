@@ -1,6 +1,6 @@
 //! Functions of groups against the oracle, and their limits.
 use crate::{
-    build::{Layout, Reader, snapshot},
+    build::{Layout, Reader, catalogue, snapshot},
     meaning::record,
     oracle::{Case, HOUR, asked, case, expr, many_records},
     rule::{Record, matches},
@@ -17,7 +17,7 @@ use taffrail_model::{
 };
 use taffrail_query::{
     Aggregation, Cell, Expr, Function, GroupKey, MemoryPool, Output, QuantileLevel, ScanError,
-    ScanOutput, execute,
+    ScanOutput, Table, execute, output_for,
 };
 use taffrail_storage::snapshot::Snapshot;
 
@@ -425,4 +425,49 @@ fn many_values_and_many_numbers_are_estimated_within_their_bounds() {
         .collect();
     assert!((values[0] / 50_000.0 - 1.0).abs() < 0.05, "{values:?}");
     assert!((values[1] / 47_500.0 - 1.0).abs() < 0.01, "{values:?}");
+}
+
+#[test]
+fn values_of_top_keep_their_kind() {
+    let field = |kind, text: &str| vec![("status", kind, text.to_owned())];
+    let numbers = [("9", 3), ("10", 2), ("1.5", 1)];
+    for section_every in [0, 1] {
+        let check = |extra: Option<Kind>, wanted: &[Cell]| {
+            let numbers = numbers.iter().flat_map(|(text, count)| {
+                let kind = match text.contains('.') {
+                    true => Kind::Float,
+                    false => Kind::Integer,
+                };
+                vec![field(kind, text); *count]
+            });
+            let all = numbers.chain(extra.map(|kind| field(kind, "9")));
+            let records: Vec<Record> = (1..)
+                .zip(all)
+                .map(|(n, fields)| {
+                    let fields = fields.iter();
+                    let fields: Vec<_> = fields
+                        .map(|(name, kind, text)| (*name, *kind, text.as_str()))
+                        .collect();
+                    record(n, &fields)
+                })
+                .collect();
+            let layout = Layout {
+                rows: 4,
+                section_every,
+            };
+            let pipes = taffrail_query::parse("* | top status | sort status")
+                .expect("a query")
+                .pipes;
+            let request = Reader::Admin.request(output_for(&pipes));
+            let result = execute(&request, &snapshot(&records, layout)).expect("a read");
+            let table = Table::new(&pipes, result.output, &catalogue()).expect("a table");
+            let found: Vec<Cell> = table.rows.iter().map(|row| row[0].clone()).collect();
+            assert_eq!(found, wanted, "{extra:?}");
+        };
+        let json = |text: &str| Cell::Json(text.into());
+        let text = |text: &str| Cell::Text(text.into());
+        check(None, &[json("1.5"), json("9"), json("10")]);
+        // One text among numbers makes its value a text, and the column one of texts.
+        check(Some(Kind::String), &[text("1.5"), text("10"), text("9")]);
+    }
 }

@@ -13,6 +13,7 @@ use super::super::{
 use super::{
     budget::Budget,
     keys::{Ids, KeyField},
+    kinds::Kinds,
 };
 use crate::result::{Facet, FacetValue, ScanError};
 use std::{
@@ -91,10 +92,19 @@ impl FacetOf<'_> {
     }
 }
 
+/// A value and how often it is there.
+struct Counted {
+    text: Arc<str>,
+    kinds: Kinds,
+    count: u64,
+}
+
 /// Counts by value of one field. Values are numbered from 1 on; 0 is none.
 struct FacetTable {
     ids: HashMap<Arc<str>, u32>,
     texts: Vec<Arc<str>>,
+    /// The kinds of the values that had the text, text by text.
+    kinds: Vec<Kinds>,
     /// By number.
     counts: Vec<u64>,
     /// Of all values.
@@ -111,6 +121,7 @@ impl FacetTable {
         FacetTable {
             ids: HashMap::new(),
             texts: Vec::new(),
+            kinds: Vec::new(),
             counts: Vec::new(),
             bytes: 0,
             bytes_max,
@@ -131,8 +142,11 @@ impl FacetTable {
     }
 
     /// Number of a value, given if it is new.
-    fn id(&mut self, text: &str) -> u32 {
+    fn id(&mut self, text: &str, kinds: Kinds) -> u32 {
         if let Some(id) = self.ids.get(text) {
+            if let Some(have) = self.kinds.get_mut(*id as usize - 1) {
+                have.add(kinds);
+            }
             return *id;
         }
         if let Some(sketch) = &mut self.sketch {
@@ -141,6 +155,7 @@ impl FacetTable {
         let text: Arc<str> = text.into();
         self.bytes += text.len() + VALUE_BYTES;
         self.texts.push(text.clone());
+        self.kinds.push(kinds);
         let id = self.texts.len() as u32;
         self.ids.insert(text, id);
         id
@@ -178,15 +193,17 @@ impl FacetTable {
         was_full
     }
 
-    /// (text, count) of all values, taken out.
-    fn drain(&mut self) -> Vec<(Arc<str>, u64)> {
+    /// All values, taken out.
+    fn drain(&mut self) -> Vec<Counted> {
         self.ids.clear();
         self.bytes = 0;
         let counts = std::mem::take(&mut self.counts);
         let counts = counts.into_iter().skip(1).chain(std::iter::repeat(0));
-        std::mem::take(&mut self.texts)
-            .into_iter()
-            .zip(counts)
+        let texts = std::mem::take(&mut self.texts);
+        let kinds = std::mem::take(&mut self.kinds);
+        let values = texts.into_iter().zip(kinds).zip(counts);
+        values
+            .map(|((text, kinds), count)| Counted { text, kinds, count })
             .collect()
     }
 
@@ -196,13 +213,13 @@ impl FacetTable {
             .get_or_insert_with(|| DistinctSketch::of(texts.iter()));
         let sketch = self.sketch.take();
         let values = self.drain();
-        let rank = |(text, count): &(Arc<str>, u64)| (*count, token_hash(text));
+        let rank = |value: &Counted| (value.count, token_hash(&value.text));
         let mut ranked: Vec<(u64, u64)> = values.iter().map(rank).collect();
         let middle = ranked.len() / 2;
         let (_, median, _) = ranked.select_nth_unstable(middle);
         for value in values.iter().filter(|value| rank(value) > *median) {
-            let id = self.id(&value.0);
-            self.add(id, value.1);
+            let id = self.id(&value.text, value.kinds);
+            self.add(id, value.count);
         }
         self.sketch = sketch;
     }
@@ -215,9 +232,9 @@ impl FacetTable {
                 .get_or_insert_with(|| DistinctSketch::of(texts.iter()));
             mine.merge(theirs);
         }
-        for (text, count) in other.drain() {
-            let id = self.id(&text);
-            self.add(id, count);
+        for value in other.drain() {
+            let id = self.id(&value.text, value.kinds);
+            self.add(id, value.count);
             self.pay(budget)?;
             self.trim();
         }
@@ -229,14 +246,15 @@ impl FacetTable {
         let sketch = self.sketch.take();
         let mut values = self.drain();
         // A value of a block that could not be read to its end was numbered and not counted.
-        values.retain(|(_, count)| *count > 0);
+        values.retain(|value| value.count > 0);
         let have = values.len() as u64;
         let distinct = sketch.map_or(have, |sketch| sketch.estimate().max(have));
         let mut values: Vec<FacetValue> = values
             .into_iter()
-            .map(|(text, count)| FacetValue {
-                value: text.to_string(),
-                count,
+            .map(|value| FacetValue {
+                value: value.text.to_string(),
+                is_json: value.kinds.are_json(),
+                count: value.count,
             })
             .collect();
         values.sort_by(|a, b| b.count.cmp(&a.count).then_with(|| a.value.cmp(&b.value)));
@@ -330,7 +348,7 @@ impl<'a> Collector<'a> for FacetCollector<'a> {
                 let Some(value) = value else {
                     return Ok(0);
                 };
-                let id = table.id(value.text);
+                let id = table.id(value.text, Kinds::of(value.kind));
                 table.pay(budget).map_err(BlockFault::Stop)?;
                 Ok(id)
             })?);
