@@ -79,6 +79,11 @@ pub const AGGREGATE_BYTES_MAX: usize = 64 << 20;
 pub const AGGREGATE_POOL_BYTES_MAX: usize = 128 << 20;
 /// Rows that a table has in an answer; `total` says how many there are.
 pub const TABLE_ROWS_MAX: usize = 10_000;
+/// Bytes of the cells of one table in memory: a page of records needs a quarter of it for its texts,
+/// and the rest is for the cells themselves, of which many have no value.
+pub const TABLE_BYTES_MAX: usize = 32 << 20;
+/// Columns that one `fields` names: wider tables are read by nobody, and each costs a cell a row.
+pub const FIELDS_PIPE_NAMES_MAX: usize = 100;
 /// Bytes of records that a live tail holds for a client that does not read.
 pub const TAIL_BUFFER_BYTES_MAX: usize = 1 << 20;
 /// Rows in one partition's tail before it becomes a segment.

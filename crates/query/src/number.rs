@@ -64,6 +64,19 @@ impl Number {
         }
     }
 
+    /// Place among all numbers, by exact value: a total order, which [`Number::compare`] is not,
+    /// since it takes a float for equal to every whole number that rounds to it.
+    pub(crate) fn order(self, other: Number) -> Ordering {
+        let exact = |number: Number| match number {
+            Number::Whole(whole) => whole,
+            // Asked only where the floats are equal: then this is exact, or both are past it.
+            Number::Float(float) => float as i128,
+        };
+        // Adding 0 makes -0 a 0.
+        let (a, b) = (self.as_f64() + 0.0, other.as_f64() + 0.0);
+        a.total_cmp(&b).then_with(|| exact(self).cmp(&exact(other)))
+    }
+
     /// Compares; exact between whole numbers.
     pub(crate) fn compare(self, other: Number) -> Ordering {
         match (self, other) {
@@ -80,6 +93,39 @@ impl Number {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_number_has_its_place() {
+        let number = |text| Number::parse(text).unwrap();
+        let ascending = [
+            "-1e40",
+            "-9007199254740993",
+            "-9007199254740992.0",
+            "-0.5",
+            "0",
+            "0.5",
+            "1",
+            "1.5",
+            "9007199254740991",
+            "9007199254740992.0",
+            "9007199254740993",
+            "9007199254740994.0",
+            "170141183460469231731687303715884105727",
+            "1e40",
+        ];
+        for (i, a) in ascending.iter().enumerate() {
+            for (j, b) in ascending.iter().enumerate() {
+                assert_eq!(number(a).order(number(b)), i.cmp(&j), "{a} {b}");
+            }
+        }
+        for (a, b) in [
+            ("-0.0", "0"),
+            ("0.0", "-0.0"),
+            ("9007199254740992.0", "9007199254740992"),
+        ] {
+            assert_eq!(number(a).order(number(b)), Ordering::Equal, "{a} {b}");
+        }
+    }
 
     #[test]
     fn whole_numbers_compare_exactly_and_floats_by_value() {

@@ -206,6 +206,15 @@ impl Cell {
     }
 }
 
+/// Bytes of a row of a table in memory.
+pub(crate) fn row_bytes(row: &[Cell]) -> usize {
+    let texts = row.iter().map(|cell| match cell {
+        Cell::Text(text) | Cell::Json(text) => text.len(),
+        Cell::Null | Cell::Integer(_) | Cell::Float(_) | Cell::Time(_) => 0,
+    });
+    size_of::<Vec<Cell>>() + size_of_val(row) + texts.sum::<usize>()
+}
+
 /// The most frequent values of a field.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Facet {
@@ -225,6 +234,8 @@ pub struct Facet {
 pub struct FacetValue {
     /// Its text.
     pub value: String,
+    /// Whether that is JSON: a number in all records that have it, or a boolean in all.
+    pub is_json: bool,
     /// Matching records that have it.
     pub count: u64,
 }

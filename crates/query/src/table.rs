@@ -6,14 +6,14 @@
 use crate::{
     number::Number,
     request::{Aggregation, GroupKey, Order, Output, RowsOutput},
-    result::{Cell, Facet, Groups, Row, ScanOutput},
+    result::{Cell, Facet, Groups, Row, ScanOutput, row_bytes},
     search::pipe::{Function, Pipe, SortKey, project},
 };
 use std::{cmp::Ordering, collections::BTreeSet};
 use taffrail_model::{
     column::{FieldName, Kind},
     field,
-    limits::TABLE_ROWS_MAX,
+    limits::{TABLE_BYTES_MAX, TABLE_ROWS_MAX},
     stream::StreamCatalogue,
 };
 
@@ -22,7 +22,7 @@ use taffrail_model::{
 pub struct Table {
     /// The columns.
     pub columns: Vec<TableColumn>,
-    /// The rows, at most [`TABLE_ROWS_MAX`], with a cell for each column.
+    /// The rows, at most [`TABLE_ROWS_MAX`] and [`TABLE_BYTES_MAX`], with a cell for each column.
     pub rows: Vec<Vec<Cell>>,
     /// How many rows there are, those included that are too many to be given.
     pub total: u64,
@@ -147,7 +147,7 @@ impl Table {
             (ScanOutput::Rows(page), _) => {
                 let is_short = page.cursor.is_some() && page.rows.len() < rows_for(pipes).limit;
                 let mut draft = of_records(&page.rows, pipes, catalogue);
-                draft.is_truncated = is_short;
+                draft.is_truncated |= is_short;
                 (draft, pipes)
             }
             _ => return None,
@@ -213,7 +213,13 @@ fn of_facet(pipe: &Pipe, facets: Vec<Facet>) -> Option<Draft> {
     Some(Draft {
         columns: pipe.columns()?,
         rows: values
-            .map(|value| vec![Cell::Text(value.value), Cell::Integer(value.count.into())])
+            .map(|value| {
+                let key = match value.is_json {
+                    true => Cell::Json(value.value),
+                    false => Cell::Text(value.value),
+                };
+                vec![key, Cell::Integer(value.count.into())]
+            })
             .collect(),
         is_truncated: false,
         is_estimate: facet.is_estimate,
@@ -243,17 +249,36 @@ fn of_records(rows: &[Row], pipes: &[Pipe], catalogue: &StreamCatalogue) -> Draf
             FIRST.into_iter().chain(others).map(str::to_owned).collect()
         }
     };
-    let cells = |row: &Row| -> Vec<Cell> {
-        columns
-            .iter()
-            .map(|name| cell_of(row, name, catalogue))
-            .collect()
-    };
+    let mut room = Room::default();
+    let made = rows.iter().map_while(|row| {
+        let cells = columns.iter().map(|name| cell_of(row, name, catalogue));
+        let cells: Vec<Cell> = cells.collect();
+        room.takes(&cells).then_some(cells)
+    });
+    let made: Vec<Vec<Cell>> = made.collect();
     Draft {
-        rows: rows.iter().map(cells).collect(),
+        is_truncated: made.len() < rows.len(),
+        rows: made,
         columns,
-        is_truncated: false,
         is_estimate: false,
+    }
+}
+
+/// What is left of the bytes of a table.
+struct Room(usize);
+
+impl Default for Room {
+    fn default() -> Room {
+        Room(TABLE_BYTES_MAX)
+    }
+}
+
+impl Room {
+    /// Whether a row fits, and those before it did.
+    fn takes(&mut self, row: &[Cell]) -> bool {
+        let left = self.0.checked_sub(row_bytes(row));
+        self.0 = left.unwrap_or_default();
+        left.is_some()
     }
 }
 
@@ -327,6 +352,9 @@ impl Draft {
     fn finish(mut self) -> Table {
         let total = self.rows.len() as u64;
         self.rows.truncate(TABLE_ROWS_MAX);
+        let mut room = Room::default();
+        let fitting = self.rows.iter().take_while(|row| room.takes(row)).count();
+        self.rows.truncate(fitting);
         let mut columns = Vec::with_capacity(self.columns.len());
         for (at, name) in self.columns.into_iter().enumerate() {
             let kind = kind_of(self.rows.iter().map(|row| &row[at]));
@@ -387,10 +415,10 @@ fn compare_cells(a: &[Cell], b: &[Cell]) -> Ordering {
     orders.fold(Ordering::Equal, Ordering::then)
 }
 
-/// Numbers by value, then times, booleans, texts, and last what is not there.
+/// Numbers by exact value, then times, booleans, texts, and last what is not there: a total order.
 fn compare(a: &Cell, b: &Cell) -> Ordering {
     match (number(a), number(b)) {
-        (Some(a), Some(b)) => return a.compare(b),
+        (Some(a), Some(b)) => return a.order(b),
         (Some(_), None) => return Ordering::Less,
         (None, Some(_)) => return Ordering::Greater,
         (None, None) => {}
@@ -422,131 +450,4 @@ fn rank(cell: &Cell) -> u8 {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::parse;
-
-    fn pipes(text: &str) -> Vec<Pipe> {
-        parse(text).unwrap().pipes
-    }
-
-    fn text(text: &str) -> Cell {
-        Cell::Text(text.into())
-    }
-
-    fn json(text: &str) -> Cell {
-        Cell::Json(text.into())
-    }
-
-    #[track_caller]
-    fn check(
-        query: &str,
-        rows: Vec<Vec<Cell>>,
-        kinds: &[(&str, ColumnKind)],
-        wanted: Vec<Vec<Cell>>,
-    ) {
-        let found = ScanOutput::Groups(Groups {
-            rows,
-            is_estimate: false,
-        });
-        let table = Table::new(&pipes(query), found, &StreamCatalogue::built_in()).unwrap();
-        let columns = table.columns.iter();
-        let columns: Vec<_> = columns.map(|of| (of.name.as_str(), of.kind)).collect();
-        assert_eq!(columns, kinds, "{query}");
-        assert_eq!(table.rows, wanted, "{query}");
-        assert_eq!(table.total, wanted.len() as u64);
-    }
-
-    #[test]
-    fn rows_are_sorted_limited_and_projected() {
-        let rows = || {
-            vec![
-                vec![text("b"), Cell::Integer(2), Cell::Null],
-                vec![Cell::Null, Cell::Integer(3), Cell::Float(1.5)],
-                vec![text("a"), Cell::Integer(10), Cell::Integer(2)],
-            ]
-        };
-        let (string, integer, number) =
-            (ColumnKind::String, ColumnKind::Integer, ColumnKind::Number);
-        let stats = "| stats count(), avg(x) by s";
-        check(
-            stats,
-            rows(),
-            &[("s", string), ("count", integer), ("avg(x)", number)],
-            vec![rows()[2].clone(), rows()[0].clone(), rows()[1].clone()],
-        );
-        check(
-            &format!("{stats} | sort -count | limit 2 | fields s, -count"),
-            rows(),
-            &[("s", string)],
-            vec![vec![text("a")], vec![Cell::Null]],
-        );
-        check(
-            &format!("{stats} | sort -avg(x), s | fields -s"),
-            rows(),
-            &[("count", integer), ("avg(x)", number)],
-            vec![
-                vec![Cell::Integer(10), Cell::Integer(2)],
-                vec![Cell::Integer(3), Cell::Float(1.5)],
-                vec![Cell::Integer(2), Cell::Null],
-            ],
-        );
-    }
-
-    #[test]
-    fn columns_have_one_type() {
-        let count = |key: Cell| vec![key, Cell::Integer(1)];
-        let integer = ColumnKind::Integer;
-        for (keys, kind, wanted) in [
-            (
-                vec![json("10"), json("9")],
-                integer,
-                vec![json("9"), json("10")],
-            ),
-            (
-                vec![json("1.50"), json("9")],
-                ColumnKind::Number,
-                vec![json("1.50"), json("9")],
-            ),
-            (
-                vec![json("true"), json("false")],
-                ColumnKind::Boolean,
-                vec![json("false"), json("true")],
-            ),
-            (
-                vec![text("x"), json("9")],
-                ColumnKind::String,
-                vec![text("9"), text("x")],
-            ),
-            (vec![Cell::Null], ColumnKind::String, vec![Cell::Null]),
-        ] {
-            check(
-                "| stats count() by f",
-                keys.into_iter().map(count).collect(),
-                &[("f", kind), ("count", integer)],
-                wanted.into_iter().map(count).collect(),
-            );
-        }
-    }
-
-    #[test]
-    fn top_of_each_group() {
-        let row = |by: &str, value: Cell, count| vec![text(by), value, Cell::Integer(count)];
-        check(
-            "| top 1 f by g",
-            vec![
-                row("b", text("x"), 1),
-                row("a", text("x"), 1),
-                row("a", text("y"), 2),
-                row("a", Cell::Null, 9),
-                row("b", text("y"), 1),
-            ],
-            &[
-                ("g", ColumnKind::String),
-                ("f", ColumnKind::String),
-                ("count", ColumnKind::Integer),
-            ],
-            vec![row("a", text("y"), 2), row("b", text("x"), 1)],
-        );
-    }
-}
+mod tests;

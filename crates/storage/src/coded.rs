@@ -11,6 +11,8 @@ pub trait CodedColumn: Send + Sync {
     fn kind(&self) -> Kind;
     /// Number of different texts; it stands for rows without a value, too.
     fn texts(&self) -> u32;
+    /// Bytes of its texts in memory, for as long as the column is held.
+    fn bytes(&self) -> usize;
     /// The text of a code below [`CodedColumn::texts`]; written to the buffer if it is not kept.
     fn text<'a>(&'a self, code: u32, buffer: &'a mut String) -> &'a str;
     /// The code of each row of a block, or [`CodedColumn::texts`] for a row without a value: in

@@ -287,7 +287,7 @@ struct SharedQueue<'a> {
     opened: Condvar,
 }
 
-/// A source that is being opened, until this is dropped.
+/// A source that is being opened, until this is dropped, by a thread that does not hold the queue.
 struct Opening<'q, 'a>(&'q SharedQueue<'a>);
 
 impl Drop for Opening<'_, '_> {
@@ -593,16 +593,17 @@ impl<'a> Scan<'a> {
                 Task::Source(partition, source) => {
                     queue.opening += 1;
                     // Others go on with what is queued, and wait for what is opened, even if
-                    // that panics.
-                    let opening = Opening(shared);
-                    let opened = MutexGuard::unlocked(&mut queue, || {
-                        self.open(&partition, source, collector)
+                    // that panics: the queue is not locked when `Opening` ends.
+                    MutexGuard::unlocked(&mut queue, || {
+                        let _opening = Opening(shared);
+                        match self.open(&partition, source, collector) {
+                            Ok(blocks) => {
+                                let mut queue = shared.queue.lock();
+                                queue.push_blocks(blocks, run_blocks);
+                            }
+                            Err(error) => self.note(partition.key, &error),
+                        }
                     });
-                    match opened {
-                        Ok(blocks) => queue.push_blocks(blocks, run_blocks),
-                        Err(error) => self.note(partition.key, &error),
-                    }
-                    MutexGuard::unlocked(&mut queue, || drop(opening));
                 }
                 Task::Run(run) => return Some(run),
             }

@@ -9,8 +9,8 @@ use proptest::prelude::*;
 use taffrail_model::{
     level::Level,
     limits::{
-        AGGREGATE_FUNCTIONS_MAX, AGGREGATE_KEYS_MAX, FACET_VALUES_MAX, QUERY_PIPES_MAX,
-        TABLE_ROWS_MAX,
+        AGGREGATE_FUNCTIONS_MAX, AGGREGATE_KEYS_MAX, FACET_VALUES_MAX, FIELDS_PIPE_NAMES_MAX,
+        QUERY_PIPES_MAX, TABLE_ROWS_MAX,
     },
 };
 
@@ -452,6 +452,14 @@ fn limits_of_pipes() {
     let keys = |count| format!("* | stats count() by {}", list(&|n| format!("f{n}"), count));
     assert!(parse(&keys(AGGREGATE_KEYS_MAX)).is_ok());
     assert!(parse(&keys(AGGREGATE_KEYS_MAX + 1)).is_err());
+    let fields = |count| format!("* | fields {}", list(&|n| format!("f{n}"), count));
+    assert!(parse(&fields(FIELDS_PIPE_NAMES_MAX)).is_ok());
+    check_fault(
+        &fields(FIELDS_PIPE_NAMES_MAX + 1),
+        &format!("f{FIELDS_PIPE_NAMES_MAX}"),
+        "fields names too much",
+        &format!("at most {FIELDS_PIPE_NAMES_MAX}"),
+    );
     let pipes = |count| format!("*{}", " | limit 5".repeat(count));
     assert!(parse(&pipes(QUERY_PIPES_MAX)).is_ok());
     assert!(parse(&pipes(QUERY_PIPES_MAX + 1)).is_err());

@@ -1,6 +1,6 @@
 //! Functions of groups against the oracle, and their limits.
 use crate::{
-    build::{Layout, Reader, snapshot},
+    build::{Layout, Reader, catalogue, snapshot},
     meaning::record,
     oracle::{Case, HOUR, asked, case, expr, many_records},
     rule::{Record, matches},
@@ -12,12 +12,12 @@ use std::{
 };
 use taffrail_model::{
     column::Kind,
-    limits::{AGGREGATE_GROUPS_MAX, HISTOGRAM_BUCKETS_MAX},
+    limits::{AGGREGATE_BYTES_MAX, AGGREGATE_GROUPS_MAX, HISTOGRAM_BUCKETS_MAX},
     time::TimeRange,
 };
 use taffrail_query::{
     Aggregation, Cell, Expr, Function, GroupKey, MemoryPool, Output, QuantileLevel, ScanError,
-    ScanOutput, execute,
+    ScanOutput, Table, execute, output_for,
 };
 use taffrail_storage::snapshot::Snapshot;
 
@@ -180,6 +180,10 @@ fn functions(condition: Expr) -> Vec<Function> {
         Function::Distinct("user_id".into()),
         Function::Distinct("stream".into()),
         Function::Distinct("service".into()),
+        Function::Distinct("of".into()),
+        Function::Sum("on".into()),
+        Function::Max("on".into()),
+        quantile("on", "50"),
         quantile("status", "50"),
         quantile("duration_ms", "95"),
         quantile("message", "0"),
@@ -195,6 +199,7 @@ fn check(case: &Case, snapshot: &Snapshot, expected: &[&Record], condition: &Exp
         vec![time(5 * HOUR), field("stream")],
         vec![field("user_id"), time(24 * HOUR), field("status")],
         vec![field("stream"), field("absent")],
+        vec![field("of"), field("on")],
     ] {
         let aggregation = Aggregation {
             keys: keys.clone(),
@@ -354,10 +359,44 @@ fn all_queries_share_a_pool() {
     let large = Arc::new(MemoryPool::default());
     assert!(execute(&request(&large), &snapshot).is_ok());
     assert_eq!(large.used(), 0);
+    // What the whole pool cannot hold is not worth another try.
     let small = Arc::new(MemoryPool::new(1 << 20));
-    let error = ScanError::OutOfMemory { bytes_max: 1 << 20 };
+    let error = ScanError::AggregateTooLarge { bytes_max: 1 << 20 };
     assert_eq!(execute(&request(&small), &snapshot).err(), Some(error));
     assert_eq!(small.used(), 0);
+}
+
+#[test]
+fn the_texts_of_each_group_are_paid_for() {
+    let groups = 1_000;
+    let run_with = |stack_bytes: usize| {
+        let stack = "x".repeat(stack_bytes);
+        let records: Vec<Record> = (1..=groups)
+            .map(|n| {
+                let note = n.to_string();
+                let fields = [
+                    ("error.stack", Kind::String, stack.as_str()),
+                    ("note", Kind::String, note.as_str()),
+                ];
+                record(n, &fields)
+            })
+            .collect();
+        let layout = Layout {
+            rows: 1_000,
+            section_every: 0,
+        };
+        let aggregation = Aggregation {
+            keys: vec![field("error.stack"), field("note")],
+            functions: vec![Function::Count],
+        };
+        run(aggregation, &snapshot(&records, layout))
+    };
+    let bytes_max = AGGREGATE_BYTES_MAX;
+    // Less than a KB of each group is for its number, its other cells and its row.
+    let share = bytes_max / groups as usize;
+    assert_eq!(run_with(share - 1_000), Ok(groups as usize));
+    let error = ScanError::AggregateTooLarge { bytes_max };
+    assert_eq!(run_with(share), Err(error));
 }
 
 #[test]
@@ -386,4 +425,49 @@ fn many_values_and_many_numbers_are_estimated_within_their_bounds() {
         .collect();
     assert!((values[0] / 50_000.0 - 1.0).abs() < 0.05, "{values:?}");
     assert!((values[1] / 47_500.0 - 1.0).abs() < 0.01, "{values:?}");
+}
+
+#[test]
+fn values_of_top_keep_their_kind() {
+    let field = |kind, text: &str| vec![("status", kind, text.to_owned())];
+    let numbers = [("9", 3), ("10", 2), ("1.5", 1)];
+    for section_every in [0, 1] {
+        let check = |extra: Option<Kind>, wanted: &[Cell]| {
+            let numbers = numbers.iter().flat_map(|(text, count)| {
+                let kind = match text.contains('.') {
+                    true => Kind::Float,
+                    false => Kind::Integer,
+                };
+                vec![field(kind, text); *count]
+            });
+            let all = numbers.chain(extra.map(|kind| field(kind, "9")));
+            let records: Vec<Record> = (1..)
+                .zip(all)
+                .map(|(n, fields)| {
+                    let fields = fields.iter();
+                    let fields: Vec<_> = fields
+                        .map(|(name, kind, text)| (*name, *kind, text.as_str()))
+                        .collect();
+                    record(n, &fields)
+                })
+                .collect();
+            let layout = Layout {
+                rows: 4,
+                section_every,
+            };
+            let pipes = taffrail_query::parse("* | top status | sort status")
+                .expect("a query")
+                .pipes;
+            let request = Reader::Admin.request(output_for(&pipes));
+            let result = execute(&request, &snapshot(&records, layout)).expect("a read");
+            let table = Table::new(&pipes, result.output, &catalogue()).expect("a table");
+            let found: Vec<Cell> = table.rows.iter().map(|row| row[0].clone()).collect();
+            assert_eq!(found, wanted, "{extra:?}");
+        };
+        let json = |text: &str| Cell::Json(text.into());
+        let text = |text: &str| Cell::Text(text.into());
+        check(None, &[json("1.5"), json("9"), json("10")]);
+        // One text among numbers makes its value a text, and the column one of texts.
+        check(Some(Kind::String), &[text("1.5"), text("10"), text("9")]);
+    }
 }

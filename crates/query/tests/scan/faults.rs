@@ -6,8 +6,9 @@ use crate::{
 };
 use std::{
     borrow::Cow,
-    sync::{Arc, atomic::AtomicBool},
-    time::Instant,
+    panic::{AssertUnwindSafe, catch_unwind},
+    sync::{Arc, atomic::AtomicBool, mpsc},
+    time::{Duration, Instant},
 };
 use taffrail_model::{
     column::{Column, FieldName, Kind},
@@ -31,6 +32,8 @@ enum Step {
     Positions,
     Column,
     ShortTimes,
+    /// As [`Step::Names`], by a panic.
+    Panic,
 }
 
 struct Failing {
@@ -57,6 +60,7 @@ impl RowSource for Failing {
         self.inner.extent()
     }
     fn column_names(&self) -> Result<Vec<FieldName>, ReadError> {
+        assert_ne!(self.step, Step::Panic, "as the test wants");
         self.fail_at(Step::Names)?;
         self.inner.column_names()
     }
@@ -133,6 +137,30 @@ fn a_source_that_fails_is_named_and_the_rest_served() {
         };
         assert_eq!((page.rows.len(), page.total), (5, Some(5)), "{step:?}");
     }
+}
+
+#[test]
+fn a_panic_of_a_source_that_is_opened_ends_the_read() {
+    let (good, bad) = (records(1..=5), records(6..=8));
+    let failing = Failing {
+        inner: tail(&bad.iter().collect::<Vec<_>>()),
+        step: Step::Panic,
+    };
+    let sources = vec![
+        tail(&good.iter().collect::<Vec<_>>()),
+        Arc::new(failing) as _,
+    ];
+    let snapshot = snapshot_of(crate::build::key(&good[0]), sources, Vec::new());
+    let request = Reader::Admin
+        .request(Output::Count)
+        .with_predicate(parse("hello").expect("a query").filter);
+    // A read that never ends would hold up its own thread alone.
+    let (tell, told) = mpsc::channel();
+    std::thread::spawn(move || {
+        let read = AssertUnwindSafe(|| execute(&request, &snapshot).is_ok());
+        let _ = tell.send(catch_unwind(read).is_err());
+    });
+    assert_eq!(told.recv_timeout(Duration::from_secs(60)), Ok(true));
 }
 
 #[test]

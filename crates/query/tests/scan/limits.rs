@@ -4,6 +4,7 @@ use crate::{
     meaning::record,
     rule::Record,
 };
+use std::sync::Arc;
 use taffrail_model::{
     column::Kind,
     limits::{
@@ -12,7 +13,7 @@ use taffrail_model::{
     },
 };
 use taffrail_query::{
-    Order, Output, RowsOutput, ScanError, ScanOutput, ScanRequest, SeriesKey, execute,
+    MemoryPool, Order, Output, RowsOutput, ScanError, ScanOutput, ScanRequest, SeriesKey, execute,
 };
 use taffrail_storage::snapshot::Snapshot;
 
@@ -265,6 +266,42 @@ fn more_values_than_series_are_counted_together() {
         .find(|line| line.key == SeriesKey::Other)
         .expect("the rest");
     assert_eq!(other.total(), 5);
+}
+
+#[test]
+fn facets_are_paid_for_and_share_what_a_query_may_have() {
+    // 300 texts of 50 kB: less than one facet may have, more than each of 20.
+    let all: Vec<_> = (1..=300)
+        .map(|n| {
+            let text = format!("{n}{}", "x".repeat(50_000));
+            record(n, &[("note", Kind::String, &text)])
+        })
+        .collect();
+    let layout = Layout {
+        rows: 10,
+        section_every: 0,
+    };
+    let snapshot = snapshot(&all, layout);
+    let ask = |facets, memory: &Arc<MemoryPool>| {
+        let output = Output::Facets {
+            fields: vec!["note".into(); facets],
+            limit: 1,
+        };
+        let request = Reader::Admin.request(output).with_memory(memory.clone());
+        let answer = execute(&request, &snapshot).map(|result| result.output);
+        assert_eq!(memory.used(), 0);
+        answer.map(|output| match output {
+            ScanOutput::Facets(mut facets) => facets.remove(0).is_estimate,
+            other => panic!("{other:?}"),
+        })
+    };
+    let pool = Arc::new(MemoryPool::default());
+    assert_eq!(ask(1, &pool), Ok(false));
+    assert_eq!(ask(20, &pool), Ok(true));
+    let bytes_max = 1 << 20;
+    let small = Arc::new(MemoryPool::new(bytes_max));
+    let error = ScanError::AggregateTooLarge { bytes_max };
+    assert_eq!(ask(1, &small), Err(error));
 }
 
 #[test]

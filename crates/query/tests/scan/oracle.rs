@@ -105,7 +105,7 @@ fn value(name: &'static str) -> BoxedStrategy<(Kind, String)> {
             1 => Just((Kind::Json, "[\"old\"]".to_owned())),
         ]
         .boxed(),
-        "status" | "on" | "duration_ms" | "duration" => number().boxed(),
+        "status" | "on" | "duration_ms" | "duration" | "latency_ms" => number().boxed(),
         "flag" => prop::bool::ANY
             .prop_map(|flag| (Kind::Bool, flag.to_string()))
             .boxed(),
@@ -164,7 +164,7 @@ fn record() -> impl Strategy<Value = Record> {
         // Few times, so that many are equal; some out of the order of arrival.
         (0i64..24).prop_map(|step| step * HOUR / 2),
         fields(NAMES, 0.7),
-        prop_oneof![3 => Just(Vec::new()).boxed(), 1 => fields(&["of", "on"], 0.8)],
+        prop_oneof![3 => Just(Vec::new()).boxed(), 1 => fields(&["of", "on", "latency_ms"], 0.8)],
     )
         .prop_map(|(tenant, stream, age, time, fields, overflow)| Record {
             tenant,
@@ -512,7 +512,15 @@ pub fn asked<'r>(record: &'r Record, name: &str) -> Option<(Kind, &'r str)> {
         "duration" | "latency_ms" => "duration_ms",
         name => name,
     };
-    record.get(name).or_else(|| record.get(canonical))
+    let past_limit = |name: &str| {
+        let of_overflow = record.overflow.iter().find(|(have, ..)| have == name);
+        of_overflow.map(|(_, kind, text)| (*kind, text.as_str()))
+    };
+    record
+        .get(name)
+        .or_else(|| past_limit(name))
+        .or_else(|| record.get(canonical))
+        .or_else(|| past_limit(canonical))
 }
 
 fn check_counts(case: &Case, snapshot: &Snapshot) {
@@ -576,6 +584,8 @@ fn check_facets(case: &Case, snapshot: &Snapshot) {
         "absent",
         "service",
         "latency_ms",
+        "of",
+        "on",
     ];
     let output = Output::Facets {
         fields: names.map(Into::into).to_vec(),

@@ -81,6 +81,14 @@ impl CodedColumn for SectionCodes {
         self.texts
     }
 
+    fn bytes(&self) -> usize {
+        match &self.dictionary {
+            Dictionary::Constant => 0,
+            Dictionary::Texts(texts) => texts.memory_bytes(),
+            Dictionary::Fixed(_, all) => size_of_val(all.as_slice()),
+        }
+    }
+
     fn text<'a>(&'a self, code: u32, buffer: &'a mut String) -> &'a str {
         match (&self.dictionary, &self.column.directory.layout) {
             (Dictionary::Constant, Layout::Constant { text }) => text,

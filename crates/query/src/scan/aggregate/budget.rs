@@ -79,9 +79,11 @@ impl Budget {
         self.spare += step - bytes;
         let of_query = self.query.fetch_add(step, Relaxed) + step;
         let of_all = self.pool.used.fetch_add(step, Relaxed) + step;
-        if of_query > AGGREGATE_BYTES_MAX {
+        // What does not fit into the whole pool never will: asking again later is of no use.
+        let query_max = AGGREGATE_BYTES_MAX.min(self.pool.bytes_max);
+        if of_query > query_max {
             return Err(ScanError::AggregateTooLarge {
-                bytes_max: AGGREGATE_BYTES_MAX,
+                bytes_max: query_max,
             });
         }
         if of_all > self.pool.bytes_max {
@@ -118,6 +120,19 @@ mod tests {
         assert_eq!(Budget::new(pool.clone()).charge(1), Ok(()));
         drop((one, helper));
         assert_eq!(pool.used(), 0);
+    }
+
+    #[test]
+    fn a_query_that_the_whole_pool_cannot_hold_is_too_large() {
+        let bytes_max = 2 * STEP_BYTES;
+        let pool = Arc::new(MemoryPool::new(bytes_max));
+        let mut one = Budget::new(pool.clone());
+        assert_eq!(one.charge(bytes_max), Ok(()));
+        let error = ScanError::AggregateTooLarge { bytes_max };
+        assert_eq!(one.charge(1), Err(error));
+        // Another one would fit, were it not for the first.
+        let error = ScanError::OutOfMemory { bytes_max };
+        assert_eq!(Budget::new(pool).charge(1), Err(error));
     }
 
     #[test]

@@ -11,6 +11,7 @@ use super::super::{
 use super::{
     budget::Budget,
     keys::{Ids, KeyField},
+    kinds::Kinds,
 };
 use crate::{
     request::GroupKey,
@@ -18,7 +19,7 @@ use crate::{
 };
 use std::{collections::HashMap, sync::Arc};
 use taffrail_model::{
-    column::{Kind, Value},
+    column::Value,
     limits::{AGGREGATE_GROUPS_MAX, HISTOGRAM_BUCKETS_MAX},
     time::Timestamp,
 };
@@ -30,8 +31,8 @@ const ID_BYTES: usize = 96;
 #[derive(Default)]
 pub(super) struct TextIds {
     ids: HashMap<Arc<str>, u32>,
-    /// The texts from number 1 on, with a bit for each kind of value that had the text.
-    texts: Vec<(Arc<str>, u8)>,
+    /// The texts from number 1 on, with the kinds of the values that had the text.
+    texts: Vec<(Arc<str>, Kinds)>,
 }
 
 impl TextIds {
@@ -44,13 +45,13 @@ impl TextIds {
         let Some(value) = value else {
             return Ok(0);
         };
-        self.id_of(value.text, 1 << (value.kind as u8), budget)
+        self.id_of(value.text, Kinds::of(value.kind), budget)
     }
 
-    fn id_of(&mut self, text: &str, kinds: u8, budget: &mut Budget) -> Result<u32, ScanError> {
+    fn id_of(&mut self, text: &str, kinds: Kinds, budget: &mut Budget) -> Result<u32, ScanError> {
         if let Some(id) = self.ids.get(text) {
             if let Some((_, have)) = self.texts.get_mut(*id as usize - 1) {
-                *have |= kinds;
+                have.add(kinds);
             }
             return Ok(*id);
         }
@@ -64,13 +65,9 @@ impl TextIds {
     }
 
     fn cell(&self, id: u32) -> Cell {
-        const NUMBERS: u8 = 1 << (Kind::Integer as u8) | 1 << (Kind::Float as u8);
-        const BOOLS: u8 = 1 << (Kind::Bool as u8);
         match id.checked_sub(1).and_then(|at| self.texts.get(at as usize)) {
             None => Cell::Null,
-            Some((text, kinds)) if kinds & !NUMBERS == 0 || kinds & !BOOLS == 0 => {
-                Cell::Json(text.to_string())
-            }
+            Some((text, kinds)) if kinds.are_json() => Cell::Json(text.to_string()),
             Some((text, _)) => Cell::Text(text.to_string()),
         }
     }

@@ -18,6 +18,9 @@ use taffrail_storage::coded::{BlockCodes, CodedColumn};
 
 /// Sources of which something is remembered: threads work on few at a time.
 const SOURCES_MAX: usize = 16;
+/// Bytes that are remembered of all sources together: many dictionaries of usual size. What one
+/// source needs is always kept, or each of its blocks would look it up anew.
+const SOURCES_BYTES_MAX: usize = 8 << 20;
 /// A code that was not looked up yet.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -34,6 +37,8 @@ pub(super) enum Ids {
 pub(super) struct PerSource<'a, T> {
     states: Vec<(Arc<OpenSource<'a>>, T)>,
     last: usize,
+    /// Of all states.
+    bytes: usize,
 }
 
 impl<T> Default for PerSource<'_, T> {
@@ -41,16 +46,17 @@ impl<T> Default for PerSource<'_, T> {
         PerSource {
             states: Vec::new(),
             last: 0,
+            bytes: 0,
         }
     }
 }
 
 impl<'a, T> PerSource<'a, T> {
-    /// What is remembered of a source, made if it is new.
+    /// What is remembered of a source, made with its bytes if it is new.
     pub(super) fn get(
         &mut self,
         source: &Arc<OpenSource<'a>>,
-        make: impl FnOnce() -> Result<T, BlockFault>,
+        make: impl FnOnce() -> Result<(T, usize), BlockFault>,
     ) -> Result<&mut T, BlockFault> {
         let is_it = |(have, _): &(Arc<OpenSource<'a>>, T)| Arc::ptr_eq(have, source);
         let is_last = self.states.get(self.last).is_some_and(is_it);
@@ -58,16 +64,23 @@ impl<'a, T> PerSource<'a, T> {
             self.last = match self.states.iter().position(is_it) {
                 Some(at) => at,
                 None => {
-                    let made = make()?;
-                    if self.states.len() == SOURCES_MAX {
+                    let (made, bytes) = make()?;
+                    if !self.has_room(bytes) {
                         self.states.clear();
+                        self.bytes = 0;
                     }
+                    self.bytes += bytes;
                     self.states.push((source.clone(), made));
                     self.states.len() - 1
                 }
             };
         }
         Ok(&mut self.states[self.last].1)
+    }
+
+    /// Whether one more state of this size can be remembered beside the others.
+    fn has_room(&self, bytes: usize) -> bool {
+        self.states.len() < SOURCES_MAX && self.bytes.saturating_add(bytes) <= SOURCES_BYTES_MAX
     }
 }
 
@@ -115,25 +128,24 @@ impl<'a> KeyField<'a> {
         let coded = self.sources.get(&block.open, || open(block, asked))?;
         match coded {
             Some(coded) => coded.ids(block.block, &mut self.codes, selection, resolve),
-            None => text_ids(&self.asked, view, selection, resolve),
+            None => text_ids(&self.asked, block, view, selection, resolve),
         }
     }
 }
 
 /// The column of a field as codes, if that is the only one that can have values of it.
-fn open(block: &OpenBlock<'_>, asked: &AskedField) -> Result<Option<CodeIds>, BlockFault> {
-    if asked
-        .alias
-        .as_ref()
-        .is_some_and(|alias| block.open.columns.names.contains(alias))
-    {
-        return Ok(None);
+fn open(block: &OpenBlock<'_>, asked: &AskedField) -> Result<(Option<CodeIds>, usize), BlockFault> {
+    let columns = &block.open.columns;
+    let has_alias = |alias| columns.names.contains(alias);
+    if asked.alias.as_ref().is_some_and(has_alias) || asked.may_overflow(columns) {
+        return Ok((None, 0));
     }
-    let coded = block.open.source.coded(&asked.canonical)?;
-    Ok(coded.map(|column| CodeIds {
-        ids: vec![UNKNOWN; column.texts() as usize + 1],
-        column,
-    }))
+    let Some(column) = block.open.source.coded(&asked.canonical)? else {
+        return Ok((None, 0));
+    };
+    let ids = vec![UNKNOWN; column.texts() as usize + 1];
+    let bytes = size_of_val(ids.as_slice()) + column.bytes();
+    Ok((Some(CodeIds { column, ids }), bytes))
 }
 
 impl CodeIds {
@@ -192,11 +204,12 @@ impl CodeIds {
 /// The numbers of values that have to be read as text.
 fn text_ids(
     asked: &AskedField,
+    block: &OpenBlock<'_>,
     view: &mut BlockView<'_>,
     selection: &Selection,
     resolve: &mut dyn FnMut(Option<Value<'_>>) -> Result<u32, BlockFault>,
 ) -> Result<Ids, BlockFault> {
-    let columns = asked.load(view)?;
+    let columns = asked.load(view, &block.open.columns, selection)?;
     if columns.is_empty() {
         return resolve(None).map(Ids::One);
     }
@@ -220,4 +233,22 @@ fn text_ids(
         }
     }
     Ok(Ids::Each(out))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sources_are_remembered_up_to_a_number_and_up_to_their_bytes() {
+        let mut sources = PerSource::<()> {
+            bytes: SOURCES_BYTES_MAX - 10,
+            ..PerSource::default()
+        };
+        assert!(sources.has_room(10));
+        assert!(!sources.has_room(11));
+        sources.bytes = 0;
+        assert!(!sources.has_room(usize::MAX));
+        assert!(PerSource::<()>::default().has_room(SOURCES_BYTES_MAX));
+    }
 }

@@ -18,6 +18,7 @@ mod fields;
 mod groups;
 mod histogram;
 mod keys;
+mod kinds;
 mod numbers;
 mod quantile;
 mod state;

@@ -53,19 +53,24 @@ impl<'a> NumberField<'a> {
             return Ok(NumberRows::Times(view.timestamps()?));
         }
         let asked = &self.asked;
-        let has_alias = |alias| block.open.columns.names.contains(alias);
+        let columns = &block.open.columns;
+        let has_alias = |alias| columns.names.contains(alias);
         let column = self.sources.get(&block.open, || {
-            Ok(match asked.alias.as_ref().is_some_and(has_alias) {
+            let has_others =
+                asked.alias.as_ref().is_some_and(has_alias) || asked.may_overflow(columns);
+            let column = match has_others {
                 true => None,
                 false => block.open.source.numbers(&asked.canonical)?,
-            })
+            };
+            // A view of the source, which keeps nothing of its own.
+            Ok((column, 0))
         })?;
         if let Some(column) = column {
             let mut numbers = BlockNumbers::default();
             column.numbers(block.block, &mut numbers)?;
             return Ok(NumberRows::Scaled(numbers, column.decimals()));
         }
-        let columns = asked.load(view)?;
+        let columns = asked.load(view, columns, selection)?;
         if columns.is_empty() {
             return Ok(NumberRows::Parsed(Vec::new()));
         }

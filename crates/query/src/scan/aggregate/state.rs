@@ -94,10 +94,10 @@ type Extremes = Option<(Number, Number)>;
 
 fn widen(extremes: &mut Extremes, least: Number, greatest: Number) {
     let have = extremes.get_or_insert((least, greatest));
-    if least.compare(have.0) == Ordering::Less {
+    if least.order(have.0) == Ordering::Less {
         have.0 = least;
     }
-    if greatest.compare(have.1) == Ordering::Greater {
+    if greatest.order(have.1) == Ordering::Greater {
         have.1 = greatest;
     }
 }
@@ -130,10 +130,14 @@ pub(super) struct Values<'a> {
 pub(super) struct Hashes {
     ids: HashMap<u64, u32>,
     hashes: Vec<u64>,
+    /// The most hashes there were when they were paid for.
+    paid: usize,
 }
 
-/// Hashes whose numbers are remembered (about 40 bytes each).
+/// Hashes whose numbers are remembered.
 const HASHES_MAX: usize = 1 << 16;
+/// Bytes that a hash costs: two tables and what they leave free.
+const HASH_BYTES: usize = 40;
 
 impl Hashes {
     /// Number of a value's hash, from 1 on.
@@ -148,6 +152,19 @@ impl Hashes {
 
     pub(super) fn is_full(&self) -> bool {
         self.hashes.len() >= HASHES_MAX
+    }
+
+    /// Forgets all; its memory stays, and stays paid for.
+    pub(super) fn clear(&mut self) {
+        self.ids.clear();
+        self.hashes.clear();
+    }
+
+    /// Bytes that are to be paid for what has come since this was asked last.
+    pub(super) fn unpaid(&mut self) -> usize {
+        let more = self.hashes.len().saturating_sub(self.paid);
+        self.paid += more;
+        more * HASH_BYTES
     }
 
     fn get(&self, id: u32) -> Option<u64> {

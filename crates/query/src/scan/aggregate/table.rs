@@ -14,7 +14,7 @@ use super::{
 };
 use crate::{
     request::Aggregation,
-    result::{Groups as Found, ScanError},
+    result::{Groups as Found, ScanError, row_bytes},
 };
 use taffrail_storage::read::{Extent, token_hash};
 
@@ -58,18 +58,21 @@ struct GroupCollector<'s, 'a> {
 }
 
 impl GroupCollector<'_, '_> {
+    /// The groups; each has texts of its own, which are charged as they are made.
     fn finish(self) -> Result<Found, ScanError> {
         if let Some(error) = self.failed {
             return Err(error);
         }
+        let mut budget = self.budget;
         let groups = (0..self.groups.len()).filter(|group| self.state.rows(*group) > 0);
         let rows = groups.map(|group| {
             let mut cells = self.groups.cells(group as u32);
             cells.extend(self.state.cells(group));
-            cells
+            budget.charge(row_bytes(&cells))?;
+            Ok(cells)
         });
         Ok(Found {
-            rows: rows.collect(),
+            rows: rows.collect::<Result<_, ScanError>>()?,
             is_estimate: self.state.is_estimate(),
         })
     }
@@ -144,16 +147,15 @@ impl<'a> Collector<'a> for GroupCollector<'_, 'a> {
         let groups = self.groups.ids(block, view, selection, budget)?;
         let mut matching = Vec::with_capacity(self.state.conditions.len());
         if !self.state.conditions.is_empty() {
-            let conditions = self
-                .state
-                .conditions
-                .iter()
-                .map(|condition| &condition.plan);
+            let conditions = &self.state.conditions;
+            // Each test may have a bit for each row of the source.
+            let tests: usize = conditions.iter().map(|of| of.expr.nodes()).sum();
+            let bytes = tests * (block.open.source.extent().rows as usize).div_ceil(8);
+            let conditions = conditions.iter().map(|condition| &condition.plan);
             let plans = self.plans.get(&block.open, || {
                 let plans = conditions.map(|plan| self.scan.plan_at(&block.open, plan));
-                plans
-                    .collect::<Result<Vec<_>, _>>()
-                    .map_err(BlockFault::Read)
+                let plans = plans.collect::<Result<Vec<_>, _>>();
+                Ok((plans.map_err(BlockFault::Read)?, bytes))
             })?;
             for plan in plans {
                 matching.push(plan.evaluate(view, &block.open.columns, selection)?);
@@ -166,13 +168,14 @@ impl<'a> Collector<'a> for GroupCollector<'_, 'a> {
         let mut values: Vec<Ids> = Vec::with_capacity(self.state.values.len());
         for state in &mut self.state.values {
             if state.hashes.is_full() {
-                state.hashes = Default::default();
+                state.hashes.clear();
                 state.field.forget();
             }
             let hashes = &mut state.hashes;
             values.push(state.field.ids(block, view, selection, &mut |value| {
                 Ok(value.map_or(0, |value| hashes.id(token_hash(value.text))))
             })?);
+            budget.charge(hashes.unpaid()).map_err(BlockFault::Stop)?;
         }
         self.state
             .grow(self.groups.len(), budget)

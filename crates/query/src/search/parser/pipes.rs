@@ -19,7 +19,10 @@ use crate::search::{
 use taffrail_model::{
     column::FieldName,
     field,
-    limits::{AGGREGATE_KEYS_MAX, FACET_VALUES_MAX, QUERY_PIPES_MAX, TABLE_ROWS_MAX},
+    limits::{
+        AGGREGATE_KEYS_MAX, FACET_VALUES_MAX, FIELDS_PIPE_NAMES_MAX, QUERY_PIPES_MAX,
+        TABLE_ROWS_MAX,
+    },
     stream::edit_distance,
     time::parse_duration,
 };
@@ -216,7 +219,7 @@ impl Parser {
     fn fields(&mut self, place: Place, have: &Columns) -> Result<Pipe, ParseError> {
         let (mut kept, mut dropped) = (Vec::new(), Vec::new());
         let form = "fields timestamp, message";
-        self.list(place, "fields", form, usize::MAX, |parser| {
+        self.list(place, "fields", form, FIELDS_PIPE_NAMES_MAX, |parser| {
             let is_dropped = parser.lexer.take('-');
             let column = parser.column(have)?;
             match is_dropped {
