@@ -50,12 +50,23 @@ fn made_up_data_is_measured_and_every_answer_is_right() {
     assert_eq!(sets[0]["records"], 2_000);
     let machine = answers(&sets[0]);
     for id in [
-        "q1", "q2", "q3", "q4", "q5", "q7", "q8", "q9", "q11", "q12", "q13", "q14",
+        "q1", "q2", "q3", "q4", "q5", "q6", "q7", "q8", "q9", "q11", "q12", "q13", "q14",
     ] {
         assert_eq!(machine.get(id), Some(&"right"), "{id}: {machine:?}");
     }
     let prose = answers(&sets[1]);
-    for id in ["p1", "p2", "p2 common", "p3", "p4", "p5", "p7", "p8", "p9"] {
+    for id in [
+        "p1",
+        "p2",
+        "p2 common",
+        "p3",
+        "p4",
+        "p5",
+        "p6",
+        "p7",
+        "p8",
+        "p9",
+    ] {
         assert_eq!(prose.get(id), Some(&"right"), "{id}: {prose:?}");
     }
     let table = String::from_utf8(output.stdout).unwrap();

@@ -112,8 +112,8 @@ impl Library {
         }
     }
 
-    /// Asks; how many records the answer counts or has, `None` for what the library does not have.
-    pub fn ask(&self, question: &Question, ask: Ask, width_ns: i64) -> Result<Option<u64>> {
+    /// Asks; how many records the answer counts or has, or rows of a table.
+    pub fn ask(&self, question: &Question, ask: Ask, width_ns: i64) -> Result<u64> {
         let page = |limit, order| {
             let page = PageQuestion {
                 order,
@@ -126,7 +126,7 @@ impl Library {
             let answer = self.engine.search(&self.principal, question, &page);
             Ok::<_, anyhow::Error>(answer.context("searching")?.value.rows.len() as u64)
         };
-        Ok(Some(match ask {
+        Ok(match ask {
             Ask::Count => {
                 self.engine
                     .count(&self.principal, question)
@@ -142,8 +142,11 @@ impl Library {
                     .histogram(&self.principal, question, width_ns, by);
                 answer.context("counting by time")?.value.total()
             }
-            Ask::Rows(_) => return Ok(None),
-        }))
+            Ask::Rows(_) => {
+                let answer = self.engine.table(&self.principal, question);
+                answer.context("making a table")?.value.rows.len() as u64
+            }
+        })
     }
 
     /// Writes everything that is in memory into segments and waits for what follows in the

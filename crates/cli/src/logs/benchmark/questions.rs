@@ -250,7 +250,7 @@ pub fn machine(needles: &Needles) -> Vec<Rule> {
             Rows(Pipe::CountsBySource),
             15.0,
             plain(
-                "* | stats count(), count_if(level:error) by source",
+                "* | stats count(), count_if(level:error) by source | sort -count | limit 10",
                 Vec::new(),
             ),
         ),
