@@ -11,6 +11,10 @@ use taffrail_model::column::Kind;
 pub trait TextQuestion: Send + Sync {
     /// Alternatives: for a value that passes, at least one of them holds. Never empty.
     fn clues(&self) -> &[Clue];
+    /// Whether values of a kind are looked at: one of another kind never passes.
+    fn looks_at(&self, _kind: Kind) -> bool {
+        true
+    }
     /// Whether a value passes: the last word wherever clues do not decide.
     fn passes(&self, kind: Kind, text: &str) -> bool;
 }

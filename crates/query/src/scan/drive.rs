@@ -41,9 +41,9 @@ use taffrail_storage::{
     snapshot::{Fault, Snapshot},
 };
 
-/// Blocks that one thread looks at before a second one helps: a page of the latest rows is ready
-/// sooner than a thread starts.
-const ALONE_BLOCKS: u64 = 4;
+/// Blocks and sources that one thread looks at before a second one helps: a page of the latest rows
+/// is ready sooner than a thread starts.
+const ALONE_STEPS: u64 = 6;
 /// Neighbouring blocks of a source that a thread takes at once where order does not matter: what
 /// is remembered of a source serves them all, and the queue is locked once.
 const RUN_BLOCKS: usize = 16;
@@ -248,6 +248,14 @@ enum Task<'a> {
     Run(Vec<OpenBlock<'a>>),
 }
 
+/// What a thread has done or does next.
+enum Step<'a> {
+    /// A source was opened.
+    Opened,
+    /// Blocks of one source are to be read.
+    Run(Vec<OpenBlock<'a>>),
+}
+
 struct Queued<'a> {
     first: OrderKey,
     rows: u32,
@@ -431,7 +439,7 @@ impl<'a> Scan<'a> {
             queue: Mutex::new(queue),
             opened: Condvar::new(),
         };
-        self.work_off(&queue, &mut collector, ALONE_BLOCKS)?;
+        self.work_off(&queue, &mut collector, ALONE_STEPS)?;
         if queue.queue.lock().rows_left < SECOND_THREAD_ROWS_MIN {
             self.work_off(&queue, &mut collector, u64::MAX)?;
             return Ok(collector);
@@ -514,21 +522,25 @@ impl<'a> Scan<'a> {
         &self,
         queue: &SharedQueue<'a>,
         collector: &mut C,
-        blocks_max: u64,
+        steps_max: u64,
     ) -> Result<(), ScanError> {
         let mut work = ScanWork::default();
         let mut outcome = Ok(());
-        while work.blocks < blocks_max {
+        let mut sources = 0;
+        while work.blocks + sources < steps_max {
             outcome = self.interrupt.check();
             if outcome.is_err() {
                 break;
             }
-            let Some(run) = self.next_run(queue, collector) else {
-                break;
-            };
-            outcome = self.evaluate_run(&run, collector, &mut work);
-            if outcome.is_err() {
-                break;
+            match self.next_step(queue, collector) {
+                None => break,
+                Some(Step::Opened) => sources += 1,
+                Some(Step::Run(run)) => {
+                    outcome = self.evaluate_run(&run, collector, &mut work);
+                    if outcome.is_err() {
+                        break;
+                    }
+                }
             }
         }
         let mut all = self.work.lock();
@@ -567,12 +579,12 @@ impl<'a> Scan<'a> {
         Ok(())
     }
 
-    /// The next blocks that have to be read; opens sources on the way.
-    fn next_run<C: Collector<'a>>(
+    /// Opens the next source, or takes the next blocks that have to be read.
+    fn next_step<C: Collector<'a>>(
         &self,
         shared: &SharedQueue<'a>,
         collector: &mut C,
-    ) -> Option<Vec<OpenBlock<'a>>> {
+    ) -> Option<Step<'a>> {
         let run_blocks = match collector.is_ordered() {
             true => 1,
             false => RUN_BLOCKS,
@@ -604,8 +616,9 @@ impl<'a> Scan<'a> {
                             Err(error) => self.note(partition.key, &error),
                         }
                     });
+                    return Some(Step::Opened);
                 }
-                Task::Run(run) => return Some(run),
+                Task::Run(run) => return Some(Step::Run(run)),
             }
         }
     }

@@ -97,9 +97,12 @@ impl TextQuestion for Question {
         &self.clues
     }
 
+    fn looks_at(&self, kind: Kind) -> bool {
+        !self.is_full_text || matches!(kind, Kind::String | Kind::Json)
+    }
+
     fn passes(&self, kind: Kind, text: &str) -> bool {
-        let may_look = !self.is_full_text || matches!(kind, Kind::String | Kind::Json);
-        may_look
+        self.looks_at(kind)
             && self
                 .test
                 .matches_with(kind, text, self.is_full_text, &mut String::new())

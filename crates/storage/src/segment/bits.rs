@@ -128,12 +128,41 @@ pub(super) fn unpack(bytes: &[u8], width: u32, count: usize, mut take: impl FnMu
             1..=NARROW_MAX => unpack_chunk(bytes, width, first / 8 * width as usize, &mut numbers),
             _ => {
                 for (index, number) in numbers.iter_mut().enumerate().take(left) {
-                    *number = get(bytes, width, first + index);
+                    *number = get_broad(bytes, width, first + index);
                 }
             }
         }
         take(numbers.get(..left).unwrap_or_default());
     }
+}
+
+/// As [`get`], for most numbers with one load.
+fn get_broad(bytes: &[u8], width: u32, index: usize) -> u64 {
+    let at = index * width as usize;
+    let window = bytes.get(at / 8..).and_then(|rest| rest.first_chunk());
+    match window {
+        Some(window) => (u128::from_le_bytes(*window) >> (at % 8)) as u64 & mask(width),
+        None => get(bytes, width, index),
+    }
+}
+
+/// Gives `take` a word of bits for each 64 of the `count` numbers, in order: which of them are
+/// `wanted`.
+pub(super) fn each_equal(
+    bytes: &[u8],
+    width: u32,
+    count: usize,
+    wanted: u64,
+    mut take: impl FnMut(u64),
+) {
+    unpack(bytes, width, count, |numbers| {
+        let equal = numbers.iter().map(|number| u64::from(*number == wanted));
+        take(
+            (0..)
+                .zip(equal)
+                .fold(0, |word, (index, bit)| word | bit << index),
+        );
+    });
 }
 
 /// Unpacks narrow numbers from byte `at` on.
@@ -205,6 +234,22 @@ mod tests {
             unpack(&bytes, width, count, |numbers| unpacked.extend_from_slice(numbers));
             let wanted: Vec<u64> = (0..count).map(|index| get(&bytes, width, index)).collect();
             prop_assert_eq!(unpacked, wanted);
+        }
+
+        #[test]
+        fn equal_numbers_are_found(values in proptest::collection::vec(0u64..5, 0..300), width in 3u32..=64) {
+            let mut out = Vec::new();
+            let mut packer = Packer::new(&mut out);
+            values.iter().for_each(|value| packer.push(*value, width));
+            packer.finish();
+            let mut found = Vec::new();
+            each_equal(&out, width, values.len(), 3, |word| found.push(word));
+            let bit = |index: usize| found[index / 64] >> (index % 64) & 1 == 1;
+            for (index, value) in values.iter().enumerate() {
+                prop_assert_eq!(bit(index), *value == 3);
+            }
+            let ones: u32 = found.iter().map(|word| word.count_ones()).sum();
+            prop_assert_eq!(ones as usize, values.iter().filter(|value| **value == 3).count());
         }
 
         #[test]

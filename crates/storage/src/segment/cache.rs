@@ -38,6 +38,7 @@ pub(super) enum Part {
     Dictionary,
     DictionaryTokens,
     FixedDictionary,
+    FixedPages,
     Timestamps,
     Positions,
     TimestampPages,

@@ -4,20 +4,23 @@
 //! rows; that leaves most columns of a search over all fields out. Dictionaries are asked once an
 //! entry. Where decoding is as good, nothing is said.
 use super::{
+    bits::{get_wide, packed_bytes},
     directory::Layout,
-    fixed::Form,
+    fixed::{Form, Squeeze},
     needle::{Needle, candidates},
     prose,
-    reader::{OpenColumn, SectionReader, ids_with_word},
-    template::{self, judge::Charset},
+    reader::{OpenColumn, SectionReader},
+    shape::{self, Bits},
+    template,
     text::Texts,
+    wire::Cursor,
 };
 use crate::{
     find::{Clue, Finding, TextQuestion},
     read::ReadError,
 };
-use std::{ops::RangeInclusive, sync::Arc};
-use taffrail_model::{column::Kind, token::fold};
+use std::sync::Arc;
+use taffrail_model::column::Kind;
 
 /// Looks a question up in a column; `None` if its blocks are decoded as well.
 pub(super) fn find(
@@ -29,7 +32,13 @@ pub(super) fn find(
         return Ok(Some(Arc::new(Nothing)));
     };
     let directory = column.directory.clone();
-    match &directory.layout {
+    let layout = &directory.layout;
+    let may_hold = |clue| shape::may_hold(layout, clue);
+    let is_looked_at = directory.kind.is_none_or(|kind| question.looks_at(kind));
+    if !is_looked_at || !question.clues().iter().any(may_hold) {
+        return Ok(Some(Arc::new(Nothing)));
+    }
+    match layout {
         Layout::Template { .. } => template::find::find(reader, column, question).map(Some),
         Layout::Prose(_) => prose::find(reader, &column, question),
         Layout::Constant { text } => Ok(find_constant(reader, column, text, &**question)),
@@ -41,12 +50,14 @@ pub(super) fn find(
             let texts = reader.text_dictionary(&column, *entries, *bytes, *plain_bytes)?;
             Ok(find_dictionary(reader, column, &texts, &**question))
         }
+        Layout::Fixed { form, squeeze } if !form.is_long() => {
+            Ok(find_id(reader, column, *form, squeeze, &**question))
+        }
         Layout::FixedDictionary { form, .. } if !form.is_long() => {
-            find_id(reader, column, *form, &**question)
+            find_id_code(reader, column, *form, &**question)
         }
-        layout => {
-            Ok(rules_out(layout, question.clues()).then(|| Arc::new(Nothing) as Arc<dyn Finding>))
-        }
+        Layout::Integer => Ok(find_integer(reader, column, question)),
+        _ => Ok(None),
     }
 }
 
@@ -180,34 +191,42 @@ fn find_dictionary(
     })
 }
 
+/// The bits that ids must have, one of these; `None` where a clue does not tell, or a value's kind.
+fn bits_of(column: &OpenColumn, form: Form, question: &dyn TextQuestion) -> Option<Vec<Bits>> {
+    if !matches!(column.directory.kind, Some(Kind::String | Kind::Json)) {
+        return None;
+    }
+    let mut all = Vec::new();
+    for clue in question.clues() {
+        match clue {
+            Clue::Whole(text) => all.extend(form.parse(text).map(Bits::all)),
+            Clue::Phrase(tokens) => all.extend(shape::bits_of_tokens(form, tokens)?),
+            Clue::Number(_) if form == Form::Uuid || form == Form::Ipv4 => {}
+            clue if !shape::may_hold(&column.directory.layout, clue) => {}
+            _ => return None,
+        }
+    }
+    Some(all)
+}
+
 /// Rows with ids that are looked up in their sorted dictionary.
-fn find_id(
+fn find_id_code(
     reader: &SectionReader,
     column: OpenColumn,
     form: Form,
     question: &dyn TextQuestion,
 ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
-    if rules_out(&column.directory.layout, question.clues()) {
-        return Ok(Some(Arc::new(Nothing)));
-    }
-    let ranges = question.clues().iter().map(|clue| ids_of(form, clue));
-    let Some(ranges) = ranges.collect::<Option<Vec<_>>>() else {
+    let Some(all) = bits_of(&column, form, question) else {
         return Ok(None);
     };
-    if !matches!(column.directory.kind, Some(Kind::String | Kind::Json)) {
-        return Ok(None);
-    }
     let mut wanted = Vec::new();
-    for range in ranges.into_iter().flatten() {
-        let Some(codes) = reader.codes_of_ids(&column, &range)? else {
-            continue;
-        };
-        for code in codes.filter_map(|code| usize::try_from(code).ok()) {
+    for bits in all {
+        reader.each_code_with(&column, bits, |code| {
             if wanted.len() <= code / 64 {
                 wanted.resize(code / 64 + 1, 0u64);
             }
             wanted[code / 64] |= 1 << (code % 64);
-        }
+        })?;
     }
     Ok(Some(match wanted.is_empty() {
         true => Arc::new(Nothing),
@@ -219,49 +238,136 @@ fn find_id(
     }))
 }
 
-/// The ids for which a clue holds, as a range; `Some(None)` if there is none, `None` if the clue
-/// does not tell.
-fn ids_of(form: Form, clue: &Clue) -> Option<Option<RangeInclusive<u128>>> {
-    match clue {
-        Clue::Whole(text) => Some(form.parse(text).map(|number| number..=number)),
-        Clue::Phrase(tokens) => match &tokens[..] {
-            [word] => match ids_with_word(form, word) {
-                Ok(range) => Some(Some(range)),
-                Err(false) => Some(None),
-                Err(true) => None,
-            },
-            [_, _, _, _, _] if form == Form::Uuid => {
-                Some(form.parse(&tokens.join("-")).map(|number| number..=number))
+/// Rows with ids that are kept one by one.
+struct Ids {
+    reader: SectionReader,
+    column: OpenColumn,
+    width: u32,
+    /// Squeezed, as the ids are.
+    wanted: Vec<Bits>,
+}
+
+fn find_id(
+    reader: &SectionReader,
+    column: OpenColumn,
+    form: Form,
+    squeeze: &Squeeze,
+    question: &dyn TextQuestion,
+) -> Option<Arc<dyn Finding>> {
+    let all = bits_of(&column, form, question)?;
+    let wanted: Vec<Bits> = all
+        .into_iter()
+        .filter_map(|bits| bits.squeezed(squeeze))
+        .collect();
+    if wanted.is_empty() {
+        return Some(Arc::new(Nothing));
+    }
+    Some(Arc::new(Ids {
+        reader: reader.clone(),
+        width: squeeze.width(),
+        column,
+        wanted,
+    }))
+}
+
+impl Finding for Ids {
+    fn count(&self) -> Option<u64> {
+        None
+    }
+
+    fn may_be_in(&self, block: usize) -> bool {
+        self.column.presence.count(block) > 0
+    }
+
+    fn add_rows(&self, block: usize, within: &[u64], out: &mut [u64]) -> Result<(), ReadError> {
+        let rows = self.reader.rows_of(&self.column, block)?;
+        if rows.is_empty() {
+            return Ok(());
+        }
+        let bytes = packed_bytes(rows.len(), self.width);
+        self.reader.with_block_page(&self.column, block, |page| {
+            let packed = Cursor::new(page).take(bytes)?;
+            for (index, row) in rows.iter().enumerate() {
+                let id = get_wide(packed, self.width, index);
+                if self.wanted.iter().any(|bits| bits.are_in(id)) {
+                    add_row(*row, within, out);
+                }
             }
-            [_, _, _, _] if form == Form::Ipv4 => {
-                Some(form.parse(&tokens.join(".")).map(|number| number..=number))
-            }
-            _ => None,
-        },
-        Clue::Substring(_) | Clue::Contains { .. } | Clue::Number(_) | Clue::Anything => None,
+            Ok(())
+        })
     }
 }
 
-/// Whether the characters of the values leave every clue without a match.
-fn rules_out(layout: &Layout, clues: &[Clue]) -> bool {
-    let (characters, may_be_number) = match layout {
-        Layout::Integer => ("-0123456789", true),
-        Layout::Decimal { .. } => ("-.0123456789", true),
-        Layout::Fixed { form, .. } | Layout::FixedDictionary { form, .. } => match form {
-            Form::Uuid => ("-0123456789abcdef", false),
-            Form::HexLower(_) | Form::HexUpper(_) => ("0123456789abcdef", true),
-            Form::Ipv4 => (".0123456789", false),
-            Form::Ipv6 => (".:0123456789abcdef", false),
-        },
-        _ => return false,
-    };
-    let characters = Charset::of(characters);
-    clues.iter().all(|clue| match clue {
-        Clue::Phrase(tokens) => !tokens.iter().all(|token| characters.covers(token)),
-        Clue::Substring(text) | Clue::Contains { text, .. } | Clue::Whole(text) => {
-            !characters.covers(&fold(text))
+/// Rows of blocks that are decoded to be judged; none of the others pass.
+struct Decoded {
+    reader: SectionReader,
+    column: OpenColumn,
+    question: Arc<dyn TextQuestion>,
+    blocks: Vec<bool>,
+}
+
+/// Rows with a whole number as text: most blocks have none of its size.
+fn find_integer(
+    reader: &SectionReader,
+    column: OpenColumn,
+    question: &Arc<dyn TextQuestion>,
+) -> Option<Arc<dyn Finding>> {
+    let mut wanted = Vec::new();
+    for clue in question.clues() {
+        if !shape::may_hold(&Layout::Integer, clue) {
+            continue;
         }
-        Clue::Number(_) => !may_be_number,
-        Clue::Anything => false,
-    })
+        match clue {
+            Clue::Phrase(tokens) => match &tokens[..] {
+                // A minus separates, so it is in no token.
+                [token] => wanted.extend(token.parse().ok().map(|number: f64| [number, -number])),
+                _ => continue,
+            },
+            Clue::Whole(text) => wanted.extend(text.parse().ok().map(|number: f64| [number; 2])),
+            _ => return None,
+        }
+    }
+    let wanted = wanted.concat();
+    let ranges = &column.directory.numbers;
+    let blocks: Vec<bool> = (0..ranges.len())
+        .map(|block| match ranges[block] {
+            Some((least, greatest)) => wanted
+                .iter()
+                .any(|number| (least..=greatest).contains(number)),
+            None => column.presence.count(block) > 0,
+        })
+        .collect();
+    if !blocks.contains(&true) {
+        return Some(Arc::new(Nothing));
+    }
+    Some(Arc::new(Decoded {
+        reader: reader.clone(),
+        column,
+        question: question.clone(),
+        blocks,
+    }))
+}
+
+impl Finding for Decoded {
+    fn count(&self) -> Option<u64> {
+        None
+    }
+
+    fn may_be_in(&self, block: usize) -> bool {
+        self.blocks.get(block).copied().unwrap_or(false)
+    }
+
+    fn add_rows(&self, block: usize, within: &[u64], out: &mut [u64]) -> Result<(), ReadError> {
+        if !self.may_be_in(block) {
+            return Ok(());
+        }
+        let values = self.reader.decode_block(&self.column, block)?;
+        for (index, row) in values.rows().iter().enumerate() {
+            let value = values.value_at(index);
+            if self.question.passes(value.kind, value.text) {
+                add_row(*row, within, out);
+            }
+        }
+        Ok(())
+    }
 }

@@ -71,6 +71,15 @@ impl Form {
         .flatten()
     }
 
+    /// Bits of the number; more than 128 are not told apart.
+    pub(super) fn bits(self) -> u32 {
+        match self {
+            Form::Uuid | Form::Ipv6 => 128,
+            Form::HexLower(digits) | Form::HexUpper(digits) => digits.min(32) as u32 * 4,
+            Form::Ipv4 => 32,
+        }
+    }
+
     /// Whether a value is wider than 128 bits.
     pub(super) fn is_long(self) -> bool {
         matches!(self, Form::HexLower(digits) | Form::HexUpper(digits) if digits > 32)

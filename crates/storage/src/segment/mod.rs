@@ -28,6 +28,7 @@ mod numbers;
 mod presence;
 mod prose;
 mod reader;
+mod shape;
 mod template;
 #[cfg(test)]
 mod tests;

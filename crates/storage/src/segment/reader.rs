@@ -19,6 +19,7 @@ use super::{
     numbers,
     presence::{Presence, rows_of_block},
     prose,
+    shape::Bits,
     template::decode::Templated,
     text::{BLOCK_TEXT_BYTES_MAX, Texts},
     wire::{Cursor, Flaw},
@@ -43,6 +44,9 @@ use taffrail_model::{
 
 /// Bytes that are read together: a chunk of the container.
 const READ_BYTES: u64 = 64 << 10;
+/// Of a block's values one in so many may be wanted for them to be decoded alone: more are as dear
+/// as the block, which is kept for the next question then.
+const PICKED_PART: usize = 8;
 /// Entries of a dictionary above which a token's codes are looked for in each block: in a small
 /// one they are nearly everywhere.
 const DICTIONARY_ENTRIES_SMALL: usize = 64;
@@ -375,7 +379,11 @@ impl SectionReader {
     }
 
     /// The column of one block, decoded.
-    fn decode_block(&self, column: &OpenColumn, block: usize) -> Result<Column, ReadError> {
+    pub(super) fn decode_block(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+    ) -> Result<Column, ReadError> {
         let rows = column
             .presence
             .rows_of(block)
@@ -440,7 +448,7 @@ impl SectionReader {
                 self.decode_page(column, block, count, |_| Ok(()))?
             }
             layout => self.decode_page(column, block, count, |cursor| {
-                decode_plain(layout, cursor, count, &mut sink)
+                decode_plain(layout, cursor, count, 0..count, &mut sink)
             })?,
         };
         Column::from_parts(rows, kinds, sink.ends, sink.text)
@@ -655,22 +663,49 @@ impl SectionReader {
         rows.map_err(|flaw| self.damaged(column.area, flaw))
     }
 
-    /// Codes of the ids within `range` in a column with a sorted dictionary of them.
-    pub(super) fn codes_of_ids(
+    /// Gives `each` the codes of the ids with these bits in a column with a sorted dictionary of
+    /// them. Every page of the dictionary is read unless the bits are the highest of the id.
+    pub(super) fn each_code_with(
         &self,
         column: &OpenColumn,
-        range: &RangeInclusive<u128>,
-    ) -> Result<Option<RangeInclusive<i64>>, ReadError> {
-        match &column.directory.layout {
-            Layout::FixedDictionary {
-                squeeze,
-                entries,
-                firsts,
-                pages,
-                ..
-            } => self.find_codes(column, squeeze, *entries, firsts, pages, range),
-            _ => Ok(None),
+        bits: Bits,
+        mut each: impl FnMut(usize),
+    ) -> Result<(), ReadError> {
+        let Layout::FixedDictionary {
+            form,
+            squeeze,
+            entries,
+            firsts,
+            pages,
+        } = &column.directory.layout
+        else {
+            return Ok(());
+        };
+        if let Some(range) = bits.to_range(form.bits()) {
+            let codes = self.find_codes(column, squeeze, *entries, firsts, pages, &range)?;
+            let codes = codes.into_iter().flatten();
+            codes
+                .filter_map(|code| usize::try_from(code).ok())
+                .for_each(each);
+            return Ok(());
         }
+        let mut ids = Vec::new();
+        for (page, first) in firsts.iter().enumerate() {
+            ids.clear();
+            let count = entries_of_page(*entries, page);
+            self.with_page(
+                Part::FixedPages,
+                column.number,
+                column.area,
+                pages,
+                page,
+                |bytes| decode_fixed_page(bytes, squeeze, *first, count, &mut ids),
+            )?;
+            let base = page * FIXED_PAGE_ENTRIES;
+            let codes = ids.iter().enumerate().filter(|(_, id)| bits.are_in(**id));
+            codes.for_each(|(index, _)| each(base + index));
+        }
+        Ok(())
     }
 
     /// Codes of the entries within `range`: the pages that it touches are read, one nearly always.
@@ -744,14 +779,14 @@ impl SectionReader {
     }
 }
 
-fn entries_of_page(entries: usize, page: usize) -> usize {
+pub(super) fn entries_of_page(entries: usize, page: usize) -> usize {
     entries
         .saturating_sub(page * FIXED_PAGE_ENTRIES)
         .min(FIXED_PAGE_ENTRIES)
 }
 
 /// Appends the `count` entries of a dictionary's page.
-fn decode_fixed_page(
+pub(super) fn decode_fixed_page(
     page: &[u8],
     squeeze: &Squeeze,
     first: u128,
@@ -786,7 +821,7 @@ pub(super) struct Sink {
 }
 
 impl Sink {
-    fn push(&mut self, write: impl FnOnce(&mut String)) -> Result<(), Flaw> {
+    pub(super) fn push(&mut self, write: impl FnOnce(&mut String)) -> Result<(), Flaw> {
         write(&mut self.text);
         self.end_value()
     }
@@ -801,22 +836,25 @@ impl Sink {
     }
 }
 
-/// Decodes the values of layouts that need nothing but the page.
-fn decode_plain(
+/// Decodes those of a block's `count` values that are `picked`, in layouts that need nothing but
+/// the page.
+pub(super) fn decode_plain(
     layout: &Layout,
     cursor: &mut Cursor<'_>,
     count: usize,
+    mut picked: impl Iterator<Item = usize>,
     sink: &mut Sink,
 ) -> Result<(), Flaw> {
+    const MISSING: Flaw = Flaw("a page has fewer values than rows");
     match layout {
-        Layout::Constant { text } => {
-            (0..count).try_for_each(|_| sink.push(|out| out.push_str(text)))
-        }
+        Layout::Constant { text } => picked.try_for_each(|_| sink.push(|out| out.push_str(text))),
         Layout::Integer => {
             let mut buffer = itoa::Buffer::new();
-            ints::decode(cursor, count)?
-                .into_iter()
-                .try_for_each(|number| sink.push(|out| out.push_str(buffer.format(number))))
+            let numbers = ints::decode(cursor, count)?;
+            picked.try_for_each(|index| {
+                let number = *numbers.get(index).ok_or(MISSING)?;
+                sink.push(|out| out.push_str(buffer.format(number)))
+            })
         }
         Layout::Decimal { scale, decimals } => {
             let scaled = ints::decode(cursor, count)?;
@@ -824,30 +862,28 @@ fn decode_plain(
                 Decimals::PerValue => ints::decode_lengths(cursor, count, usize::from(*scale))?,
                 _ => Vec::new(),
             };
-            scaled
-                .into_iter()
-                .enumerate()
-                .try_for_each(|(index, number)| {
-                    let shown = match decimals {
-                        Decimals::All => *scale,
-                        Decimals::Trimmed(least) => trimmed_decimals(number, *scale, *least),
-                        Decimals::PerValue => shown.get(index).map_or(*scale, |shown| *shown as u8),
-                    };
-                    sink.push(|out| write_decimal(number, *scale, shown, out))
-                })
+            picked.try_for_each(|index| {
+                let number = *scaled.get(index).ok_or(MISSING)?;
+                let shown = match decimals {
+                    Decimals::All => *scale,
+                    Decimals::Trimmed(least) => trimmed_decimals(number, *scale, *least),
+                    Decimals::PerValue => shown.get(index).map_or(*scale, |shown| *shown as u8),
+                };
+                sink.push(|out| write_decimal(number, *scale, shown, out))
+            })
         }
         Layout::Fixed { form, .. } if form.is_long() => {
             let bytes = form.long_bytes();
-            for _ in 0..count {
-                let nibbles = cursor.take(bytes)?;
-                sink.push(|out| form.write_long(nibbles, out))?;
-            }
-            Ok(())
+            let all = cursor.take(bytes * count)?;
+            picked.try_for_each(|index| {
+                let nibbles = all.get(index * bytes..(index + 1) * bytes).ok_or(MISSING)?;
+                sink.push(|out| form.write_long(nibbles, out))
+            })
         }
         Layout::Fixed { form, squeeze } => {
             let width = squeeze.width();
             let packed = cursor.take(packed_bytes(count, width))?;
-            (0..count).try_for_each(|index| {
+            picked.try_for_each(|index| {
                 let number = squeeze.expand(get_wide(packed, width, index));
                 sink.push(|out| form.write(number, out))
             })
@@ -960,7 +996,10 @@ impl RowSource for SectionReader {
             Layout::Text { frames, pages, .. } => {
                 self.text_values_at(&column, frames, pages, block, rows)?
             }
-            _ => return self.column(block, name),
+            _ if rows.len() * PICKED_PART > column.presence.count(block) => {
+                return self.column(block, name);
+            }
+            _ => self.picked_values_at(&column, block, rows)?,
         };
         Ok((!wanted.is_empty()).then(|| Arc::new(wanted)))
     }

@@ -1,13 +1,33 @@
 //! Reading some values of a block without the others: a page of records unpacks what it shows.
 use super::{
-    directory::{Frame, Pages},
-    reader::{OpenColumn, SectionReader},
+    cache::Part,
+    directory::{FIXED_PAGE_ENTRIES, Frame, Layout, Pages},
+    ints,
+    reader::{OpenColumn, SectionReader, Sink, decode_fixed_page, decode_plain, entries_of_page},
+    template::decode::Templated,
     text::{BLOCK_TEXT_BYTES_MAX, Texts},
-    wire::Flaw,
+    wire::{Cursor, Flaw},
 };
 use crate::read::ReadError;
 use std::{ops::Range, sync::Arc};
-use taffrail_model::column::Column;
+use taffrail_model::column::{Column, Kind};
+
+const NO_ENTRY: Flaw = Flaw("a code is not in the dictionary");
+
+/// The codes of the picked of a block's `count` values.
+fn picked_codes(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    picked: &[usize],
+) -> Result<Vec<usize>, Flaw> {
+    let codes = ints::decode(cursor, count)?;
+    let code_of = |index: &usize| {
+        let code = codes.get(*index).copied();
+        code.and_then(|code| usize::try_from(code).ok())
+            .ok_or(NO_ENTRY)
+    };
+    picked.iter().map(code_of).collect()
+}
 
 impl SectionReader {
     /// The values of these rows of a block of text.
@@ -26,6 +46,109 @@ impl SectionReader {
                 .ok_or_else(|| self.damaged(column.area, Flaw("a value is in no frame")))?;
             let texts = self.text_frame(column, frame, pages, number)?;
             Ok((texts, frame.first_value..frame.value_end))
+        })
+    }
+
+    /// The values of these rows of a block in a column that is not of compressed texts.
+    pub(super) fn picked_values_at(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        rows: &[u32],
+    ) -> Result<Column, ReadError> {
+        let present = self.rows_of(column, block)?;
+        let places = rows
+            .iter()
+            .filter_map(|row| present.binary_search(row).ok());
+        let picked: Vec<usize> = places.collect();
+        if picked.is_empty() {
+            return Ok(Column::default());
+        }
+        let count = present.len();
+        let mut sink = Sink::default();
+        let kinds = match &column.directory.layout {
+            Layout::Dictionary {
+                entries,
+                bytes,
+                plain_bytes,
+            } => {
+                let texts = self.text_dictionary(column, *entries, *bytes, *plain_bytes)?;
+                self.decode_page(column, block, count, |cursor| {
+                    picked_codes(cursor, count, &picked)?
+                        .into_iter()
+                        .try_for_each(|code| {
+                            let text = texts.get(code).ok_or(NO_ENTRY)?;
+                            sink.push(|out| out.push_str(text))
+                        })
+                })?
+            }
+            Layout::FixedDictionary { .. } => self.picked_ids(column, block, &picked, &mut sink)?,
+            Layout::Template { .. } => {
+                let mut next = picked.iter().peekable();
+                Templated::open(self, column)?.visit(
+                    block,
+                    |index| next.next_if(|next| **next == index).is_some(),
+                    |_, text| sink.push(|out| out.push_str(text)),
+                )?;
+                self.kinds(column, block, count)?
+            }
+            layout => self.decode_page(column, block, count, |cursor| {
+                decode_plain(layout, cursor, count, picked.iter().copied(), &mut sink)
+            })?,
+        };
+        let rows = picked.iter().filter_map(|index| present.get(*index));
+        let kinds = picked.iter().filter_map(|index| kinds.get(*index));
+        Column::from_parts(
+            rows.copied().collect(),
+            kinds.copied().collect(),
+            sink.ends,
+            sink.text,
+        )
+        .map_err(|detail| self.damaged(column.area, Flaw(detail)))
+    }
+
+    /// Appends the picked values of a block of ids, reading the pages of the dictionary that have
+    /// them; their kinds are those of all values of the block.
+    fn picked_ids(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        picked: &[usize],
+        sink: &mut Sink,
+    ) -> Result<Vec<Kind>, ReadError> {
+        let mut codes = Vec::new();
+        let count = column.presence.count(block);
+        let kinds = self.decode_page(column, block, count, |cursor| {
+            codes = picked_codes(cursor, count, picked)?;
+            Ok(())
+        })?;
+        for code in codes {
+            self.write_id(column, code, sink)?;
+        }
+        Ok(kinds)
+    }
+
+    fn write_id(&self, column: &OpenColumn, code: usize, sink: &mut Sink) -> Result<(), ReadError> {
+        let Layout::FixedDictionary {
+            form,
+            squeeze,
+            entries,
+            firsts,
+            pages,
+        } = &column.directory.layout
+        else {
+            return Ok(());
+        };
+        let page = code / FIXED_PAGE_ENTRIES;
+        let first = firsts.get(page).filter(|_| code < *entries);
+        let first = first.ok_or_else(|| self.damaged(column.area, NO_ENTRY))?;
+        let mut ids = Vec::new();
+        let (part, number) = (Part::FixedPages, column.number);
+        self.with_page(part, number, column.area, pages, page, |bytes| {
+            let count = entries_of_page(*entries, page);
+            decode_fixed_page(bytes, squeeze, *first, count, &mut ids)?;
+            let id = ids.get(code % FIXED_PAGE_ENTRIES).ok_or(NO_ENTRY)?;
+            sink.push(|out| form.write(*id, out))
         })
     }
 

@@ -2,6 +2,7 @@
 use super::{
     head::{HEAD_BYTES_MAX, Head, MARK_BLOCKS},
     heap::Heap,
+    lookup::Found,
     slot::{PAGE_VALUES, Page, Slot},
 };
 use crate::{
@@ -157,6 +158,39 @@ impl<'a> Templated<'a> {
             at = end;
         }
         Ok(())
+    }
+
+    /// The rows of a template in which a variable with pages was found: a bit for each.
+    pub(in crate::segment) fn rows_found(
+        &self,
+        template: usize,
+        slot: usize,
+        found: &Found,
+    ) -> Result<Vec<u64>, ReadError> {
+        let head = &*self.head;
+        let (Some(layout), Some(first_page)) = (head.slots.get(slot), head.first_pages.get(slot))
+        else {
+            return Err(self.damaged(Flaw("a variable has no column")));
+        };
+        let all = head.rows.get(template).map_or(0, |rows| *rows as usize);
+        let mut rows = vec![0u64; all.div_ceil(64)];
+        for (page, words) in rows.chunks_mut(PAGE_VALUES / 64).enumerate() {
+            let count = (all - page * PAGE_VALUES).min(PAGE_VALUES);
+            let (part, number) = (Part::SlotPages, self.column.number);
+            let index = *first_page as usize + page;
+            let area = self.column.area;
+            self.reader
+                .with_page(part, number, area, &head.pages, index, |bytes| {
+                    let page = Page::parse(layout, bytes, count)?;
+                    page.each_found(count, found, |word, bits| {
+                        if let Some(word) = words.get_mut(word) {
+                            *word = bits;
+                        }
+                    });
+                    Ok(())
+                })?;
+        }
+        Ok(rows)
     }
 
     /// Name of a part of a run of one of the heaps: both have runs of the same number.

@@ -7,8 +7,8 @@
 use super::{
     decode::Templated,
     head::{Head, MARK_BLOCKS, WHOLE},
-    judge::{Index, Judge, Verdict, Wanted},
-    slot::Found,
+    judge::{Index, Judge, Verdict},
+    lookup::{Found, Wanted},
 };
 use crate::{
     find::{Clue, Finding, TextQuestion},
@@ -207,31 +207,23 @@ fn rows_with(
     let head = &*templated.head;
     let first = head.slots_of(template).start;
     let mut lookups = Vec::new();
-    let (mut in_heap, mut is_partial) = (None, false);
+    let mut in_heap = None;
     for wanted in wanted {
-        if wanted.is_partial {
-            is_partial = true;
-            continue;
-        }
         let slot = first + wanted.index;
         let found = head.slots.get(slot).filter(|_| template < head.own);
-        match found.map_or(Found::Unknown, |slot| slot.find(&wanted.folded)) {
+        match found.map_or(Found::Unknown, |slot| slot.find(wanted)) {
             Found::None => return Ok(Rows::None),
             Found::All => {}
-            Found::Numbers(numbers) => lookups.push((slot, numbers)),
-            Found::Unknown => match heap.blocks_with(&wanted.folded)? {
+            found @ (Found::Numbers(_) | Found::Bits(_)) => lookups.push((slot, found)),
+            Found::Unknown => match heap.blocks_with(wanted)? {
                 Some(blocks) => in_heap = Some(blocks),
                 None => return Ok(Rows::None),
             },
         }
     }
-    let all = head.rows.get(template).map_or(0, |rows| *rows as usize);
     let mut bits: Option<Vec<u64>> = None;
-    for (slot, numbers) in lookups {
-        let mut with = vec![0u64; all.div_ceil(64)];
-        templated.numbers(template, slot, 0..all, |row, number| {
-            with[row / 64] |= u64::from(numbers.contains(&number)) << (row % 64);
-        })?;
+    for (slot, found) in lookups {
+        let mut with = templated.rows_found(template, slot, &found)?;
         if let Some(before) = bits {
             with.iter_mut()
                 .zip(before)
@@ -242,10 +234,9 @@ fn rows_with(
         }
         bits = Some(with);
     }
-    // What is exact left rows; of the others a part is looked for in each.
+    // What is exact left rows; where a value is in the heap, those of its blocks are looked at.
     Ok(match (in_heap, bits) {
         (Some(blocks), _) => Rows::CheckIn(blocks),
-        (None, _) if is_partial => Rows::Check,
         (None, None) => Rows::All,
         (None, Some(bits)) => Rows::Bits(bits),
     })
@@ -282,20 +273,24 @@ fn absent_in_heap(templated: &Templated<'_>, clues: &[Clue]) -> Result<Vec<Strin
 /// Looks values up in the heap of variables, each once.
 struct HeapLookup<'a> {
     templated: &'a Templated<'a>,
-    known: HashMap<String, Option<Arc<Vec<bool>>>>,
+    known: HashMap<(String, bool), Option<Arc<Vec<bool>>>>,
 }
 
 impl HeapLookup<'_> {
-    /// The blocks in which a text of the heap is this value; `None` if there is none.
-    fn blocks_with(&mut self, folded: &str) -> Result<Option<Arc<Vec<bool>>>, ReadError> {
-        if let Some(known) = self.known.get(folded) {
+    /// The blocks in which a text of the heap is what is wanted, or may be where a part of it is;
+    /// `None` if there is none.
+    fn blocks_with(&mut self, wanted: &Wanted) -> Result<Option<Arc<Vec<bool>>>, ReadError> {
+        let folded = &wanted.folded;
+        let is_whole = wanted.part.is_none();
+        let name = (folded.clone(), is_whole);
+        if let Some(known) = self.known.get(&name) {
             return Ok(known.clone());
         }
         let templated = self.templated;
         let heap = &templated.head.heap;
         let mut blocks = vec![false; heap.firsts.len().saturating_sub(1)];
         let mut is_there = false;
-        let needles = [Needle::of(&Clue::Substring(folded.to_owned()))];
+        let needles = [Needle::of(&Clue::Substring(folded.clone()))];
         // All of its tokens are in one text.
         let mut hashes = Vec::new();
         filter::token_hashes(folded, |hash| hashes.push(hash));
@@ -306,7 +301,7 @@ impl HeapLookup<'_> {
             let texts = templated.heap_run(heap, number)?;
             for index in candidates(&texts, &needles) {
                 let text = texts.get(index);
-                if text.is_some_and(|text| text.eq_ignore_ascii_case(folded)) {
+                if text.is_some_and(|text| !is_whole || text.eq_ignore_ascii_case(folded)) {
                     is_there = true;
                     if let Some(block) = blocks.get_mut(heap.block_of(run.first + index)) {
                         *block = true;
@@ -315,7 +310,7 @@ impl HeapLookup<'_> {
             }
         }
         let found = is_there.then(|| Arc::new(blocks));
-        self.known.insert(folded.to_owned(), found.clone());
+        self.known.insert(name, found.clone());
         Ok(found)
     }
 }

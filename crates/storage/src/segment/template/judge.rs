@@ -4,6 +4,7 @@
 //! [`Verdict::Never`] is certain; where it is not, rows are looked at.
 use super::{
     head::Head,
+    lookup::Wanted,
     slot::{Digits, NumberForm, Slot},
 };
 use crate::{find::Clue, read::VariableKind};
@@ -37,16 +38,6 @@ impl Verdict {
             }
         }
     }
-}
-
-/// A variable with its value, folded.
-#[derive(Clone, Debug, PartialEq)]
-pub(in crate::segment) struct Wanted {
-    /// Number of the variable within its template.
-    pub index: usize,
-    pub folded: String,
-    /// Whether only a part of the value is wanted.
-    pub is_partial: bool,
 }
 
 /// The literal parts of all templates, folded, to be searched as one text.
@@ -375,33 +366,25 @@ impl Judge<'_> {
                 Place::Part { slot, .. } if !self.may_have_token(*slot, token) => {
                     return Verdict::Never;
                 }
-                Place::Part { slot, parts: 1, .. } => wanted.push(Wanted {
-                    index: slot - first,
-                    folded: token.clone(),
-                    is_partial: false,
-                }),
                 Place::Part { slot, part, parts } => {
                     let index = slot - first;
                     let separator = if *parts == 4 { '.' } else { '-' };
+                    let is_last = part + 1 == *parts;
                     match wanted.last_mut().filter(|last| last.index == index) {
                         Some(last) => {
                             last.folded.push(separator);
                             last.folded.push_str(token);
+                            // All of the value, where it began with the first.
+                            last.part = last.part.filter(|first| !(is_last && *first == 0));
                         }
                         None => wanted.push(Wanted {
                             index,
                             folded: token.clone(),
-                            is_partial: *part != 0,
+                            part: (*parts > 1).then_some(*part),
                         }),
                     }
                 }
             }
-        }
-        // An address or UUID that the window leaves before its end.
-        if let Some(Place::Part { part, parts, .. }) = window.last()
-            && let Some(last) = wanted.last_mut()
-        {
-            last.is_partial |= part + 1 != *parts;
         }
         match wanted.is_empty() {
             true => Verdict::All,

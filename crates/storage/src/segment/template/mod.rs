@@ -19,6 +19,7 @@ mod guard;
 mod head;
 mod heap;
 pub(super) mod judge;
+mod lookup;
 mod slot;
 mod split;
 #[cfg(test)]

@@ -12,7 +12,6 @@ use crate::segment::{
     wire::{Cursor, Flaw, put_bytes, put_varint},
 };
 use hashbrown::HashMap;
-use taffrail_model::token::fold;
 
 /// Values of one page: its bytes begin at a byte, its numbers have a width of their own.
 pub(in crate::segment) const PAGE_VALUES: usize = 8_192;
@@ -89,19 +88,6 @@ pub(in crate::segment) enum Slot {
     Dictionary(std::sync::Arc<Texts>),
     /// Texts in the heap of the column, with these letters.
     Heap(Letters),
-}
-
-/// Where a value of a slot is.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(in crate::segment) enum Found {
-    /// In no row.
-    None,
-    /// In every row.
-    All,
-    /// In the rows with one of these numbers or codes.
-    Numbers(Vec<u128>),
-    /// Each row must be looked at.
-    Unknown,
 }
 
 const CONSTANT: u8 = 1;
@@ -293,55 +279,6 @@ impl Slot {
             Slot::Heap(_) => return Err(Flaw("a variable of the heap has no pages")),
         }
         Ok(())
-    }
-
-    /// Which numbers or codes of the pages stand for a value, folded; ascending.
-    pub(in crate::segment) fn find(&self, folded: &str) -> Found {
-        let found: Vec<u128> = match self {
-            Slot::Constant(text) => {
-                return if fold(text) == folded {
-                    Found::All
-                } else {
-                    Found::None
-                };
-            }
-            Slot::Numbers(form, least, greatest) => {
-                let range = u128::from(*least)..=u128::from(*greatest);
-                let number = form.parse_folded(folded);
-                number
-                    .into_iter()
-                    .filter(|number| range.contains(number))
-                    .collect()
-            }
-            Slot::Wide(form, squeeze) => {
-                let number = form.parse_folded(folded);
-                let squeezed = number.map(|number| (number, squeeze.squeeze(number)));
-                let is_fit =
-                    |(number, squeezed): &(u128, u128)| squeeze.expand(*squeezed) == *number;
-                squeezed
-                    .into_iter()
-                    .filter(is_fit)
-                    .map(|(_, squeezed)| squeezed)
-                    .collect()
-            }
-            Slot::NumberDictionary(form, entries) => {
-                let number = form.parse_folded(folded);
-                let number = number.and_then(|number| u64::try_from(number).ok());
-                let code = number.and_then(|number| entries.binary_search(&number).ok());
-                code.into_iter().map(|code| code as u128).collect()
-            }
-            Slot::Dictionary(texts) => {
-                let codes = (0u128..).zip(texts.iter());
-                let same = codes.filter(|(_, text)| text.eq_ignore_ascii_case(folded));
-                same.map(|(code, _)| code).collect()
-            }
-            Slot::Heap(_) => return Found::Unknown,
-        };
-        if found.is_empty() {
-            Found::None
-        } else {
-            Found::Numbers(found)
-        }
     }
 
     pub(in crate::segment) fn put(&self, out: &mut Vec<u8>) {
