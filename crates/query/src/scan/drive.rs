@@ -307,10 +307,10 @@ impl Drop for Opening<'_, '_> {
 
 impl<'a> Queue<'a> {
     /// Adds the blocks of a source, in runs of `run_blocks`.
-    fn push_blocks(&mut self, mut blocks: Vec<OpenBlock<'a>>, run_blocks: usize) {
-        while !blocks.is_empty() {
-            let rest = blocks.split_off(blocks.len().min(run_blocks));
-            let run = std::mem::replace(&mut blocks, rest);
+    fn push_blocks(&mut self, blocks: Vec<OpenBlock<'a>>, run_blocks: usize) {
+        let mut blocks = blocks.into_iter();
+        loop {
+            let run: Vec<OpenBlock<'a>> = blocks.by_ref().take(run_blocks).collect();
             let Some(extent) = run.first().map(|block| block.extent) else {
                 return;
             };

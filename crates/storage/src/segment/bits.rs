@@ -101,6 +101,12 @@ pub(super) fn get(bytes: &[u8], width: u32, index: usize) -> u64 {
 /// The `index`-th number of `width` (≤ 128) bits; zero past the end.
 pub(super) fn get_wide(bytes: &[u8], width: u32, index: usize) -> u128 {
     let at = index * width as usize;
+    // Seven bits before the number may be in its first byte.
+    if (1..=120).contains(&width)
+        && let Some(window) = bytes.get(at / 8..).and_then(|rest| rest.first_chunk())
+    {
+        return u128::from_le_bytes(*window) >> (at % 8) & (u128::MAX >> (128 - width));
+    }
     if width > 64 {
         let high = window(bytes, at + 64) & mask(width - 64);
         u128::from(window(bytes, at)) | u128::from(high) << 64

@@ -121,6 +121,12 @@ impl Presence {
         }
     }
 
+    /// The block that has a value.
+    pub(super) fn block_of(&self, value: usize) -> usize {
+        let after = self.ranks.partition_point(|rank| *rank as usize <= value);
+        after.saturating_sub(1)
+    }
+
     /// Number of values of a block.
     pub(super) fn count(&self, block: usize) -> usize {
         let (start, end) = self.values_of(block);

@@ -2,11 +2,13 @@
 //!
 //! Templates are judged once for a question. Where all rows of a template pass, or none, no row is
 //! decoded; where a variable must have a value, its column is searched for it. Values without a
-//! template are looked at when a question is asked, those that may pass; so the count is known
-//! unless rows of a template must be written out to be judged, which happens block by block.
+//! template are looked at when a question is asked, those that may pass, and so are the rows that
+//! have a wanted value in the heap; so the count is known unless rows of a template must be written
+//! out to be judged, which happens block by block.
 use super::{
     decode::Templated,
     head::{Head, MARK_BLOCKS, WHOLE},
+    heap_lookup::{HeapLookup, Listed},
     judge::{Index, Judge, Verdict},
     lookup::{Found, Wanted},
 };
@@ -15,19 +17,20 @@ use crate::{
     read::ReadError,
     segment::{
         cache::Part,
-        filter,
         needle::{Needle, candidates},
         reader::{OpenColumn, SectionReader},
         wire::Flaw,
     },
 };
 use hashbrown::HashMap;
+use parking_lot::Mutex;
 use std::sync::Arc;
 use taffrail_model::{column::Kind, limits::BLOCK_ROWS, token::fold};
 
-/// Blocks in which rows are judged so that their number is known at once: a few ids, which are in
-/// few blocks.
-const COUNTED_BLOCKS_MAX: usize = 4;
+/// Rows that are written out and judged when a question is asked, so that their number is known.
+const COUNTED_ROWS_MAX: usize = 64;
+/// Words of bits of a group of blocks.
+const GROUP_WORDS: usize = MARK_BLOCKS * BLOCK_ROWS / 64;
 
 /// What is known of the rows of a template after variables were looked up.
 #[derive(Clone, Debug)]
@@ -38,8 +41,6 @@ enum Rows {
     Bits(Vec<u64>),
     /// To be judged one by one.
     Check,
-    /// The same, in these blocks; none of the others pass.
-    CheckIn(Arc<Vec<bool>>),
 }
 
 /// Rows of a templated column that pass.
@@ -49,11 +50,16 @@ struct TemplateFinding {
     question: Arc<dyn TextQuestion>,
     /// For each template.
     rows: Vec<Rows>,
+    /// Values that were found in the heap, ascending.
+    listed: Vec<Listed>,
     /// Values without a template that pass, or may if kinds differ: their numbers, ascending.
     wholes: Vec<u32>,
     /// For each block whether a row may pass.
     blocks: Vec<bool>,
     count: Option<u64>,
+    /// For groups of blocks that were asked for: the values that pass without being looked at, a
+    /// bit for each row.
+    groups: Mutex<HashMap<usize, Arc<[u64; GROUP_WORDS]>>>,
 }
 
 /// Looks a question up.
@@ -79,92 +85,107 @@ pub(in crate::segment) fn find(
     let verdicts = judge.verdicts(question.clues());
     // What decides for texts does not for other kinds.
     let is_text = matches!(column.directory.kind, Some(Kind::String | Kind::Json));
-    let mut heap = HeapLookup {
-        templated: &templated,
-        known: HashMap::new(),
-    };
+    let mut heap = HeapLookup::new(&templated, question.clues());
     let mut rows = Vec::with_capacity(verdicts.len());
-    for (template, verdict) in verdicts.into_iter().enumerate() {
+    for (template, verdict) in verdicts.iter().enumerate() {
         let found = match verdict {
             Verdict::Never => Rows::None,
             Verdict::All if is_text => Rows::All,
-            Verdict::Where(alternatives) => match rows_where(&mut heap, template, &alternatives)? {
-                Rows::None => Rows::None,
-                found @ Rows::CheckIn(_) => found,
-                found if is_text => found,
-                _ => Rows::Check,
-            },
+            Verdict::Where(_) | Verdict::Word(_) => {
+                match rows_where(&mut heap, &judge, template, verdict)? {
+                    Rows::None => Rows::None,
+                    found if is_text => found,
+                    _ => Rows::Check,
+                }
+            }
             Verdict::All | Verdict::Check => Rows::Check,
         };
         rows.push(found);
     }
+    let listed = listed(&mut heap, &verdicts, &rows, is_text)?;
     let wholes = find_wholes(&templated, question)?;
-    let blocks = blocks_of(&head, &rows, &wholes, column.directory.pages.len());
-    let count = count_of_rows(&head, &rows).map(|count| count + wholes.len() as u64);
     let mut finding = TemplateFinding {
         reader: reader.clone(),
         question: question.clone(),
+        blocks: blocks_of(&column, &head, &rows, &listed, &wholes),
+        count: count_of_rows(&head, &rows).map(|count| count + wholes.len() as u64),
         rows,
+        listed,
         wholes,
-        blocks,
-        count: None,
+        groups: Mutex::default(),
         column,
     };
-    finding.count = match count {
-        Some(count) => finding.count_checked()?.map(|checked| count + checked),
+    finding.count = match finding.count {
+        Some(count) => finding.count_listed()?.map(|listed| count + listed),
         None => None,
     };
     Ok(Arc::new(finding))
 }
 
 fn count_of_rows(head: &Head, rows: &[Rows]) -> Option<u64> {
-    rows.iter()
-        .zip(&head.rows)
-        .try_fold(0, |sum, (rows, all)| match rows {
-            Rows::None => Some(sum),
-            Rows::All => Some(sum + u64::from(*all)),
-            Rows::Bits(words) => Some(
-                sum + words
-                    .iter()
-                    .map(|word| u64::from(word.count_ones()))
-                    .sum::<u64>(),
-            ),
-            // Counted by itself where that is quick.
-            Rows::CheckIn(_) => Some(sum),
+    let counted = rows.iter().zip(&head.rows);
+    counted
+        .map(|(rows, all)| match rows {
+            Rows::None => Some(0),
+            Rows::All => Some(u64::from(*all)),
+            Rows::Bits(words) => Some(words.iter().map(|word| u64::from(word.count_ones())).sum()),
             Rows::Check => None,
+        })
+        .sum()
+}
+
+/// Whether one of some bits is set.
+fn is_any_set(words: &[u64], bits: std::ops::Range<usize>) -> bool {
+    bits.start < bits.end
+        && (bits.start / 64..bits.end.div_ceil(64)).any(|number| {
+            let first = number * 64;
+            let from = bits.start.saturating_sub(first);
+            let to = (bits.end - first).min(64);
+            let mask = (u64::MAX >> (64 - (to - from))) << from;
+            words.get(number).is_some_and(|word| word & mask != 0)
         })
 }
 
 /// For each block whether a row may pass.
-fn blocks_of(head: &Head, rows: &[Rows], wholes: &[u32], blocks: usize) -> Vec<bool> {
-    let is_some = |rows: &Rows| !matches!(rows, Rows::None);
+fn blocks_of(
+    column: &OpenColumn,
+    head: &Head,
+    rows: &[Rows],
+    listed: &[Listed],
+    wholes: &[u32],
+) -> Vec<bool> {
+    let blocks = column.directory.pages.len();
+    let of_heap = rows.iter().skip(head.own);
+    if of_heap.into_iter().any(|rows| !matches!(rows, Rows::None)) {
+        return vec![true; blocks];
+    }
+    let some: Vec<(usize, &Rows)> = rows
+        .iter()
+        .enumerate()
+        .filter(|(_, rows)| !matches!(rows, Rows::None))
+        .collect();
     let mut may = vec![false; blocks];
-    for rows in rows.iter().skip(head.own) {
-        match rows {
-            Rows::None => {}
-            Rows::CheckIn(blocks) => {
-                may.iter_mut()
-                    .zip(&**blocks)
-                    .for_each(|(may, block)| *may |= block);
-            }
-            _ => return vec![true; blocks],
-        }
-    }
     for (mark, blocks) in may.chunks_mut(MARK_BLOCKS).enumerate() {
-        let before = head.mark(mark);
-        let after = head.mark(mark + 1);
-        let has_row = rows
-            .iter()
-            .zip(before)
-            .enumerate()
-            .any(|(template, (rows, before))| {
-                let after = after.get(template).or(head.rows.get(template));
-                is_some(rows) && after.is_some_and(|after| after > before)
-            });
-        blocks.iter_mut().for_each(|block| *block |= has_row);
+        let (before, after) = (head.mark(mark), head.mark(mark + 1));
+        let has_row = some.iter().any(|(template, rows)| {
+            let after = after.get(*template).or(head.rows.get(*template));
+            let (Some(before), Some(after)) = (before.get(*template), after) else {
+                return false;
+            };
+            match rows {
+                Rows::Bits(words) => is_any_set(words, *before as usize..*after as usize),
+                _ => after > before,
+            }
+        });
+        blocks.fill(has_row);
     }
-    for whole in wholes {
-        let block = head.wholes.block_of(*whole as usize);
+    let of_wholes = wholes
+        .iter()
+        .map(|whole| head.wholes.block_of(*whole as usize));
+    let of_listed = listed
+        .iter()
+        .map(|listed| column.presence.block_of(listed.value as usize));
+    for block in of_wholes.chain(of_listed) {
         if let Some(may) = may.get_mut(block) {
             *may = true;
         }
@@ -172,21 +193,33 @@ fn blocks_of(head: &Head, rows: &[Rows], wholes: &[u32], blocks: usize) -> Vec<b
     may
 }
 
-/// Rows of a template for which one of the alternatives holds.
+/// Rows of a template for which a verdict holds, but for those that have a value in the heap.
 fn rows_where(
     heap: &mut HeapLookup<'_>,
+    judge: &Judge<'_>,
     template: usize,
-    alternatives: &[Vec<Wanted>],
+    verdict: &Verdict,
 ) -> Result<Rows, ReadError> {
+    let is_own = template < judge.head.own;
+    let of_word;
+    let alternatives = match verdict {
+        Verdict::Where(alternatives) => alternatives,
+        Verdict::Word(word) => {
+            let word = heap.want_word(*word);
+            let Some(word) = word.filter(|_| is_own) else {
+                // All variables of the others are in the heap.
+                return Ok(Rows::None);
+            };
+            of_word = judge.places_of_word(template, &word);
+            &of_word
+        }
+        _ => return Ok(Rows::Check),
+    };
     let mut found = Rows::None;
     for alternative in alternatives {
         found = match (found, rows_with(heap, template, alternative)?) {
             (Rows::All, _) | (_, Rows::All) => Rows::All,
             (Rows::None, other) | (other, Rows::None) => other,
-            (Rows::CheckIn(a), Rows::CheckIn(b)) => {
-                let both = a.iter().zip(&*b).map(|(a, b)| *a || *b);
-                Rows::CheckIn(Arc::new(both.collect()))
-            }
             (Rows::Bits(mut a), Rows::Bits(b)) => {
                 a.iter_mut().zip(b).for_each(|(a, b)| *a |= b);
                 Rows::Bits(a)
@@ -197,7 +230,8 @@ fn rows_where(
     Ok(found)
 }
 
-/// Rows of a template in which all variables have the wanted values.
+/// Rows of a template in which all variables have the wanted values; none where one is in the
+/// heap, which is then asked for it.
 fn rows_with(
     heap: &mut HeapLookup<'_>,
     template: usize,
@@ -215,11 +249,13 @@ fn rows_with(
             Found::None => return Ok(Rows::None),
             Found::All => {}
             found @ (Found::Numbers(_) | Found::Bits(_)) => lookups.push((slot, found)),
-            Found::Unknown => match heap.blocks_with(wanted)? {
-                Some(blocks) => in_heap = Some(blocks),
-                None => return Ok(Rows::None),
-            },
+            Found::Unknown if head.is_in_heap(slot) => in_heap = Some(wanted),
+            Found::Unknown => return Ok(Rows::Check),
         }
+    }
+    if let Some(wanted) = in_heap {
+        heap.want(&wanted.folded);
+        return Ok(Rows::None);
     }
     let mut bits: Option<Vec<u64>> = None;
     for (slot, found) in lookups {
@@ -234,11 +270,25 @@ fn rows_with(
         }
         bits = Some(with);
     }
-    // What is exact left rows; where a value is in the heap, those of its blocks are looked at.
-    Ok(match (in_heap, bits) {
-        (Some(blocks), _) => Rows::CheckIn(blocks),
-        (None, None) => Rows::All,
-        (None, Some(bits)) => Rows::Bits(bits),
+    Ok(bits.map_or(Rows::All, Rows::Bits))
+}
+
+/// The values that have what is wanted in the heap.
+fn listed(
+    heap: &mut HeapLookup<'_>,
+    verdicts: &[Verdict],
+    rows: &[Rows],
+    is_text: bool,
+) -> Result<Vec<Listed>, ReadError> {
+    heap.listed(is_text, |template, hit| {
+        match (verdicts.get(template), rows.get(template)) {
+            // They pass or are judged anyway.
+            (_, None | Some(Rows::All | Rows::Check)) => None,
+            (Some(verdict), Some(Rows::None)) => hit.judge(verdict),
+            // Rows of which some were found in columns too: they are counted once.
+            (Some(verdict), Some(Rows::Bits(_))) => hit.judge(verdict).map(|_| false),
+            (None, _) => None,
+        }
     })
 }
 
@@ -268,51 +318,6 @@ fn absent_in_heap(templated: &Templated<'_>, clues: &[Clue]) -> Result<Vec<Strin
         }
     }
     Ok(absent)
-}
-
-/// Looks values up in the heap of variables, each once.
-struct HeapLookup<'a> {
-    templated: &'a Templated<'a>,
-    known: HashMap<(String, bool), Option<Arc<Vec<bool>>>>,
-}
-
-impl HeapLookup<'_> {
-    /// The blocks in which a text of the heap is what is wanted, or may be where a part of it is;
-    /// `None` if there is none.
-    fn blocks_with(&mut self, wanted: &Wanted) -> Result<Option<Arc<Vec<bool>>>, ReadError> {
-        let folded = &wanted.folded;
-        let is_whole = wanted.part.is_none();
-        let name = (folded.clone(), is_whole);
-        if let Some(known) = self.known.get(&name) {
-            return Ok(known.clone());
-        }
-        let templated = self.templated;
-        let heap = &templated.head.heap;
-        let mut blocks = vec![false; heap.firsts.len().saturating_sub(1)];
-        let mut is_there = false;
-        let needles = [Needle::of(&Clue::Substring(folded.clone()))];
-        // All of its tokens are in one text.
-        let mut hashes = Vec::new();
-        filter::token_hashes(folded, |hash| hashes.push(hash));
-        for (number, run) in heap.runs.iter().enumerate() {
-            if !templated.filter_has_all(heap, number, &hashes)? {
-                continue;
-            }
-            let texts = templated.heap_run(heap, number)?;
-            for index in candidates(&texts, &needles) {
-                let text = texts.get(index);
-                if text.is_some_and(|text| !is_whole || text.eq_ignore_ascii_case(folded)) {
-                    is_there = true;
-                    if let Some(block) = blocks.get_mut(heap.block_of(run.first + index)) {
-                        *block = true;
-                    }
-                }
-            }
-        }
-        let found = is_there.then(|| Arc::new(blocks));
-        self.known.insert(name, found.clone());
-        Ok(found)
-    }
 }
 
 /// Numbers of the values without a template that pass.
@@ -357,112 +362,170 @@ impl Finding for TemplateFinding {
     }
 
     fn add_rows(&self, block: usize, within: &[u64], out: &mut [u64]) -> Result<(), ReadError> {
-        let templated = Templated::open(&self.reader, &self.column)?;
-        let head = &*templated.head;
-        if self.column.presence.count(block) == 0 {
+        if !self.may_be_in(block) || self.column.presence.count(block) == 0 {
             return Ok(());
         }
-        let codes = templated.codes(block)?;
-        let needs_rank = |code: &u32| {
-            let rows = (*code as usize)
-                .checked_sub(1)
-                .and_then(|template| self.rows.get(template));
-            matches!(rows, Some(Rows::Bits(_)))
-        };
-        let mut ranks = match codes.iter().any(needs_rank) {
-            true => templated.ranks(block)?,
-            false => vec![0; head.own],
-        };
-        let rows = self
-            .column
-            .presence
-            .rows_of(block)
-            .map_err(|flaw| templated.damaged(flaw))?;
-        let mut whole = head.wholes.texts_of(block).start as u32;
-        // Their kinds were not known when values without a template were looked at.
-        let is_mixed = self.column.directory.kind.is_none();
-        let mut checked = Vec::new();
-        for (index, (code, row)) in codes.iter().zip(&rows).enumerate() {
-            let (word, bit) = (*row as usize / 64, row % 64);
-            let is_within = within.get(word).is_some_and(|word| word >> bit & 1 == 1);
-            let template = (*code as usize).checked_sub(1);
-            let is_found = match template.and_then(|template| self.rows.get(template)) {
-                None if *code as usize == WHOLE => {
-                    whole += 1;
-                    let may_be = self.wholes.binary_search(&(whole - 1)).is_ok();
-                    if may_be && is_mixed && is_within {
-                        checked.push(index);
-                    }
-                    may_be && !is_mixed
-                }
-                Some(Rows::All) => true,
-                Some(Rows::Bits(bits)) => {
-                    let rank = template.and_then(|template| ranks.get_mut(template));
-                    rank.is_some_and(|rank| {
-                        *rank += 1;
-                        let at = *rank as usize - 1;
-                        bits.get(at / 64)
-                            .is_some_and(|word| word >> (at % 64) & 1 == 1)
-                    })
-                }
-                Some(Rows::Check) if is_within => {
-                    checked.push(index);
-                    false
-                }
-                Some(Rows::CheckIn(blocks)) if is_within => {
-                    if blocks.get(block).copied().unwrap_or(false) {
-                        checked.push(index);
-                    }
-                    false
-                }
-                _ => false,
-            };
-            if let Some(out) = out.get_mut(word).filter(|_| is_found && is_within) {
-                *out |= 1 << bit;
-            }
+        let templated = Templated::open(&self.reader, &self.column)?;
+        let group = self.group(&templated, block / MARK_BLOCKS)?;
+        let words = group.chunks(BLOCK_ROWS / 64).nth(block % MARK_BLOCKS);
+        let within_and_words = within.iter().zip(words.unwrap_or_default());
+        for (out, (within, word)) in out.iter_mut().zip(within_and_words) {
+            *out |= within & word;
         }
+        let checked = self.checked(&templated, block)?;
+        if checked.is_empty() {
+            return Ok(());
+        }
+        let rows = self.reader.rows_of(&self.column, block)?;
+        let is_within = |index: &usize| {
+            let row = rows.get(*index).copied().unwrap_or_default() as usize;
+            let bit = |words: &[u64]| words.get(row / 64).map_or(0, |word| word >> (row % 64) & 1);
+            bit(within) == 1 && bit(out) == 0
+        };
+        let checked: Vec<usize> = checked.into_iter().filter(is_within).collect();
         self.check(&templated, block, &checked, &rows, out)
     }
 }
 
 impl TemplateFinding {
-    /// How many rows of the templates that are judged in some blocks pass; `None` where that takes
-    /// more than it is worth.
-    fn count_checked(&self) -> Result<Option<u64>, ReadError> {
-        let blocks = |rows: &Rows| match rows {
-            Rows::CheckIn(blocks) => Some(blocks.clone()),
-            _ => None,
+    /// The rows of a group of blocks that pass without being looked at.
+    fn group(
+        &self,
+        templated: &Templated<'_>,
+        group: usize,
+    ) -> Result<Arc<[u64; GROUP_WORDS]>, ReadError> {
+        if let Some(known) = self.groups.lock().get(&group) {
+            return Ok(known.clone());
+        }
+        let mut words = [0; GROUP_WORDS];
+        let mut ranks = templated.head.mark(group).to_vec();
+        let has_bits = self.rows.iter().any(|rows| matches!(rows, Rows::Bits(_)));
+        let blocks = group * MARK_BLOCKS..((group + 1) * MARK_BLOCKS).min(self.blocks.len());
+        for (words, block) in words.chunks_mut(BLOCK_ROWS / 64).zip(blocks) {
+            if has_bits || self.may_be_in(block) {
+                self.add_certain(templated, block, &mut ranks, words)?;
+            }
+        }
+        let words = Arc::new(words);
+        self.groups.lock().insert(group, words.clone());
+        Ok(words)
+    }
+
+    /// Sets the bits of a block's rows that pass without being looked at. `ranks` are the rows of
+    /// each template with columns before the block, and then before the next one.
+    fn add_certain(
+        &self,
+        templated: &Templated<'_>,
+        block: usize,
+        ranks: &mut [u32],
+        words: &mut [u64],
+    ) -> Result<(), ReadError> {
+        let head = &*templated.head;
+        let codes = templated.codes(block)?;
+        let rows = self.reader.rows_of(&self.column, block)?;
+        let (first, _) = self.column.presence.values_of(block);
+        let mut whole = head.wholes.texts_of(block).start as u32;
+        // Their kinds were not known when values without a template were looked at.
+        let is_mixed = self.column.directory.kind.is_none();
+        for ((code, row), value) in codes.iter().zip(&rows).zip(first as u32..) {
+            let template = (*code as usize).checked_sub(1);
+            let rank = template.and_then(|template| ranks.get_mut(template));
+            let at = rank.map_or(0, |rank| {
+                *rank += 1;
+                *rank as usize - 1
+            });
+            let is_found = match template.and_then(|template| self.rows.get(template)) {
+                None if *code as usize == WHOLE => {
+                    whole += 1;
+                    !is_mixed && self.wholes.binary_search(&(whole - 1)).is_ok()
+                }
+                Some(Rows::All) => true,
+                Some(Rows::Bits(bits)) => bits
+                    .get(at / 64)
+                    .is_some_and(|word| word >> (at % 64) & 1 == 1),
+                _ => false,
+            };
+            if (is_found || self.is_listed(value, true))
+                && let Some(word) = words.get_mut(*row as usize / 64)
+            {
+                *word |= 1 << (row % 64);
+            }
+        }
+        Ok(())
+    }
+
+    fn is_listed(&self, value: u32, is_certain: bool) -> bool {
+        let found = self
+            .listed
+            .binary_search_by_key(&value, |listed| listed.value);
+        found.is_ok_and(|index| self.listed[index].is_certain == is_certain)
+    }
+
+    /// Numbers within a block of the values that must be looked at.
+    fn checked(&self, templated: &Templated<'_>, block: usize) -> Result<Vec<usize>, ReadError> {
+        let (first, end) = self.column.presence.values_of(block);
+        let is_mixed = self.column.directory.kind.is_none();
+        let are_checked = self.rows.iter().any(|rows| matches!(rows, Rows::Check));
+        if !are_checked && !(is_mixed && !self.wholes.is_empty()) {
+            let start = self
+                .listed
+                .partition_point(|listed| (listed.value as usize) < first);
+            let of_block = self.listed.get(start..).unwrap_or_default().iter();
+            return Ok(of_block
+                .take_while(|listed| (listed.value as usize) < end)
+                .filter(|listed| !listed.is_certain)
+                .map(|listed| listed.value as usize - first)
+                .collect());
+        }
+        let mut whole = templated.head.wholes.texts_of(block).start as u32;
+        let codes = templated.codes(block)?;
+        let is_checked = |(index, code): (usize, &u32)| {
+            let template = (*code as usize).checked_sub(1);
+            let is_checked = match template.and_then(|template| self.rows.get(template)) {
+                None if *code as usize == WHOLE => {
+                    whole += 1;
+                    is_mixed && self.wholes.binary_search(&(whole - 1)).is_ok()
+                }
+                Some(Rows::Check) => true,
+                _ => self.is_listed((first + index) as u32, false),
+            };
+            is_checked.then_some(index)
         };
-        let sets: Vec<Arc<Vec<bool>>> = self.rows.iter().filter_map(blocks).collect();
-        let is_in = |block: usize| {
-            sets.iter()
-                .any(|set| set.get(block).copied().unwrap_or(false))
-        };
-        let blocks: Vec<usize> = (0..self.blocks.len())
-            .filter(|block| is_in(*block))
-            .collect();
-        if blocks.len() > COUNTED_BLOCKS_MAX {
+        Ok(codes.iter().enumerate().filter_map(is_checked).collect())
+    }
+
+    /// How many of the values in the heap pass; `None` where to tell takes more than it is worth.
+    fn count_listed(&self) -> Result<Option<u64>, ReadError> {
+        let is_unclear = |listed: &&Listed| !listed.is_certain;
+        let unclear = self.listed.iter().filter(is_unclear).count();
+        if unclear > COUNTED_ROWS_MAX {
             return Ok(None);
         }
+        let mut count = (self.listed.len() - unclear) as u64;
         let templated = Templated::open(&self.reader, &self.column)?;
-        let mut count = 0u64;
+        let mut blocks: Vec<usize> = self
+            .listed
+            .iter()
+            .filter(is_unclear)
+            .map(|listed| self.column.presence.block_of(listed.value as usize))
+            .collect();
+        blocks.dedup();
         for block in blocks {
-            let codes = templated.codes(block)?;
-            let is_checked = |code: &u32| {
-                let template = (*code as usize).checked_sub(1);
-                let rows = template.and_then(|template| self.rows.get(template));
-                matches!(rows, Some(Rows::CheckIn(blocks)) if blocks.get(block) == Some(&true))
-            };
-            let checked: Vec<usize> = (0..codes.len())
-                .filter(|index| is_checked(&codes[*index]))
-                .collect();
+            let (first, end) = self.column.presence.values_of(block);
+            let of_block = self.listed.iter().filter(is_unclear);
+            let of_block = of_block
+                .map(|listed| listed.value as usize)
+                .filter(|value| (first..end).contains(value));
+            let checked: Vec<usize> = of_block.map(|value| value - first).collect();
             let rows = self.reader.rows_of(&self.column, block)?;
+            let certain = self.group(&templated, block / MARK_BLOCKS)?;
+            let certain = certain.chunks(BLOCK_ROWS / 64).nth(block % MARK_BLOCKS);
+            let certain = certain.unwrap_or_default();
             let mut out = [0u64; BLOCK_ROWS / 64];
             self.check(&templated, block, &checked, &rows, &mut out)?;
-            count += out
-                .iter()
-                .map(|word| u64::from(word.count_ones()))
-                .sum::<u64>();
+            // What is found in a column too was counted there.
+            let new = out.iter().zip(certain).map(|(word, have)| word & !have);
+            count += new.map(|word| u64::from(word.count_ones())).sum::<u64>();
         }
         Ok(Some(count))
     }

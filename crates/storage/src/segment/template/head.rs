@@ -20,6 +20,8 @@ pub(in crate::segment) const TEMPLATES_MAX: usize = 1 << 15;
 pub(in crate::segment) const HEAD_BYTES_MAX: usize = 16 << 20;
 /// Rows of a template from which on its variables are columns of their own.
 pub(in crate::segment) const OWN_ROWS_MIN: usize = 64;
+// A row of a template has no more texts in the heap than a byte tells.
+const _: () = assert!(super::split::VARIABLES_MAX <= u8::MAX as usize);
 /// Blocks between two marks of rank.
 pub(in crate::segment) const MARK_BLOCKS: usize = 8;
 /// Code of a value that has no template; the others are those of the templates, from 1.
@@ -47,6 +49,8 @@ pub(in crate::segment) struct Head {
     pub pages: Pages,
     /// For each mark: rows before it of each template with columns.
     pub marks: Vec<u32>,
+    /// Texts in the heap that a row of each template has.
+    heap_texts: Vec<u8>,
     /// Variables that are in no column.
     pub heap: Heap,
     /// Values without a template.
@@ -97,18 +101,26 @@ impl Head {
 
     /// Texts in the heap that a row of this code has.
     pub(in crate::segment) fn heap_texts(&self, code: usize) -> usize {
-        let Some(template) = code.checked_sub(1) else {
-            return 0;
-        };
-        let slots = self.slots_of(template);
-        if template >= self.own {
-            return slots.len();
-        }
-        let slots = self.slots.get(slots).unwrap_or_default();
+        let template = code.checked_sub(1);
+        let texts = template.and_then(|template| self.heap_texts.get(template));
+        texts.map_or(0, |texts| usize::from(*texts))
+    }
+
+    /// The variable of a template of which a row has the text of this number among its texts in
+    /// the heap.
+    pub(in crate::segment) fn heap_slot(&self, template: usize, text: usize) -> Option<usize> {
+        let mut slots = self.slots_of(template);
         slots
-            .iter()
-            .filter(|slot| matches!(slot, Slot::Heap(_)))
-            .count()
+            .by_ref()
+            .filter(|slot| self.is_in_heap(*slot))
+            .nth(text)
+    }
+
+    /// Whether the values of a variable are in the heap.
+    pub(in crate::segment) fn is_in_heap(&self, slot: usize) -> bool {
+        self.slots
+            .get(slot)
+            .is_none_or(|slot| matches!(slot, Slot::Heap(_)))
     }
 
     /// Rows of the templates with columns before a mark.
@@ -146,7 +158,7 @@ impl Head {
 
     pub(in crate::segment) fn memory_bytes(&self) -> usize {
         let slots: usize = self.slots.iter().map(Slot::memory_bytes).sum();
-        self.rows.len() * 8
+        self.rows.len() * 9
             + self.letters.len() * 4
             + self.kinds.len()
             + self.literals.memory_bytes()
@@ -264,7 +276,16 @@ impl Head {
             area_bytes,
         )?;
         cursor.finish()?;
+        let is_in_heap = |slot: &usize| {
+            let slot = slots.get(*slot);
+            slot.is_none_or(|slot| matches!(slot, Slot::Heap(_)))
+        };
+        let heap_texts = first_slots.windows(2).map(|pair| {
+            let slots = pair[0] as usize..pair[1] as usize;
+            slots.filter(is_in_heap).count() as u8
+        });
         Ok(Head {
+            heap_texts: heap_texts.collect(),
             own,
             rows,
             first_slots,

@@ -8,6 +8,7 @@ use super::{
     slot::{Digits, NumberForm, Slot},
 };
 use crate::{find::Clue, read::VariableKind};
+use std::sync::Arc;
 use taffrail_model::token::{fold, fold_into, tokens};
 
 /// Steps after which a text is taken to occur: each template is judged in microseconds.
@@ -22,6 +23,8 @@ pub(in crate::segment) enum Verdict {
     All,
     /// Those pass for which one of these alternatives holds.
     Where(Vec<Vec<Wanted>>),
+    /// Those pass that have the one word of the clue of this number in a variable.
+    Word(u32),
     /// Each must be looked at.
     Check,
 }
@@ -31,7 +34,10 @@ impl Verdict {
         match (self, other) {
             (Verdict::All, _) | (_, Verdict::All) => Verdict::All,
             (Verdict::Never, other) | (other, Verdict::Never) => other,
-            (Verdict::Check, _) | (_, Verdict::Check) => Verdict::Check,
+            (Verdict::Word(a), Verdict::Word(b)) if a == b => Verdict::Word(a),
+            (Verdict::Check | Verdict::Word(_), _) | (_, Verdict::Check | Verdict::Word(_)) => {
+                Verdict::Check
+            }
             (Verdict::Where(mut a), Verdict::Where(b)) => {
                 a.extend(b);
                 Verdict::Where(a)
@@ -215,14 +221,17 @@ impl Judge<'_> {
     /// The verdict on each template by all of the clues, one of which holds for what passes.
     pub(in crate::segment) fn verdicts(&self, clues: &[Clue]) -> Vec<Verdict> {
         let mut verdicts = vec![Verdict::Never; self.head.templates()];
-        for clue in clues {
+        for (number, clue) in (0u32..).zip(clues) {
             let mut of_clue = |template: usize, verdict: Verdict| {
                 if let Some(have) = verdicts.get_mut(template) {
                     *have = std::mem::replace(have, Verdict::Never).or(verdict);
                 }
             };
             match clue {
-                Clue::Phrase(tokens) => self.phrase(tokens, &mut of_clue),
+                Clue::Phrase(tokens) => match &tokens[..] {
+                    [word] => self.word(word, number, &mut of_clue),
+                    _ => self.phrase(tokens, &mut of_clue),
+                },
                 Clue::Substring(text) => self.substring(text, Verdict::All, &mut of_clue),
                 Clue::Contains { text, .. } => {
                     self.substring(&fold(text), Verdict::Check, &mut of_clue);
@@ -298,6 +307,62 @@ impl Judge<'_> {
             }
     }
 
+    /// One word: whole templates that have it in a literal part, and those in which a variable can
+    /// be it or have it as a part.
+    fn word(&self, word: &str, clue: u32, each: &mut dyn FnMut(usize, Verdict)) {
+        for literal in self.index.folded.with(word) {
+            let text = self.index.folded.get(literal);
+            if tokens(text).any(|(start, end)| &text[start..end] == word) {
+                each(self.template_of_literal(literal), Verdict::All);
+            }
+        }
+        if !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
+            return;
+        }
+        for template in 0..self.head.templates() {
+            let mut slots = self.head.slots_of(template);
+            if slots.clone().any(|slot| self.may_have_token(slot, word)) {
+                let is_ipv6 = |slot| self.head.kinds.get(slot) == Some(&VariableKind::Ipv6);
+                // An address of this kind has any number of tokens.
+                let is_unclear = slots.any(is_ipv6);
+                each(
+                    template,
+                    if is_unclear {
+                        Verdict::Check
+                    } else {
+                        Verdict::Word(clue)
+                    },
+                );
+            }
+        }
+    }
+
+    /// Where a word can be in the variables of a template.
+    pub(in crate::segment) fn places_of_word(
+        &self,
+        template: usize,
+        word: &Arc<str>,
+    ) -> Vec<Vec<Wanted>> {
+        let slots = self.head.slots_of(template);
+        let first = slots.start;
+        let mut places = Vec::new();
+        for slot in slots.filter(|slot| self.may_have_token(*slot, word)) {
+            let parts = match self.head.kinds.get(slot) {
+                Some(VariableKind::Uuid) => 5,
+                Some(VariableKind::Ipv4) => 4,
+                _ => 1,
+            };
+            places.extend((0..parts).map(|part| {
+                vec![Wanted {
+                    index: slot - first,
+                    folded: word.clone(),
+                    part: (parts > 1).then_some(part),
+                }]
+            }));
+        }
+        places
+    }
+
     fn phrase(&self, phrase: &[String], each: &mut dyn FnMut(usize, Verdict)) {
         // The token that variables are least likely to have.
         let anchor = phrase.iter().max_by_key(|token| {
@@ -358,7 +423,8 @@ impl Judge<'_> {
     }
 
     fn match_window(&self, window: &[Place<'_>], phrase: &[String], first: usize) -> Verdict {
-        let mut wanted: Vec<Wanted> = Vec::new();
+        // Number of a variable, what it must be, and the part at which that begins.
+        let mut wanted: Vec<(usize, String, Option<usize>)> = Vec::new();
         for (place, token) in window.iter().zip(phrase) {
             match place {
                 Place::Token(have) if have == token => {}
@@ -368,24 +434,28 @@ impl Judge<'_> {
                 }
                 Place::Part { slot, part, parts } => {
                     let index = slot - first;
-                    let separator = if *parts == 4 { '.' } else { '-' };
                     let is_last = part + 1 == *parts;
-                    match wanted.last_mut().filter(|last| last.index == index) {
-                        Some(last) => {
-                            last.folded.push(separator);
-                            last.folded.push_str(token);
+                    match wanted.last_mut().filter(|(last, ..)| *last == index) {
+                        Some((_, folded, from)) => {
+                            folded.push(if *parts == 4 { '.' } else { '-' });
+                            folded.push_str(token);
                             // All of the value, where it began with the first.
-                            last.part = last.part.filter(|first| !(is_last && *first == 0));
+                            *from = from.filter(|from| !(is_last && *from == 0));
                         }
-                        None => wanted.push(Wanted {
-                            index,
-                            folded: token.clone(),
-                            part: (*parts > 1).then_some(*part),
-                        }),
+                        None => {
+                            let from = (*parts > 1).then_some(*part);
+                            wanted.push((index, token.clone(), from));
+                        }
                     }
                 }
             }
         }
+        let wanted = wanted.into_iter().map(|(index, folded, part)| Wanted {
+            index,
+            folded: folded.into(),
+            part,
+        });
+        let wanted: Vec<Wanted> = wanted.collect();
         match wanted.is_empty() {
             true => Verdict::All,
             false => Verdict::Where(vec![wanted]),

@@ -5,6 +5,7 @@ use crate::segment::{
     fixed::Form,
     shape::{Bits, bits_at},
 };
+use std::sync::Arc;
 use taffrail_model::token::{fold, tokens};
 
 /// A variable with what is looked for in it.
@@ -13,7 +14,7 @@ pub(in crate::segment) struct Wanted {
     /// Number of the variable within its template.
     pub index: usize,
     /// The value, folded, or some of its tokens with what separates them.
-    pub folded: String,
+    pub folded: Arc<str>,
     /// The token of the value at which `folded` begins, if it is not all of it.
     pub part: Option<usize>,
 }
@@ -204,7 +205,10 @@ impl Page<'_> {
             }
             (Page::Wide { width, packed }, Found::Numbers(_) | Found::Bits(_)) => {
                 let is_found = |number: u128| match found {
-                    Found::Numbers(numbers) => numbers.binary_search(&number).is_ok(),
+                    Found::Numbers(numbers) => match &numbers[..] {
+                        [one] => number == *one,
+                        many => many.binary_search(&number).is_ok(),
+                    },
                     Found::Bits(bits) => bits.are_in(number),
                     _ => false,
                 };

@@ -18,6 +18,7 @@ pub(super) mod find;
 mod guard;
 mod head;
 mod heap;
+mod heap_lookup;
 pub(super) mod judge;
 mod lookup;
 mod slot;
