@@ -3,7 +3,9 @@
 //! Each text is followed by the byte 0xFF, which no UTF-8 text holds, so that a match of the
 //! compressor reaches over the end of a text: so the lengths of repeated texts cost nothing.
 use super::wire::{Cursor, Flaw, put_varint};
+use std::cell::RefCell;
 use taffrail_model::limits::{BLOCK_ROWS, RECORD_BYTES_MAX};
+use zstd::bulk::Decompressor;
 
 /// Bytes of a run after which it is closed; several blocks share one. Measured on 1,000,000 log
 /// records of eight systems (bytes a record of the message column; time to open one block with
@@ -40,8 +42,18 @@ pub(super) fn pack(
 
 /// Decompresses to exactly `plain_bytes` bytes, which the caller has bounded.
 pub(super) fn unpack(bytes: &[u8], plain_bytes: usize) -> Result<Vec<u8>, Flaw> {
-    let plain = zstd::bulk::decompress(bytes, plain_bytes)
-        .map_err(|_| Flaw("compressed bytes cannot be decompressed"))?;
+    thread_local! {
+        /// To make a context costs more than to decompress a small page with it.
+        static CONTEXT: RefCell<Option<Decompressor<'static>>> = const { RefCell::new(None) };
+    }
+    const DAMAGED: Flaw = Flaw("compressed bytes cannot be decompressed");
+    let plain = CONTEXT.with_borrow_mut(|context| {
+        let context = match context {
+            Some(context) => context,
+            None => context.insert(Decompressor::new().map_err(|_| DAMAGED)?),
+        };
+        context.decompress(bytes, plain_bytes).map_err(|_| DAMAGED)
+    })?;
     if plain.len() == plain_bytes {
         Ok(plain)
     } else {

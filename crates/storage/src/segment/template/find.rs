@@ -241,7 +241,7 @@ fn rows_with(
     let head = &*templated.head;
     let first = head.slots_of(template).start;
     let mut lookups = Vec::new();
-    let mut in_heap = None;
+    let mut in_heap = Vec::new();
     for wanted in wanted {
         let slot = first + wanted.index;
         let found = head.slots.get(slot).filter(|_| template < head.own);
@@ -249,12 +249,12 @@ fn rows_with(
             Found::None => return Ok(Rows::None),
             Found::All => {}
             found @ (Found::Numbers(_) | Found::Bits(_)) => lookups.push((slot, found)),
-            Found::Unknown if head.is_in_heap(slot) => in_heap = Some(wanted),
+            Found::Unknown if head.is_in_heap(slot) => in_heap.push(&wanted.folded),
             Found::Unknown => return Ok(Rows::Check),
         }
     }
-    if let Some(wanted) = in_heap {
-        heap.want(&wanted.folded);
+    if !in_heap.is_empty() {
+        heap.want(in_heap.into_iter());
         return Ok(Rows::None);
     }
     let mut bits: Option<Vec<u64>> = None;

@@ -8,6 +8,7 @@ use crate::{
         needle::{Needle, candidates},
     },
 };
+use hashbrown::HashSet;
 use std::sync::Arc;
 use taffrail_model::token::{fold, tokens};
 
@@ -74,6 +75,8 @@ pub(in crate::segment) struct HeapLookup<'a> {
     /// The word of each clue that has one word.
     words: Vec<Option<Arc<str>>>,
     wanted: Vec<Arc<str>>,
+    /// Numbers of wanted texts that must be in one value together.
+    sets: Vec<Vec<usize>>,
 }
 
 impl<'a> HeapLookup<'a> {
@@ -89,50 +92,99 @@ impl<'a> HeapLookup<'a> {
             templated,
             words: clues.iter().map(word).collect(),
             wanted: Vec::new(),
+            sets: Vec::new(),
         }
     }
 
     /// The word of a clue, which will be looked for.
     pub(in crate::segment) fn want_word(&mut self, clue: u32) -> Option<Arc<str>> {
         let word = self.words.get(clue as usize).cloned().flatten()?;
-        self.want(&word);
+        self.want(std::iter::once(&word));
         Some(word)
     }
 
-    /// Notes that a folded text is looked for.
-    pub(in crate::segment) fn want(&mut self, folded: &Arc<str>) {
-        if !self.wanted.contains(folded) {
-            self.wanted.push(folded.clone());
+    /// Notes that values with all of these folded texts are looked for.
+    pub(in crate::segment) fn want<'t>(&mut self, texts: impl Iterator<Item = &'t Arc<str>>) {
+        let mut set = Vec::new();
+        for text in texts {
+            let known = self.wanted.iter().position(|known| known == text);
+            set.push(known.unwrap_or(self.wanted.len()));
+            if known.is_none() {
+                self.wanted.push(text.clone());
+            }
+        }
+        if !self.sets.contains(&set) {
+            self.sets.push(set);
         }
     }
 
     /// Texts of the heap that contain a wanted one, ascending.
     fn places(&self) -> Result<Vec<Place>, ReadError> {
+        let heap = &self.templated.head.heap;
+        let of_wanted = (0..self.wanted.len()).map(|wanted| self.places_of(wanted));
+        let of_wanted: Vec<Vec<Place>> = of_wanted.collect::<Result<_, _>>()?;
+        let block_of = |place: &Place| heap.block_of(place.text);
+        let blocks = of_wanted.iter().map(|places| {
+            let mut blocks: Vec<usize> = places.iter().map(block_of).collect();
+            blocks.dedup();
+            blocks
+        });
+        let blocks: Vec<Vec<usize>> = blocks.collect();
+        // Blocks without one of the texts have no value with all of them.
+        let mut kept = vec![HashSet::new(); self.wanted.len()];
+        for set in &self.sets {
+            let (Some(first), rest) = (set.first(), set.get(1..).unwrap_or_default()) else {
+                continue;
+            };
+            let has_all = |block: &&usize| {
+                rest.iter()
+                    .all(|other| blocks[*other].binary_search(block).is_ok())
+            };
+            let common: Vec<usize> = blocks[*first].iter().filter(has_all).copied().collect();
+            for wanted in set {
+                kept[*wanted].extend(common.iter().copied());
+            }
+        }
+        let mut places: Vec<Place> = of_wanted
+            .into_iter()
+            .flatten()
+            .filter(|place| kept[place.wanted].contains(&block_of(place)))
+            .collect();
+        places.sort_unstable_by_key(|place| place.text);
+        Ok(places)
+    }
+
+    /// Texts of the heap that contain a wanted one of one token as a token, or another anywhere.
+    fn places_of(&self, wanted: usize) -> Result<Vec<Place>, ReadError> {
         let templated = self.templated;
         let heap = &templated.head.heap;
+        let Some(folded) = self.wanted.get(wanted) else {
+            return Ok(Vec::new());
+        };
+        let is_token = folded.bytes().all(|byte| byte.is_ascii_alphanumeric());
+        let needles = [Needle::of(&Clue::Substring(folded.to_string()))];
+        // All of its tokens are in one text.
+        let mut hashes = Vec::new();
+        filter::token_hashes(folded, |hash| hashes.push(hash));
         let mut places = Vec::new();
-        for (wanted, folded) in self.wanted.iter().enumerate() {
-            let needles = [Needle::of(&Clue::Substring(folded.to_string()))];
-            // All of its tokens are in one text.
-            let mut hashes = Vec::new();
-            filter::token_hashes(folded, |hash| hashes.push(hash));
-            for (number, run) in heap.runs.iter().enumerate() {
-                if !templated.filter_has_all(heap, number, &hashes)? {
-                    continue;
-                }
-                let texts = templated.heap_run(heap, number)?;
-                for index in candidates(&texts, &needles) {
-                    let text = fold(texts.get(index).unwrap_or_default());
+        for (number, run) in heap.runs.iter().enumerate() {
+            if !templated.filter_has_all(heap, number, &hashes)? {
+                continue;
+            }
+            let texts = templated.heap_run(heap, number)?;
+            for index in candidates(&texts, &needles) {
+                let text = fold(texts.get(index).unwrap_or_default());
+                let has_token = tokens(&text).any(|(start, end)| text[start..end] == **folded);
+                if has_token || !is_token {
                     places.push(Place {
                         text: run.first + index,
                         wanted,
                         is_whole: text == **folded,
-                        has_token: tokens(&text).any(|(start, end)| text[start..end] == **folded),
+                        has_token,
                     });
                 }
             }
         }
-        places.sort_unstable_by_key(|place| place.text);
         Ok(places)
     }
 
