@@ -1,8 +1,20 @@
 //! Regular expressions: linear time, bounded memory, and the literal that every match contains.
 use crate::search::tree::RegexText;
-use regex_automata::meta::Regex;
+use regex_automata::{
+    Anchored,
+    dfa::{Automaton as _, StartKind, dense},
+    meta::Regex,
+    nfa::thompson::NFA,
+    util::{primitives::StateID, start},
+};
 use regex_syntax::hir::{Class, Hir, HirKind};
+use std::sync::OnceLock;
 use taffrail_model::{limits::REGEX_BYTES_MAX, token::fold_char};
+use taffrail_storage::find::Automaton;
+
+/// Bytes of an automaton with all of its states: most expressions have some hundred bytes, and one
+/// that has more is asked value by value.
+const AUTOMATON_BYTES_MAX: usize = 256 << 10;
 
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -19,6 +31,64 @@ pub(crate) struct CompiledRegex {
     pub(crate) regex: Regex,
     /// A text that every match contains, as it stands or folded.
     pub(crate) literal: Option<RequiredLiteral>,
+    hir: Hir,
+    automaton: OnceLock<Option<ByteAutomaton>>,
+}
+
+impl CompiledRegex {
+    /// All states of the expression, made when first asked for; `None` if they are too many, or if
+    /// it asks for word boundaries of Unicode.
+    pub(crate) fn automaton(&self) -> Option<&dyn Automaton> {
+        let made = self.automaton.get_or_init(|| ByteAutomaton::of(&self.hir));
+        made.as_ref().map(|automaton| automaton as &dyn Automaton)
+    }
+}
+
+/// An expression as an automaton that accepts what contains a match.
+#[derive(Debug)]
+struct ByteAutomaton {
+    dfa: dense::DFA<Vec<u32>>,
+    start: StateID,
+}
+
+impl ByteAutomaton {
+    fn of(hir: &Hir) -> Option<ByteAutomaton> {
+        let nfa = NFA::config().nfa_size_limit(Some(AUTOMATON_BYTES_MAX));
+        let nfa = NFA::compiler().configure(nfa).build_from_hir(hir).ok()?;
+        let limits = dense::Config::new()
+            .start_kind(StartKind::Unanchored)
+            .dfa_size_limit(Some(AUTOMATON_BYTES_MAX))
+            .determinize_size_limit(Some(AUTOMATON_BYTES_MAX));
+        let mut builder = dense::Builder::new();
+        let dfa = builder.configure(limits).build_from_nfa(&nfa).ok()?;
+        let start = start::Config::new().anchored(Anchored::No);
+        let start = dfa.start_state(&start).ok()?;
+        Some(ByteAutomaton { dfa, start })
+    }
+
+    /// A state by the number that the trait gives it.
+    fn state(&self, state: u32) -> StateID {
+        StateID::new(state as usize).unwrap_or(self.start)
+    }
+}
+
+impl Automaton for ByteAutomaton {
+    fn start(&self) -> u32 {
+        self.start.as_u32()
+    }
+
+    fn next(&self, state: u32, byte: u8) -> u32 {
+        self.dfa.next_state(self.state(state), byte).as_u32()
+    }
+
+    fn accepts(&self, state: u32) -> bool {
+        self.dfa.is_match_state(self.state(state))
+    }
+
+    fn accepts_at_end(&self, state: u32) -> bool {
+        let end = self.dfa.next_eoi_state(self.state(state));
+        self.dfa.is_match_state(end)
+    }
 }
 
 /// A text that every match contains.
@@ -63,6 +133,8 @@ pub(crate) fn compile(text: &RegexText) -> Result<CompiledRegex, RegexFault> {
     Ok(CompiledRegex {
         regex,
         literal: finder.best,
+        hir,
+        automaton: OnceLock::new(),
     })
 }
 

@@ -15,8 +15,25 @@ pub trait TextQuestion: Send + Sync {
     fn looks_at(&self, _kind: Kind) -> bool {
         true
     }
+    /// The question as an automaton over the bytes of a value, if it is one: a value of any kind
+    /// that is looked at passes if the automaton accepts its text.
+    fn automaton(&self) -> Option<&dyn Automaton> {
+        None
+    }
     /// Whether a value passes: the last word wherever clues do not decide.
     fn passes(&self, kind: Kind, text: &str) -> bool;
+}
+
+/// A deterministic automaton over bytes. What it accepts at some byte it accepts whatever follows.
+pub trait Automaton: Send + Sync {
+    /// The state before the first byte.
+    fn start(&self) -> u32;
+    /// The state after one more byte.
+    fn next(&self, state: u32, byte: u8) -> u32;
+    /// Whether all texts that lead here are accepted, whatever follows.
+    fn accepts(&self, state: u32) -> bool;
+    /// Whether a text that ends here is accepted.
+    fn accepts_at_end(&self, state: u32) -> bool;
 }
 
 /// What holds for a value that passes. "Tokens" are those of `taffrail_model::token`, "folded" is

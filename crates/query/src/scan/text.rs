@@ -23,7 +23,7 @@ use taffrail_model::{
     column::{FieldName, Kind},
     token::{fold, fold_char, fold_into, tokens},
 };
-use taffrail_storage::find::{Clue, TextQuestion};
+use taffrail_storage::find::{Automaton, Clue, TextQuestion};
 
 /// Below one candidate in this many values, values are looked at one by one.
 const SPARSE_FACTOR: usize = 16;
@@ -99,6 +99,18 @@ impl TextQuestion for Question {
 
     fn looks_at(&self, kind: Kind) -> bool {
         !self.is_full_text || matches!(kind, Kind::String | Kind::Json)
+    }
+
+    fn automaton(&self) -> Option<&dyn Automaton> {
+        match &self.test.probes[..] {
+            [
+                Probe {
+                    check: Check::Regex(regex),
+                    ..
+                },
+            ] => regex.automaton(),
+            _ => None,
+        }
     }
 
     fn passes(&self, kind: Kind, text: &str) -> bool {

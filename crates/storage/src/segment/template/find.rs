@@ -6,6 +6,7 @@
 //! have a wanted value in the heap; so the count is known unless rows of a template must be written
 //! out to be judged, which happens block by block.
 use super::{
+    automaton,
     decode::Templated,
     head::{Head, MARK_BLOCKS, WHOLE},
     heap_lookup::{HeapLookup, Listed},
@@ -82,7 +83,13 @@ pub(in crate::segment) fn find(
         index: &index,
         absent_in_heap: &absent,
     };
-    let verdicts = judge.verdicts(question.clues());
+    let mut verdicts = judge.verdicts(question.clues());
+    if let Some(automaton) = question.automaton() {
+        let unclear = verdicts.iter_mut().enumerate();
+        for (template, verdict) in unclear.filter(|(_, verdict)| **verdict == Verdict::Check) {
+            *verdict = automaton::judge(automaton, &head, &index, template);
+        }
+    }
     // What decides for texts does not for other kinds.
     let is_text = matches!(column.directory.kind, Some(Kind::String | Kind::Json));
     let mut heap = HeapLookup::new(&templated, question.clues());

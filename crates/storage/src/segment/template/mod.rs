@@ -11,6 +11,7 @@
 //! Templates with at least [`head::OWN_ROWS_MIN`] rows have a column for each variable; the
 //! variables of the others, and values without a template, are in a heap. So a small template
 //! costs its text and no columns.
+mod automaton;
 mod cut;
 pub(super) mod decode;
 pub(super) mod encode;
