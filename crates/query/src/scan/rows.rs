@@ -12,7 +12,10 @@ use crate::{
 };
 use std::{
     collections::{BTreeMap, BinaryHeap},
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicUsize, Ordering::Relaxed},
+    },
 };
 use taffrail_model::{
     id::RecordId,
@@ -24,6 +27,8 @@ use taffrail_storage::read::Extent;
 
 /// Rows that are read at once before anything is known of their size.
 const FIRST_ROWS: usize = 64;
+/// Blocks whose rows are read by two threads: fewer are read sooner than a thread starts.
+const SECOND_THREAD_BLOCKS_MIN: usize = 8;
 /// Memory of a field of a row beyond its text: name, kind, lengths.
 const FIELD_BYTES: usize = 64;
 
@@ -276,25 +281,74 @@ fn read_rows(
             .or_default()
             .push(index);
     }
+    let groups: Vec<&[usize]> = blocks.values().map(Vec::as_slice).collect();
+    let part = RowsPart {
+        scan,
+        wanted,
+        fields,
+        bytes_max,
+        bytes: AtomicUsize::new(0),
+    };
+    let read = if groups.len() < SECOND_THREAD_BLOCKS_MIN {
+        part.read(&groups)?
+    } else {
+        let (mine, others) = groups.split_at(groups.len() / 2);
+        let (mine, others) = std::thread::scope(|scope| {
+            let others = scope.spawn(|| part.read(others));
+            (part.read(mine), others.join())
+        });
+        let others = others.unwrap_or_else(|panic| std::panic::resume_unwind(panic))?;
+        mine?.zip(others).map(|(mut mine, others)| {
+            mine.extend(others);
+            mine
+        })
+    };
+    let Some(read) = read else {
+        return Ok(None);
+    };
     let mut out: Vec<Option<Row>> = wanted.iter().map(|_| None).collect();
-    let mut bytes = 0;
-    for indexes in blocks.values() {
-        let candidates: Vec<_> = indexes.iter().map(|index| &wanted[*index]).collect();
-        match read_block(scan, &candidates, fields, bytes_max.saturating_sub(bytes)) {
-            Ok(Some((rows, more))) => {
-                bytes += more;
-                for (index, row) in indexes.iter().zip(rows) {
-                    out[*index] = Some(row);
+    for (index, row) in read {
+        out[index] = Some(row);
+    }
+    let bytes = part.bytes.into_inner();
+    Ok(Some((out.into_iter().flatten().collect(), bytes)))
+}
+
+/// Rows that are read together, by threads that share what they may have.
+struct RowsPart<'p, 'a> {
+    scan: &'p Scan<'p>,
+    wanted: &'p [Candidate<'a>],
+    fields: Option<&'p [AskedField]>,
+    bytes_max: usize,
+    bytes: AtomicUsize,
+}
+
+impl RowsPart<'_, '_> {
+    /// Reads some of the rows, those of one block after the other, with their numbers among the
+    /// wanted; `None` if all that are read pass what they may have.
+    fn read(&self, blocks: &[&[usize]]) -> Result<Option<Vec<(usize, Row)>>, ScanError> {
+        let mut out = Vec::new();
+        for indexes in blocks {
+            let candidates: Vec<_> = indexes.iter().map(|index| &self.wanted[*index]).collect();
+            let bytes_left = self.bytes_max.saturating_sub(self.bytes.load(Relaxed));
+            match read_block(self.scan, &candidates, self.fields, bytes_left) {
+                Ok(Some((rows, bytes))) => {
+                    let before = self.bytes.fetch_add(bytes, Relaxed);
+                    if before.saturating_add(bytes) > self.bytes_max {
+                        return Ok(None);
+                    }
+                    out.extend(indexes.iter().copied().zip(rows));
+                }
+                Ok(None) => return Ok(None),
+                Err(BlockFault::Stop(error)) => return Err(error),
+                Err(BlockFault::Read(error)) => {
+                    let key = candidates[0].block.open.partition.key;
+                    self.scan.note(key, &error);
                 }
             }
-            Ok(None) => return Ok(None),
-            Err(BlockFault::Stop(error)) => return Err(error),
-            Err(BlockFault::Read(error)) => {
-                scan.note(candidates[0].block.open.partition.key, &error);
-            }
         }
+        Ok(Some(out))
     }
-    Ok(Some((out.into_iter().flatten().collect(), bytes)))
 }
 
 /// Reads rows of one block, at least one; `None` if they pass `bytes_max`.

@@ -16,8 +16,9 @@ use std::{
     },
 };
 
-/// Bytes of a cache by default: the decoded blocks of some recent queries.
-pub const BLOCK_CACHE_BYTES: usize = 64 << 20;
+/// Bytes of a cache by default. Measured on 8,600,000 log records: searches for words, ids and
+/// addresses look at 123 MiB together, and push each other out of less.
+pub const BLOCK_CACHE_BYTES: usize = 128 << 20;
 /// Parts with a lock each. Few, so that a part can hold the dictionary of a full section (8 MiB).
 const SHARDS: usize = 4;
 /// Uses that an entry can save up: so many rounds of the hand it stays without another.

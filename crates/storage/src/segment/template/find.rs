@@ -472,8 +472,9 @@ impl TemplateFinding {
     fn checked(&self, templated: &Templated<'_>, block: usize) -> Result<Vec<usize>, ReadError> {
         let (first, end) = self.column.presence.values_of(block);
         let is_mixed = self.column.directory.kind.is_none();
+        let are_wholes_checked = is_mixed && !self.wholes.is_empty();
         let are_checked = self.rows.iter().any(|rows| matches!(rows, Rows::Check));
-        if !are_checked && !(is_mixed && !self.wholes.is_empty()) {
+        if !are_checked && !are_wholes_checked {
             let start = self
                 .listed
                 .partition_point(|listed| (listed.value as usize) < first);
