@@ -72,7 +72,10 @@ pub enum DeletionFault {
     /// There is none of this number that the caller may know of.
     #[error("there is no such deletion")]
     Unknown,
-    /// It is not possible at the moment.
+    /// Too many are under way.
+    #[error(transparent)]
+    TooMany(DeletionError),
+    /// It has ended.
     #[error(transparent)]
     Refused(DeletionError),
     /// It could not be made durable.
@@ -84,7 +87,8 @@ impl From<DeletionError> for DeletionFault {
     fn from(error: DeletionError) -> DeletionFault {
         match error {
             DeletionError::Unknown(_) => DeletionFault::Unknown,
-            DeletionError::TooMany | DeletionError::Ended(_) => DeletionFault::Refused(error),
+            DeletionError::TooMany => DeletionFault::TooMany(error),
+            DeletionError::Ended(_) => DeletionFault::Refused(error),
             DeletionError::Log(_) => DeletionFault::NotWritable(error),
         }
     }

@@ -334,6 +334,10 @@ impl StoreCore {
             |_, _| Vec::new(),
         );
         committed.map_err(DeletionError::Log)?;
+        if self.compaction.not_understood(sequence).is_some() {
+            // Others waited for it.
+            self.compaction.call_all();
+        }
         outcome
     }
 

@@ -251,6 +251,7 @@ impl From<DeletionFault> for Problem {
             DeletionFault::NoTenant | DeletionFault::Sealed(_) => {
                 Problem::new(Kind::Forbidden, text)
             }
+            DeletionFault::TooMany(_) => Problem::new(Kind::Overloaded, text),
             DeletionFault::Refused(_) => Problem::new(Kind::Conflict, text),
             DeletionFault::NotWritable(_) => Problem::new(Kind::NotWritable, text),
         }

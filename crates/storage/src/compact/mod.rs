@@ -198,6 +198,18 @@ impl Compaction {
         self.queue.lock().partitions.len()
     }
 
+    /// The first of these deletions that is not understood.
+    fn first_not_understood<'d>(
+        &self,
+        mut deletions: impl Iterator<Item = &'d Arc<Deletion>>,
+    ) -> Option<u64> {
+        let queue = self.queue.lock();
+        let numbers = deletions.by_ref().map(|deletion| deletion.sequence);
+        numbers
+            .filter(|sequence| queue.not_understood.contains_key(sequence))
+            .min()
+    }
+
     /// Why a deletion cannot be applied, if it is not understood.
     pub(crate) fn not_understood(&self, sequence: u64) -> Option<String> {
         self.queue.lock().not_understood.get(&sequence).cloned()
@@ -271,6 +283,8 @@ impl StoreCore {
                 count(&self.counters.compaction_failures, 1);
                 let mut queue = self.compaction.queue.lock();
                 queue.not_understood.insert(sequence, detail);
+                // Without it the rest of what is due there can be done.
+                queue.partitions.insert(key);
             }
             StepError::Select(SelectError::Read(_)) => {}
             StepError::Maintenance(error) => {
@@ -357,7 +371,13 @@ impl StoreCore {
                 listed.sum::<u64>() * 2 < bundle.bytes
             })
         };
-        let in_effect = state.deletions.iter();
+        let in_effect = || {
+            let all = state.deletions.iter();
+            all.filter(|deletion| deletion.concerns_partition(&key))
+        };
+        // What is applied is said by one number, so those after one that cannot be wait for it.
+        let not_understood = self.compaction.first_not_understood(in_effect());
+        let last_deletion = not_understood.map_or(state.manifest.last_deletion, |first| first - 1);
         Some(Found {
             key,
             sections: read
@@ -368,11 +388,11 @@ impl StoreCore {
                 .map(|section| section.id())
                 .filter(|id| is_sparse(id))
                 .collect(),
-            deletions: in_effect
-                .filter(|deletion| deletion.concerns_partition(&key))
+            deletions: in_effect()
+                .filter(|deletion| deletion.sequence <= last_deletion)
                 .cloned()
                 .collect(),
-            last_deletion: state.manifest.last_deletion,
+            last_deletion,
             epoch: state.manifest.epoch,
             rules,
         })

@@ -36,6 +36,9 @@ struct ByRemainder {
     drops_even: AtomicBool,
 }
 
+/// Begins a predicate that readers understand and compaction does not.
+const NOT_UNDERSTOOD: char = '?';
+
 fn bits(source: &dyn RowSource, block: usize, has: impl Fn(u64, Position) -> bool) -> Vec<u64> {
     let positions = source.positions(block).unwrap();
     let mut set = vec![0; positions.len().div_ceil(64)];
@@ -51,7 +54,8 @@ fn bits(source: &dyn RowSource, block: usize, has: impl Fn(u64, Position) -> boo
 }
 
 fn has_number(deletion: &Deletion, number: u64, position: Position) -> bool {
-    let (modulus, rest) = deletion.predicate.split_once(' ').unwrap();
+    let predicate = deletion.predicate.trim_start_matches(NOT_UNDERSTOOD);
+    let (modulus, rest) = predicate.split_once(' ').unwrap();
     position <= deletion.through
         && number % modulus.parse::<u64>().unwrap() == rest.parse::<u64>().unwrap()
 }
@@ -69,6 +73,13 @@ impl RowSelector for ByRemainder {
         partition: SelectedPartition<'_>,
         source: &dyn RowSource,
     ) -> Result<Vec<SelectedRows>, SelectError> {
+        let mut deletions = partition.deletions.iter();
+        if let Some(deletion) = deletions.find(|one| one.predicate.starts_with(NOT_UNDERSTOOD)) {
+            return Err(SelectError::Predicate {
+                sequence: deletion.sequence,
+                detail: "a question".into(),
+            });
+        }
         let blocks = 0..source.blocks()?.len();
         // Reading here meets what is damaged, as a real selector does.
         for block in blocks.clone() {
@@ -401,6 +412,29 @@ fn a_section_without_a_deleted_row_is_not_rewritten() {
     let world = world.crash();
     let state = world.core.deletion(number).unwrap().deletion.state;
     assert!(matches!(state, DeletionState::Done(_)));
+}
+
+#[test]
+fn a_deletion_that_is_not_understood_holds_up_later_ones_alone() {
+    let world = World::new();
+    world.flushes(key(1, 0), 4, 100);
+    let [first, second, third] = ["4 0", "?4 1", "4 2"].map(|predicate| world.delete(1, predicate));
+    let is_done = |number| {
+        let deletion = world.core.deletion(number).unwrap().deletion;
+        matches!(deletion.state, DeletionState::Done(_))
+    };
+    let report = world.compact();
+    assert_eq!((report.rows_removed, report.deletions_done), (100, 1));
+    assert_eq!(world.sections(), 1);
+    assert_eq!(world.rows().len(), 100);
+    assert!(is_done(first) && !is_done(second) && !is_done(third));
+    assert!(world.core.deletion(second).unwrap().failure.is_some());
+    world.core.cancel_deletion(second).unwrap();
+    assert_eq!(world.compact().rows_removed, 100);
+    assert!(is_done(third));
+    assert_eq!(world.rows().len(), 200);
+    let rows = world.rows();
+    assert_eq!(world.crash().rows(), rows);
 }
 
 #[test]
