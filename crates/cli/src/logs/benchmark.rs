@@ -16,6 +16,7 @@ mod needles;
 mod process;
 mod questions;
 mod random;
+mod readback;
 mod report;
 mod seen;
 mod server;
@@ -118,6 +119,9 @@ pub struct BenchmarkArguments {
     /// Ask the questions while records come in at half of the full rate
     #[arg(long)]
     while_ingesting: bool,
+    /// Read every value again after the ingest, and compare all columns by hash with what was sent
+    #[arg(long)]
+    read_back: bool,
     /// Work in this folder, which must be empty, and keep what is in it [default: a temporary one]
     #[arg(long, value_name = "DIR")]
     data_dir: Option<PathBuf>,
@@ -137,6 +141,7 @@ pub struct Settings {
     has_full_tails: bool,
     is_cold: bool,
     is_ingesting: bool,
+    reads_back: bool,
 }
 
 /// Tells how far it is.
@@ -277,6 +282,7 @@ fn settings(arguments: &BenchmarkArguments) -> Result<Settings> {
         has_full_tails: arguments.full_tails,
         is_cold: arguments.cold,
         is_ingesting: arguments.while_ingesting,
+        reads_back: arguments.read_back,
     })
 }
 

@@ -20,6 +20,8 @@ use taffrail_engine::{
 };
 use taffrail_model::{
     access::{Principal, Role, Scope},
+    column::Kind,
+    limits::PAGE_RECORDS_MAX,
     stream::AccessClass,
     time::{TimeRange, Timestamp},
 };
@@ -147,6 +149,42 @@ impl Library {
                 answer.context("making a table")?.value.rows.len() as u64
             }
         })
+    }
+
+    /// Gives `take` every stored value of a stream: time of its record in ns, name, kind and text.
+    pub fn read_all(
+        &self,
+        stream: &str,
+        take: &mut dyn FnMut(i64, &str, &str, &str),
+    ) -> Result<()> {
+        let question = self.question("", stream, None);
+        let mut page = PageQuestion {
+            order: Order::Arrival,
+            limit: PAGE_RECORDS_MAX,
+            offset: 0,
+            cursor: None,
+            fields: None,
+            is_counted: false,
+        };
+        loop {
+            let answer = self.engine.search(&self.principal, &question, &page);
+            let answer = answer.context("reading everything")?;
+            for row in &answer.value.rows {
+                for (name, value) in &row.fields {
+                    let kind = match value.kind {
+                        Kind::String => "string",
+                        Kind::Integer | Kind::Float => "number",
+                        Kind::Bool => "boolean",
+                        Kind::Json => "json",
+                    };
+                    take(row.key.timestamp.0, name, kind, &value.text);
+                }
+            }
+            page.cursor = answer.value.cursor.map(|cursor| cursor.to_string());
+            if page.cursor.is_none() {
+                return Ok(());
+            }
+        }
     }
 
     /// Writes everything that is in memory into segments and waits for what follows in the

@@ -168,7 +168,12 @@ fn first<'a>(value: &'a Value, names: &[&str]) -> Option<&'a Value> {
 }
 
 fn time_ns(value: &Value) -> Option<i64> {
-    let time: jiff::Timestamp = value.as_str()?.parse().ok()?;
+    time_of(value.as_str()?)
+}
+
+/// Nanoseconds since 1970 of a time as RFC 3339 writes it.
+pub fn time_of(text: &str) -> Option<i64> {
+    let time: jiff::Timestamp = text.parse().ok()?;
     i64::try_from(time.as_nanosecond()).ok()
 }
 

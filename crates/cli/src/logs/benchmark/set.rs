@@ -10,6 +10,7 @@ use super::{
     },
     needles, process,
     questions::{self, Rule},
+    readback::Columns,
     report::{Budget, Row, SetReport, grouped},
     say,
     seen::Seen,
@@ -116,6 +117,10 @@ impl<'a> Run<'a> {
         }
         let server = self.ground.start()?;
         let rate = self.ingest(&server)?;
+        let server = match self.settings.reads_back {
+            true => self.read_back(server)?,
+            false => server,
+        };
         self.fill_tail(&server)?;
         self.ask_all(&server, rate.accepted as f64 / rate.took.as_secs_f64())?;
         self.rows.push(Row::new(
@@ -199,6 +204,26 @@ impl<'a> Run<'a> {
         self.rows
             .push(Row::new("peak memory while ingesting", peak, "MB").with_budget(most));
         Ok(rate)
+    }
+
+    /// Compares what the store has with what was sent, once everything is in segments, and starts
+    /// the server again.
+    fn read_back(&mut self, server: Server) -> Result<Server> {
+        say("reading every value again");
+        server.stop()?;
+        let library = Library::open(&self.ground)?;
+        library.drain()?;
+        let stored = Columns::of_store(&library, self.set.stream)?;
+        library.close()?;
+        let sent = Columns::of_source(&self.survey.source)?;
+        let (columns, values) = sent.compare(&stored)?;
+        let note = format!(
+            "{} values, compared by a hash of each column",
+            grouped(values)
+        );
+        let row = Row::new("columns read back as they were sent", columns as f64, "");
+        self.rows.push(row.with_note(note));
+        self.ground.start()
     }
 
     /// With `--full-tails`, sends records again until the tail is full, and counts them too.
