@@ -1,0 +1,130 @@
+//! Speed of decoders of NDJSON on one file: ours, which writes columns, beside three that build a tree
+//! of values for each record, and two that only look for the end of one.
+//!
+//! `cargo run --release --manifest-path benches/decoder/Cargo.toml -- FILE [DECODER [ROUNDS]]`
+//!
+//! Without a decoder all are measured, in turns, and the median of each is printed. With one, only
+//! that runs: for a profiler.
+use sonic_rs::JsonValueTrait;
+use std::time::Instant;
+
+/// As large as a batch of 10,000 records.
+const BATCH_BYTES: usize = 4 << 20;
+const ROUNDS: usize = 5;
+
+/// Counts the records of a batch.
+type Decoder = fn(&[u8]) -> usize;
+
+const DECODERS: [(&str, Decoder); 6] = [
+    ("taffrail", taffrail),
+    ("sonic-rs-value", sonic_value),
+    ("sonic-rs-skip", sonic_skip),
+    ("simd-json-borrowed", simd_borrowed),
+    ("simd-json-tape", simd_tape),
+    ("serde_json-value", serde_value),
+];
+
+fn main() {
+    let mut arguments = std::env::args().skip(1);
+    let path = arguments.next().expect("FILE [DECODER [ROUNDS]]");
+    let only = arguments.next();
+    let rounds = arguments
+        .next()
+        .map_or(ROUNDS, |text| text.parse().expect("ROUNDS"));
+    let bytes = std::fs::read(&path).expect("the file");
+    let batches = cut(&bytes);
+    let chosen: Vec<_> = DECODERS
+        .iter()
+        .filter(|(name, _)| only.as_deref().is_none_or(|only| only == *name))
+        .collect();
+    let mut took_s = vec![Vec::new(); chosen.len()];
+    let mut records = vec![0; chosen.len()];
+    for _ in 0..rounds {
+        for (index, (_, decode)) in chosen.iter().enumerate() {
+            let start = Instant::now();
+            records[index] = batches.iter().map(|batch| decode(batch)).sum();
+            took_s[index].push(start.elapsed().as_secs_f64());
+        }
+    }
+    for ((name, _), (took_s, records)) in chosen.iter().zip(took_s.iter_mut().zip(records)) {
+        took_s.sort_by(f64::total_cmp);
+        let median_s = took_s[took_s.len() / 2];
+        let speed = bytes.len() as f64 / 1e6 / median_s;
+        println!("{name}: {speed:.0} MB/s, {records} records in {median_s:.3} s");
+    }
+}
+
+fn cut(bytes: &[u8]) -> Vec<&[u8]> {
+    let mut out = Vec::new();
+    let mut rest = bytes;
+    while rest.len() > BATCH_BYTES {
+        let end = rest[..BATCH_BYTES].iter().rposition(|byte| *byte == b'\n');
+        let (batch, after) = rest.split_at(end.map_or(BATCH_BYTES, |end| end + 1));
+        out.push(batch);
+        rest = after;
+    }
+    out.push(rest);
+    out
+}
+
+fn lines(batch: &[u8]) -> impl Iterator<Item = &[u8]> {
+    batch
+        .split(|byte| *byte == b'\n')
+        .filter(|line| !line.is_empty())
+}
+
+/// Columns, with all limits and rejects.
+fn taffrail(batch: &[u8]) -> usize {
+    let decoded = taffrail_ingest::decode::ndjson::decode(batch).expect("a batch");
+    assert!(decoded.rejects.is_empty());
+    decoded.indexes.len()
+}
+
+fn sonic_value(batch: &[u8]) -> usize {
+    let is_object = |line| {
+        let value: sonic_rs::Value = sonic_rs::from_slice(line).expect("a record");
+        value.is_object()
+    };
+    lines(batch).filter(|line| is_object(line)).count()
+}
+
+fn sonic_skip(batch: &[u8]) -> usize {
+    let is_object = |line| {
+        let value: sonic_rs::LazyValue<'_> = sonic_rs::from_slice(line).expect("a record");
+        value.is_object()
+    };
+    lines(batch).filter(|line| is_object(line)).count()
+}
+
+/// It writes into its input: a copy of each line is part of the price.
+fn simd_borrowed(batch: &[u8]) -> usize {
+    let mut buffers = simd_json::Buffers::default();
+    let mut copy = Vec::new();
+    let mut records = 0;
+    for line in lines(batch) {
+        copy.clear();
+        copy.extend_from_slice(line);
+        let value = simd_json::to_borrowed_value_with_buffers(&mut copy, &mut buffers);
+        records += usize::from(matches!(value, Ok(simd_json::BorrowedValue::Object(_))));
+    }
+    records
+}
+
+fn simd_tape(batch: &[u8]) -> usize {
+    let mut copy = Vec::new();
+    let mut records = 0;
+    for line in lines(batch) {
+        copy.clear();
+        copy.extend_from_slice(line);
+        records += usize::from(simd_json::to_tape(&mut copy).is_ok());
+    }
+    records
+}
+
+fn serde_value(batch: &[u8]) -> usize {
+    let is_object = |line| {
+        let value: serde_json::Value = serde_json::from_slice(line).expect("a record");
+        value.is_object()
+    };
+    lines(batch).filter(|line| is_object(line)).count()
+}
