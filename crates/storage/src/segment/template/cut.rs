@@ -1,5 +1,5 @@
 //! All values of a column, cut into literal parts and variables, and their templates counted.
-use super::split::{Span, hash_of, split};
+use super::split::{Span, hash_of, is_same_literal, split};
 use crate::segment::gather::Values;
 use hashbrown::{HashMap, hash_map::Entry};
 use taffrail_model::limits::SEGMENT_ROWS_MAX;
@@ -113,11 +113,10 @@ pub(super) fn is_same(a: &str, a_spans: &[Span], b: &str, b_spans: &[Span]) -> b
     let (mut a_at, mut b_at) = (0, 0);
     a_spans.len() == b_spans.len()
         && a_spans.iter().zip(b_spans).all(|(a_span, b_span)| {
-            let is_same = a_span.kind == b_span.kind
-                && a.as_bytes()[a_at..a_span.start as usize]
-                    == b.as_bytes()[b_at..b_span.start as usize];
+            let a_literal = &a.as_bytes()[a_at..a_span.start as usize];
+            let b_literal = &b.as_bytes()[b_at..b_span.start as usize];
             (a_at, b_at) = (a_span.end as usize, b_span.end as usize);
-            is_same
+            a_span.kind == b_span.kind && is_same_literal(a_literal, b_literal)
         })
-        && a.as_bytes()[a_at..] == b.as_bytes()[b_at..]
+        && is_same_literal(&a.as_bytes()[a_at..], &b.as_bytes()[b_at..])
 }
