@@ -38,8 +38,15 @@ use zstd::bulk::Compressor;
 pub(super) const ZSTD_LEVEL: i32 = 3;
 /// Distinct values of a dictionary: beyond it, codes cost as much as text.
 const DICTIONARY_ENTRIES_MAX: usize = 1 << 16;
+/// Values on which templates are compared with a dictionary before all are encoded by them, in runs
+/// of neighbours; and part of the values (one in this many) that a trial may have to be worth it.
+const TEMPLATE_TRIAL_VALUES: usize = 8_192;
+const TEMPLATE_TRIAL_RUNS: usize = 8;
+const TEMPLATE_TRIAL_PART: usize = 4;
 /// Values after which a dictionary must have fewer entries than half of the values.
 const DICTIONARY_TRIAL_VALUES: usize = 8_192;
+/// Entries of a dictionary up to which its texts cost nothing, in whatever form.
+const SMALL_DICTIONARY_ENTRIES: usize = 256;
 /// Bytes of one text in a dictionary or constant: a block decoded from codes stays within 16 MiB.
 const DICTIONARY_TEXT_BYTES_MAX: usize = 16 << 10;
 /// Runs of neighbouring values by which text is judged, and bytes of each.
@@ -207,8 +214,12 @@ fn encode_column(
             None => consider(try_decimal(values, kind)),
             integer => consider(integer),
         }
-        consider(try_fixed(values, kind));
-        consider(try_dictionary(values, kind, compressor).map_err(EncodeError::Compress)?);
+        let fixed = try_fixed(values, kind);
+        let is_packed = fixed.as_ref().is_some_and(is_packed);
+        consider(fixed);
+        if !is_packed {
+            consider(try_dictionary(values, kind, compressor).map_err(EncodeError::Compress)?);
+        }
     }
     let templated = try_template(values, kind, best.as_ref(), compressor)?;
     // A dictionary of long texts that are nearly all different is text without an index.
@@ -224,6 +235,16 @@ fn encode_column(
             Ok(best.directory)
         }
         _ => encode_free_text(name, values, kind, compressor, out),
+    }
+}
+
+/// Whether a dictionary of texts would cost more for certain: its codes are the same, or no fewer,
+/// and its texts are those of numbers that are packed here.
+fn is_packed(fixed: &Candidate) -> bool {
+    match fixed.directory.layout {
+        Layout::FixedDictionary { entries, .. } => entries > SMALL_DICTIONARY_ENTRIES,
+        Layout::Fixed { form, .. } => !form.is_long(),
+        _ => false,
     }
 }
 
@@ -313,6 +334,22 @@ pub(super) fn numbers_of_blocks(
         .collect()
 }
 
+/// The same for decimals: their texts are in the order of their scaled values, so that two of each
+/// block need to be read as numbers.
+fn decimals_of_blocks(values: &Values<'_>, scaled: &[i64]) -> Vec<Option<(f64, f64)>> {
+    values
+        .blocks()
+        .map(|block| {
+            let least = block.clone().min_by_key(|index| scaled[*index])?;
+            let greatest = block.max_by_key(|index| scaled[*index])?;
+            Some((
+                number_of(values.text(least))?,
+                number_of(values.text(greatest))?,
+            ))
+        })
+        .collect()
+}
+
 fn try_constant(values: &Values<'_>, kind: Option<Kind>) -> Option<Candidate> {
     let text = values.text(0);
     if text.len() > DICTIONARY_TEXT_BYTES_MAX || values.texts().any(|other| other != text) {
@@ -384,7 +421,7 @@ fn try_decimal(values: &Values<'_>, kind: Option<Kind>) -> Option<Candidate> {
             kind,
             layout: Layout::Decimal { scale, decimals },
             pages: Pages::new(0, &lengths),
-            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+            numbers: decimals_of_blocks(values, &scaled),
         },
         area,
     })
@@ -590,7 +627,8 @@ fn try_dictionary(
     }))
 }
 
-/// The column by templates, if it has such and they cost less than the best other encoding.
+/// The column by templates, if it has such and they cost less than the best other encoding. Where
+/// each value is a number as a whole, its template would be that of one variable and nothing else.
 fn try_template(
     values: &Values<'_>,
     kind: Option<Kind>,
@@ -598,11 +636,49 @@ fn try_template(
     compressor: &mut Compressor<'_>,
 ) -> Result<Option<Candidate>, EncodeError> {
     let cost = best.map_or(usize::MAX, Candidate::cost);
-    if cost <= values.len() || !template::is_templated(values) {
+    let is_number = best.is_some_and(|best| {
+        matches!(
+            best.directory.layout,
+            Layout::Integer
+                | Layout::Decimal { .. }
+                | Layout::Fixed { .. }
+                | Layout::FixedDictionary { .. }
+        )
+    });
+    if cost <= values.len() || is_number || !template::is_templated(values) {
+        return Ok(None);
+    }
+    let is_dictionary =
+        best.is_some_and(|best| matches!(best.directory.layout, Layout::Dictionary { .. }));
+    if is_dictionary && !do_templates_gain(values, kind, compressor)? {
         return Ok(None);
     }
     let templated = template::encode(values, kind, compressor).map_err(EncodeError::Compress)?;
     Ok(templated.filter(|templated| is_worth(values, templated.cost(), cost)))
+}
+
+/// Whether templates cost less than a dictionary on a sample. Identifiers with few distinct values
+/// have templates, too, and all that is gained by looking at each value is to know that a
+/// dictionary is better.
+fn do_templates_gain(
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    compressor: &mut Compressor<'_>,
+) -> Result<bool, EncodeError> {
+    if values.len() < TEMPLATE_TRIAL_VALUES * TEMPLATE_TRIAL_PART {
+        return Ok(true);
+    }
+    let runs = (0..TEMPLATE_TRIAL_RUNS).flat_map(|run| {
+        let start = values.len() * run / TEMPLATE_TRIAL_RUNS;
+        start..start + TEMPLATE_TRIAL_VALUES / TEMPLATE_TRIAL_RUNS
+    });
+    let sample = values.picked(runs);
+    let dictionary = try_dictionary(&sample, kind, compressor).map_err(EncodeError::Compress)?;
+    let Some(dictionary) = dictionary else {
+        return Ok(true);
+    };
+    let templated = template::encode(&sample, kind, compressor).map_err(EncodeError::Compress)?;
+    Ok(templated.is_some_and(|templated| templated.cost() < dictionary.cost()))
 }
 
 /// Whether an encoding that is harder to search saves enough against one that costs `cost`.

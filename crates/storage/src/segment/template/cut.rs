@@ -9,6 +9,9 @@ const DRAFTS_MAX: usize = 1 << 18;
 /// Variables of one column that are held while it is cut (72 MiB): twelve for each row of a full
 /// section. Values that come later have no template.
 const SPANS_MAX: usize = 12 * SEGMENT_ROWS_MAX;
+/// Variables of a value for which there is room from the start: a line of a log has as many, and
+/// memory that is not written to costs nothing.
+const SPANS_EXPECTED: usize = 6;
 /// No template.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -45,6 +48,7 @@ impl Cut {
         let mut cut = Cut::default();
         cut.drafts_of.reserve_exact(values.len());
         cut.first_spans.reserve_exact(values.len());
+        cut.spans.reserve(SPANS_EXPECTED * values.len());
         let mut index: HashMap<u64, u32> = HashMap::new();
         for (number, text) in (0u32..).zip(values.texts()) {
             let first = cut.spans.len();
