@@ -151,7 +151,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
                 .collect();
             ints::encode(&codes, out);
         });
-        let (slots, slot_bytes, page_lengths) = self.slots();
+        let (slots, slot_bytes, page_lengths) = self.slots(GROUP_BYTES);
         let (mut heap, mut wholes) = (HeapWriter::default(), HeapWriter::default());
         let letters = self.fill_heaps(&slots, &mut heap, &mut wholes, compressor)?;
 
@@ -227,9 +227,9 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
     /// The values of each variable are copied together first, some templates at a time: so the texts
     /// are read in their order, and what is tried on the values of a variable reads on from where
     /// the last one stood.
-    fn slots(&self) -> (Vec<Slot>, Vec<u8>, Vec<usize>) {
+    fn slots(&self, group_bytes: usize) -> (Vec<Slot>, Vec<u8>, Vec<usize>) {
         let (mut slots, mut bytes, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
-        for templates in self.template_groups() {
+        for templates in self.template_groups(group_bytes) {
             let drafts = self.drafts().take(templates.end).skip(templates.start);
             let kinds = drafts.flat_map(|draft| self.kinds_of(draft));
             for (kind, texts) in kinds.zip(self.variables_of(templates.clone())) {
@@ -242,8 +242,8 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
         (slots, bytes, lengths)
     }
 
-    /// The templates with columns in groups whose variables have [`GROUP_BYTES`], or of one.
-    fn template_groups(&self) -> Vec<std::ops::Range<usize>> {
+    /// The templates with columns in groups whose variables have so many bytes at the most, or of one.
+    fn template_groups(&self, group_bytes: usize) -> Vec<std::ops::Range<usize>> {
         let mut of_template = vec![0usize; self.own];
         for (number, template) in self.templates_of_values() {
             let spans = self.cut.spans_of(number).iter();
@@ -254,7 +254,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
         }
         let (mut groups, mut start, mut total) = (Vec::new(), 0, 0);
         for (template, bytes) in of_template.into_iter().enumerate() {
-            if total + bytes > GROUP_BYTES && template > start {
+            if total + bytes > group_bytes && template > start {
                 groups.push(start..template);
                 (start, total) = (template, 0);
             }
@@ -374,6 +374,41 @@ const _: () = assert!(BLOCK_ROWS * MARK_BLOCKS <= 8_192);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::gather::{Gathered, RowsPart};
+    use taffrail_model::column::Column;
+
+    #[test]
+    fn variables_are_the_same_however_many_templates_are_copied_together() {
+        let mut column = Column::default();
+        for row in 0..1_000u32 {
+            let text = match row % 3 {
+                0 => format!("took {row} ms of {}", row % 7),
+                1 => format!("sent {row} bytes"),
+                _ => "idle".into(),
+            };
+            column.push(row, Kind::String, &text);
+        }
+        let times: Vec<i64> = (0..1_000).collect();
+        let positions: Vec<u64> = (1..=1_000).collect();
+        let part = RowsPart {
+            timestamps: &times,
+            positions: &positions,
+            columns: vec![("f", &column)],
+        };
+        let gathered = Gathered::new(vec![part]).unwrap();
+        let (values, _) = gathered.column("f", &[]);
+        let cut = Cut::of(&values);
+        let writer = TemplateWriter::new(&values, &cut, order_of(&cut.drafts));
+        let groups = |bytes| writer.template_groups(bytes).len();
+        assert_eq!((groups(GROUP_BYTES), groups(0)), (1, 3));
+        let (slots, bytes, lengths) = writer.slots(GROUP_BYTES);
+        assert_eq!(slots.len(), 3);
+        for group_bytes in [0, 3_000] {
+            let others = writer.slots(group_bytes);
+            assert_eq!(format!("{:?}", others.0), format!("{slots:?}"));
+            assert_eq!((others.1, others.2), (bytes.clone(), lengths.clone()));
+        }
+    }
 
     /// How many templates of these rows are kept.
     fn kept(rows: impl Iterator<Item = u32>) -> usize {
