@@ -99,6 +99,14 @@ impl Column {
         &self.text
     }
 
+    /// The texts of all values, one for each of [`Column::rows`].
+    pub fn texts(&self) -> impl Iterator<Item = &str> + '_ {
+        let starts = std::iter::once(0).chain(self.ends.iter().map(|end| *end as usize));
+        starts
+            .zip(&self.ends)
+            .map(|(start, end)| &self.text[start..*end as usize])
+    }
+
     /// Bytes that the column holds in memory.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {

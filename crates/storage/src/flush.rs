@@ -307,7 +307,7 @@ impl StoreCore {
         }
         self.grow_tails(-(bytes as i64));
         let keys: Vec<_> = frozen.iter().map(|(key, _)| *key).collect();
-        self.compaction.call(keys.iter().copied());
+        self.compaction.call_flushed(&keys, self.clock.now());
         keys
     }
 

@@ -559,7 +559,11 @@ impl StoreCore {
             return Err(CommitError::TooLarge);
         }
         let payloads = payloads(&parts, prepared.idempotency.as_ref());
-        for (part, payload) in parts.into_iter().zip(payloads) {
+        for (mut part, payload) in parts.into_iter().zip(payloads) {
+            // A tail keeps no room that is not used; here nobody waits for a lock meanwhile.
+            for (_, column) in part.columns.iter_mut() {
+                column.shrink_to_fit();
+            }
             let memory_bytes = part.memory_bytes();
             prepared.rows += part.timestamps.len() as u64;
             prepared.memory_bytes += memory_bytes;

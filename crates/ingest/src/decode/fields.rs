@@ -60,6 +60,9 @@ struct Member {
     name: Box<str>,
     /// The name and its closing quote as they stand in JSON; empty if the name needs escapes.
     in_json: Box<[u8]>,
+    /// Its first eight bytes as a word, and which bits of that count: names are compared by the
+    /// million, and most end within it.
+    head: (u64, u64),
     /// The member that followed the last time.
     next: MemberId,
     /// Occurrence of the object in which the name was last seen.
@@ -146,6 +149,14 @@ impl Fields {
         object.written.clear();
     }
 
+    /// Makes room for more records like those so far, so many for each of them.
+    pub(super) fn expect(&mut self, more_for_each: f64) {
+        for (_, column) in self.columns.iter_mut() {
+            let more = |so_far: usize| (so_far as f64 * more_for_each) as usize;
+            column.reserve(more(column.len()), more(column.text().len()));
+        }
+    }
+
     /// Ends the record: its row stays.
     pub(super) fn keep_record(&mut self) {
         if !self.overflow.is_empty() {
@@ -225,12 +236,17 @@ impl Fields {
         } else {
             [name.as_bytes(), b"\""].concat().into_boxed_slice()
         };
+        let mut head = [0; 8];
+        let head_bytes = in_json.len().min(head.len());
+        head[..head_bytes].copy_from_slice(&in_json[..head_bytes]);
+        let counts = u64::MAX.checked_shr(64 - 8 * head_bytes as u32);
         // Below 2^32 members: each takes at least four bytes of a bounded batch.
         let id = self.members.len() as MemberId;
         self.members.push(Member {
             object,
             name: name.into(),
             in_json,
+            head: (u64::from_le_bytes(head), counts.unwrap_or_default()),
             next: NO_MEMBER,
             seen: 0,
             holds: Holds::Nothing,
@@ -436,7 +452,17 @@ impl Member {
     /// be left from a member that is forgotten.
     #[inline]
     fn is_next(&self, object: ObjectId, json: &[u8]) -> bool {
-        self.object == object && !self.in_json.is_empty() && json.starts_with(&self.in_json)
+        if self.object != object || self.in_json.is_empty() {
+            return false;
+        }
+        let (Some(first), (head, counts)) = (json.first_chunk::<8>(), self.head) else {
+            return json.starts_with(&self.in_json);
+        };
+        if u64::from_le_bytes(*first) & counts != head {
+            return false;
+        }
+        let rest = self.in_json.get(first.len()..).unwrap_or_default();
+        rest.is_empty() || json[first.len()..].starts_with(rest)
     }
 }
 

@@ -264,12 +264,13 @@ impl Redactor {
         }
         let mut hits = hits.into_iter().peekable();
         let mut changes = Vec::new();
-        for (index, end) in column.ends().iter().enumerate() {
+        let values = column.kinds().iter().zip(column.texts());
+        for ((index, end), (kind, text)) in column.ends().iter().enumerate().zip(values) {
             let mut has_word = false;
             while hits.next_if(|hit| *hit <= *end as usize).is_some() {
                 has_word = true;
             }
-            let value = column.value_at(index);
+            let value = Value { kind: *kind, text };
             // Keys have more spellings than the search knows (`pass_word`, an escape): they are
             // walked whatever it found.
             has_word |= value.kind == Kind::Json;

@@ -29,7 +29,7 @@ use crate::{
     snapshot::Fault,
     store_core::{MaintenanceError, State, StoreCore, count},
 };
-use choose::{Candidate, choose};
+use choose::{Candidate, Inflow, choose};
 use merge::{Input, MergeError};
 use parking_lot::Mutex;
 use std::{
@@ -45,6 +45,9 @@ use taffrail_model::{
 
 /// How often every partition is looked at: a day that has closed, rows whose time has come.
 const FULL_PASS_S: i64 = 600;
+/// How long after its last flush a partition counts as quiet: senders that pause between batches
+/// are no quiet.
+const QUIET_S: i64 = 120;
 /// Bytes of a new file after which they are synced: the disk works them off while the next are
 /// made, and a sync of the log never waits for a whole section.
 const SYNC_BYTES: usize = 4 << 20;
@@ -67,6 +70,11 @@ struct Memory {
 struct Queue {
     partitions: BTreeSet<PartitionKey>,
     next_full_pass: Timestamp,
+    /// When partitions were last flushed, as far as they may be busy.
+    flushes: HashMap<PartitionKey, Timestamp>,
+    /// When the store was opened, which counts as a flush of all: nothing is known of the time
+    /// before, and who has just started it asks first.
+    opened: Option<Timestamp>,
     /// Deletions that are not understood, and why.
     not_understood: HashMap<u64, String>,
 }
@@ -188,6 +196,24 @@ impl Compaction {
         self.queue.lock().partitions.extend(keys);
     }
 
+    /// Has partitions looked at soon that were flushed just now.
+    pub(crate) fn call_flushed(&self, keys: &[PartitionKey], now: Timestamp) {
+        let mut queue = self.queue.lock();
+        queue.partitions.extend(keys);
+        queue.flushes.extend(keys.iter().map(|key| (*key, now)));
+    }
+
+    /// Whether records come to a partition.
+    fn inflow(&self, key: &PartitionKey, now: Timestamp) -> Inflow {
+        let mut queue = self.queue.lock();
+        let opened = *queue.opened.get_or_insert(now);
+        let flushed = queue.flushes.get(key).copied().unwrap_or(opened);
+        Inflow {
+            is_busy: is_recent(flushed, now),
+            is_closed: i64::from(key.day.0) < now.0.div_euclid(NS_PER_DAY),
+        }
+    }
+
     /// Has every partition looked at soon.
     pub(crate) fn call_all(&self) {
         self.queue.lock().next_full_pass = Timestamp(i64::MIN);
@@ -303,6 +329,7 @@ impl StoreCore {
             return;
         }
         queue.next_full_pass = Timestamp(now.0.saturating_add(FULL_PASS_S * NS_PER_S));
+        queue.flushes.retain(|_, flushed| is_recent(*flushed, now));
         drop(queue);
         let keys: Vec<_> = self.state.lock().partitions.keys().copied().collect();
         self.compaction.call(keys);
@@ -317,7 +344,6 @@ impl StoreCore {
         let Some(found) = self.find(key) else {
             return Ok(CompactionReport::default());
         };
-        let today = self.clock.now().0.div_euclid(NS_PER_DAY);
         let mergeable = found.sections.iter();
         let candidates = mergeable
             .filter(|(id, ..)| !memory.unmergeable.contains(id))
@@ -326,9 +352,9 @@ impl StoreCore {
                 bytes: meta.bytes,
                 id: *id,
             });
-        let is_closed = i64::from(key.day.0) < today;
-        let mut chosen = choose(candidates.collect(), is_closed);
-        if chosen.is_empty() && is_closed {
+        let inflow = self.compaction.inflow(&key, self.clock.now());
+        let mut chosen = choose(candidates.collect(), inflow);
+        if chosen.is_empty() && inflow.is_closed {
             // What is left of a file goes to one of its own, so that the rest of it is freed.
             let mut sparse = found.sparse.iter().copied();
             chosen.extend(sparse.find(|id| !memory.unmergeable.contains(id)));
@@ -700,6 +726,11 @@ impl Merge {
         }
         Some(edit)
     }
+}
+
+/// Whether a flush is so recent that more may follow; a clock that was set back does not count.
+fn is_recent(flushed: Timestamp, now: Timestamp) -> bool {
+    now.0.abs_diff(flushed.0) < QUIET_S.unsigned_abs() * NS_PER_S.unsigned_abs()
 }
 
 /// How many rows go by each deletion, by number; a row that several have counts for the first.

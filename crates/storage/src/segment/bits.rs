@@ -18,7 +18,8 @@ pub(super) fn packed_bytes(count: usize, width: u32) -> usize {
 /// Appends packed numbers to a buffer.
 pub(super) struct Packer<'a> {
     out: &'a mut Vec<u8>,
-    waiting: u128,
+    /// Fewer than 64 bits.
+    waiting: u64,
     waiting_bits: u32,
 }
 
@@ -34,14 +35,18 @@ impl<'a> Packer<'a> {
     /// Appends the lowest `width` (≤ 64) bits; the others must be zero.
     pub(super) fn push(&mut self, value: u64, width: u32) {
         debug_assert!(width_of(value) <= width);
-        self.waiting |= u128::from(value) << self.waiting_bits;
-        self.waiting_bits += width;
-        if self.waiting_bits >= 64 {
-            self.out
-                .extend_from_slice(&(self.waiting as u64).to_le_bytes());
-            self.waiting >>= 64;
-            self.waiting_bits -= 64;
+        self.waiting |= value << self.waiting_bits;
+        let bits = self.waiting_bits + width;
+        if bits < 64 {
+            self.waiting_bits = bits;
+            return;
         }
+        self.out.extend_from_slice(&self.waiting.to_le_bytes());
+        // What did not fit; all 64 bits of a value did if there is none.
+        self.waiting_bits = bits - 64;
+        self.waiting = value
+            .checked_shr(width - self.waiting_bits)
+            .unwrap_or_default();
     }
 
     /// Appends the lowest `width` (≤ 128) bits; the others must be zero.

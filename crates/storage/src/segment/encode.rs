@@ -2,25 +2,21 @@
 //!
 //! Each column is tried in every encoding that can give its values back exactly; the smallest is
 //! taken. Numbers, ids and dictionaries are cheap enough to be encoded in full for that; only text
-//! is judged by a sample. Memory is that of the references to one column (16 bytes a row), its
-//! candidates and the output; the rows themselves are not copied.
+//! is judged by a sample. Memory is that of the references to one column (16 bytes a row, twice that
+//! where few rows have a value), its candidates and the output; the rows themselves are not copied.
 use super::{
     EncodeError,
-    bits::{Packer, width_of_wide},
     directory::{
-        COLUMNS_MAX, ColumnDirectory, ColumnEntry, Decimals, Directory, FIXED_PAGE_ENTRIES, Footer,
-        Frame, Group, Layout, Pages,
+        COLUMNS_MAX, ColumnDirectory, ColumnEntry, Decimals, Directory, Footer, Layout, Pages,
     },
     filter,
-    fixed::{Form, Squeeze},
     gather::{Gathered, RowsPart, Values},
     ints,
     number::{number_of, parse_decimal, parse_integer, rescale, trimmed_decimals},
-    prose,
+    packed, prose, runs,
     template::encode as template,
     text::{
-        BLOCK_TEXT_BYTES_MAX, DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES, FRAME_PLAIN_BYTES_MAX,
-        pack, push_text,
+        BLOCK_TEXT_BYTES_MAX, DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES_MAX, pack, push_text,
     },
 };
 use crate::read::Extent;
@@ -38,6 +34,11 @@ use zstd::bulk::Compressor;
 pub(super) const ZSTD_LEVEL: i32 = 3;
 /// Distinct values of a dictionary: beyond it, codes cost as much as text.
 const DICTIONARY_ENTRIES_MAX: usize = 1 << 16;
+/// Values on which templates are compared with a dictionary before all are encoded by them, in runs
+/// of neighbours; and part of the values (one in this many) that a trial may have to be worth it.
+const TEMPLATE_TRIAL_VALUES: usize = 8_192;
+const TEMPLATE_TRIAL_RUNS: usize = 8;
+const TEMPLATE_TRIAL_PART: usize = 4;
 /// Values after which a dictionary must have fewer entries than half of the values.
 const DICTIONARY_TRIAL_VALUES: usize = 8_192;
 /// Bytes of one text in a dictionary or constant: a block decoded from codes stays within 16 MiB.
@@ -50,8 +51,6 @@ const SAMPLE_RUN_BYTES: usize = 64 << 10;
 const TEXT_COST_PERCENT: usize = 85;
 /// Values for which text must save a byte; less is not worth what a dictionary can do.
 const TEXT_GAIN_VALUES: usize = 2;
-/// A sorted dictionary of ids may cost this much (in percent) of plain ids: it finds an id at once.
-const FIXED_DICTIONARY_COST_PERCENT: usize = 105;
 
 /// Mean length of texts from which on an index of words is kept: log lines are shorter, prompts,
 /// answers and stacks longer.
@@ -67,7 +66,7 @@ pub(super) struct Candidate {
 
 impl Candidate {
     /// Bytes in the section.
-    fn cost(&self) -> usize {
+    pub(super) fn cost(&self) -> usize {
         let firsts = match &self.directory.layout {
             Layout::FixedDictionary { firsts, .. } => firsts.len() * 16,
             _ => 0,
@@ -86,7 +85,7 @@ pub(super) fn encode_parts(parts: Vec<RowsPart<'_>>) -> Result<Vec<u8>, EncodeEr
 /// Encodes rows whose columns are brought when their turn comes: `load` gives a column of each
 /// part, or none for what the parts have themselves.
 pub(super) fn encode_loaded<E: From<EncodeError>>(
-    mut rows: Gathered<'_>,
+    rows: Gathered<'_>,
     names: Vec<&str>,
     load: &mut dyn FnMut(&str) -> Result<Vec<Column>, E>,
 ) -> Result<Vec<u8>, E> {
@@ -207,8 +206,12 @@ fn encode_column(
             None => consider(try_decimal(values, kind)),
             integer => consider(integer),
         }
-        consider(try_fixed(values, kind));
-        consider(try_dictionary(values, kind, compressor).map_err(EncodeError::Compress)?);
+        let fixed = packed::try_fixed(values, kind);
+        let is_packed = fixed.as_ref().is_some_and(packed::is_packed);
+        consider(fixed);
+        if !is_packed {
+            consider(try_dictionary(values, kind, compressor).map_err(EncodeError::Compress)?);
+        }
     }
     let templated = try_template(values, kind, best.as_ref(), compressor)?;
     // A dictionary of long texts that are nearly all different is text without an index.
@@ -241,7 +244,7 @@ fn encode_free_text(
     {
         return Ok(prose);
     }
-    encode_text(values, kind, compressor, out)
+    runs::encode(values, kind, compressor, out)
 }
 
 /// Whether an exact index of words is worth its bytes: texts are long, so that looking at one
@@ -309,6 +312,22 @@ pub(super) fn numbers_of_blocks(
                 let number = number(index)?;
                 Some((number.min(least), number.max(greatest)))
             })
+        })
+        .collect()
+}
+
+/// The same for decimals: their texts are in the order of their scaled values, so that two of each
+/// block need to be read as numbers.
+fn decimals_of_blocks(values: &Values<'_>, scaled: &[i64]) -> Vec<Option<(f64, f64)>> {
+    values
+        .blocks()
+        .map(|block| {
+            let least = block.clone().min_by_key(|index| scaled[*index])?;
+            let greatest = block.max_by_key(|index| scaled[*index])?;
+            Some((
+                number_of(values.text(least))?,
+                number_of(values.text(greatest))?,
+            ))
         })
         .collect()
 }
@@ -384,155 +403,10 @@ fn try_decimal(values: &Values<'_>, kind: Option<Kind>) -> Option<Candidate> {
             kind,
             layout: Layout::Decimal { scale, decimals },
             pages: Pages::new(0, &lengths),
-            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+            numbers: decimals_of_blocks(values, &scaled),
         },
         area,
     })
-}
-
-fn try_fixed(values: &Values<'_>, kind: Option<Kind>) -> Option<Candidate> {
-    Form::candidates(values.text(0)).find_map(|form| {
-        if form.is_long() {
-            return try_long(values, kind, form);
-        }
-        let numbers = values.texts().map(|text| form.parse(text));
-        let numbers: Vec<u128> = numbers.collect::<Option<_>>()?;
-        let squeeze = Squeeze::of(&numbers);
-        let dictionary = fixed_dictionary(values, kind, form, &squeeze, &numbers);
-        let width = squeeze.width();
-        let plain_bits: usize = numbers.len() * width as usize;
-        if dictionary.cost() * 100 <= plain_bits / 8 * FIXED_DICTIONARY_COST_PERCENT {
-            return Some(dictionary);
-        }
-        let mut area = Vec::new();
-        let lengths = encode_pages(values, kind, &mut area, |block, out| {
-            let mut packer = Packer::new(out);
-            for number in &numbers[block] {
-                packer.push_wide(squeeze.squeeze(*number), width);
-            }
-            packer.finish();
-        });
-        Some(Candidate {
-            directory: ColumnDirectory {
-                kind,
-                layout: Layout::Fixed { form, squeeze },
-                pages: Pages::new(0, &lengths),
-                numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
-            },
-            area,
-        })
-    })
-}
-
-/// Hexadecimal texts of more than 32 digits, as nibbles.
-fn try_long(values: &Values<'_>, kind: Option<Kind>, form: Form) -> Option<Candidate> {
-    let mut nibbles = Vec::new();
-    if !values
-        .texts()
-        .all(|text| form.push_long(text, &mut nibbles))
-    {
-        return None;
-    }
-    let mut area = Vec::new();
-    let bytes = form.long_bytes();
-    let lengths = encode_pages(values, kind, &mut area, |block, out| {
-        out.extend_from_slice(&nibbles[block.start * bytes..block.end * bytes]);
-    });
-    let squeeze = Squeeze::new(0, 0);
-    Some(Candidate {
-        directory: ColumnDirectory {
-            kind,
-            layout: Layout::Fixed { form, squeeze },
-            pages: Pages::new(0, &lengths),
-            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
-        },
-        area,
-    })
-}
-
-/// Distinct numbers in order, as differences, and codes for the values.
-fn fixed_dictionary(
-    values: &Values<'_>,
-    kind: Option<Kind>,
-    form: Form,
-    squeeze: &Squeeze,
-    numbers: &[u128],
-) -> Candidate {
-    let mut entries = numbers.to_vec();
-    entries.sort_unstable();
-    entries.dedup();
-    let mut area = Vec::new();
-    let mut page_lengths = Vec::new();
-    for page in entries.chunks(FIXED_PAGE_ENTRIES) {
-        let start = area.len();
-        encode_fixed_page(squeeze, page, &mut area);
-        page_lengths.push(area.len() - start);
-    }
-    let dictionary_pages = Pages::new(0, &page_lengths);
-    let codes = codes_of(numbers, &entries);
-    let lengths = encode_pages(values, kind, &mut area, |block, out| {
-        ints::encode(&codes[block], out);
-    });
-    Candidate {
-        directory: ColumnDirectory {
-            kind,
-            layout: Layout::FixedDictionary {
-                form,
-                squeeze: squeeze.clone(),
-                entries: entries.len(),
-                firsts: entries
-                    .iter()
-                    .step_by(FIXED_PAGE_ENTRIES)
-                    .copied()
-                    .collect(),
-                pages: dictionary_pages.clone(),
-            },
-            pages: Pages::new(dictionary_pages.end(), &lengths),
-            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
-        },
-        area,
-    }
-}
-
-/// One page of a dictionary: the differences of its squeezed entries, less the least difference.
-fn encode_fixed_page(squeeze: &Squeeze, entries: &[u128], out: &mut Vec<u8>) {
-    let squeezed: Vec<u128> = entries
-        .iter()
-        .map(|entry| squeeze.squeeze(*entry))
-        .collect();
-    let steps = squeezed.windows(2).map(|pair| pair[1] - pair[0]);
-    let least = steps.clone().min().unwrap_or_default();
-    let greatest = steps.clone().max().unwrap_or_default();
-    let width = width_of_wide(greatest - least);
-    out.push(width as u8);
-    out.extend_from_slice(&least.to_le_bytes());
-    let mut packer = Packer::new(out);
-    steps.for_each(|step| packer.push_wide(step - least, width));
-    packer.finish();
-}
-
-/// The place of each number among the sorted entries, which have them all.
-fn codes_of(numbers: &[u128], entries: &[u128]) -> Vec<i64> {
-    // A table over the highest varying bits narrows the search to a few entries.
-    let spread =
-        entries.last().copied().unwrap_or_default() ^ entries.first().copied().unwrap_or_default();
-    let shift = width_of_wide(spread).saturating_sub(16);
-    let bucket = |number: u128| (number >> shift) as usize & 0xffff;
-    let mut starts = vec![0usize; (1 << 16) + 1];
-    for entry in entries {
-        starts[bucket(*entry) + 1] += 1;
-    }
-    for at in 1..starts.len() {
-        starts[at] += starts[at - 1];
-    }
-    numbers
-        .iter()
-        .map(|number| {
-            let bucket = bucket(*number);
-            let (start, end) = (starts[bucket], starts[bucket + 1]);
-            (start + entries[start..end].partition_point(|entry| entry < number)) as i64
-        })
-        .collect()
 }
 
 fn try_dictionary(
@@ -590,7 +464,8 @@ fn try_dictionary(
     }))
 }
 
-/// The column by templates, if it has such and they cost less than the best other encoding.
+/// The column by templates, if it has such and they cost less than the best other encoding. Where
+/// each value is a number as a whole, its template would be that of one variable and nothing else.
 fn try_template(
     values: &Values<'_>,
     kind: Option<Kind>,
@@ -598,11 +473,49 @@ fn try_template(
     compressor: &mut Compressor<'_>,
 ) -> Result<Option<Candidate>, EncodeError> {
     let cost = best.map_or(usize::MAX, Candidate::cost);
-    if cost <= values.len() || !template::is_templated(values) {
+    let is_number = best.is_some_and(|best| {
+        matches!(
+            best.directory.layout,
+            Layout::Integer
+                | Layout::Decimal { .. }
+                | Layout::Fixed { .. }
+                | Layout::FixedDictionary { .. }
+        )
+    });
+    if cost <= values.len() || is_number || !template::is_templated(values) {
+        return Ok(None);
+    }
+    let is_dictionary =
+        best.is_some_and(|best| matches!(best.directory.layout, Layout::Dictionary { .. }));
+    if is_dictionary && !do_templates_gain(values, kind, compressor)? {
         return Ok(None);
     }
     let templated = template::encode(values, kind, compressor).map_err(EncodeError::Compress)?;
     Ok(templated.filter(|templated| is_worth(values, templated.cost(), cost)))
+}
+
+/// Whether templates cost less than a dictionary on a sample. Identifiers with few distinct values
+/// have templates, too, and all that is gained by looking at each value is to know that a
+/// dictionary is better.
+fn do_templates_gain(
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    compressor: &mut Compressor<'_>,
+) -> Result<bool, EncodeError> {
+    if values.len() < TEMPLATE_TRIAL_VALUES * TEMPLATE_TRIAL_PART {
+        return Ok(true);
+    }
+    let runs = (0..TEMPLATE_TRIAL_RUNS).flat_map(|run| {
+        let start = values.len() * run / TEMPLATE_TRIAL_RUNS;
+        start..start + TEMPLATE_TRIAL_VALUES / TEMPLATE_TRIAL_RUNS
+    });
+    let sample = values.picked(runs);
+    let dictionary = try_dictionary(&sample, kind, compressor).map_err(EncodeError::Compress)?;
+    let Some(dictionary) = dictionary else {
+        return Ok(true);
+    };
+    let templated = template::encode(&sample, kind, compressor).map_err(EncodeError::Compress)?;
+    Ok(templated.is_some_and(|templated| templated.cost() < dictionary.cost()))
 }
 
 /// Whether an encoding that is harder to search saves enough against one that costs `cost`.
@@ -651,171 +564,4 @@ fn is_text_smaller(
     let estimate = text_bytes as u128 * sample_cost as u128 / plain_bytes.max(1) as u128;
     let estimate = usize::try_from(estimate).unwrap_or(usize::MAX);
     Ok(is_worth(values, estimate, cost))
-}
-
-/// Appends a column as compressed runs with a filter of tokens for each group of blocks.
-fn encode_text(
-    values: &Values<'_>,
-    kind: Option<Kind>,
-    compressor: &mut Compressor<'_>,
-    out: &mut Vec<u8>,
-) -> Result<ColumnDirectory, EncodeError> {
-    let mut writer = TextWriter::new(compressor);
-    let start = out.len();
-    for block in values.blocks() {
-        for index in block {
-            writer.push(values.text(index), out)?;
-        }
-        writer.end_block(out)?;
-    }
-    writer.end_group(out)?;
-    let frame_pages = Pages::new(0, &writer.frame_bytes);
-    let mut block_pages = Vec::new();
-    let lengths = encode_pages(values, kind, &mut block_pages, |_, _| {});
-    out.extend_from_slice(&block_pages);
-    let pages = match kind {
-        Some(_) => Pages::new(frame_pages.end(), &[]),
-        None => Pages::new(frame_pages.end(), &lengths),
-    };
-    out.extend_from_slice(&writer.filters);
-    let filters = Pages::new(pages.end(), &writer.filter_bytes);
-    debug_assert_eq!(filters.end(), (out.len() - start) as u64);
-    Ok(ColumnDirectory {
-        kind,
-        layout: Layout::Text {
-            groups: writer.groups,
-            frames: writer.frames,
-            pages: frame_pages,
-            filters,
-        },
-        pages,
-        numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
-    })
-}
-
-/// The hashes of tokens are mixed already.
-#[derive(Clone, Copy, Default)]
-struct AsItIs(u64);
-
-impl std::hash::Hasher for AsItIs {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-    fn write(&mut self, bytes: &[u8]) {
-        for byte in bytes {
-            self.0 = self.0.rotate_left(8) ^ u64::from(*byte);
-        }
-    }
-    fn write_u64(&mut self, hash: u64) {
-        self.0 = hash;
-    }
-}
-
-type Hashes = HashSet<u64, std::hash::BuildHasherDefault<AsItIs>>;
-
-/// A text column while it is written.
-struct TextWriter<'a, 'b> {
-    compressor: &'a mut Compressor<'b>,
-    /// Texts of the open frame, and the first of its values.
-    plain: Vec<u8>,
-    first_value: usize,
-    next_value: usize,
-    /// Whether the open frame began in an earlier block than the one that is written.
-    has_earlier_block: bool,
-    /// Bytes and tokens of the open group.
-    group_bytes: usize,
-    hashes: Hashes,
-    blocks: usize,
-    frames: Vec<Frame>,
-    frame_bytes: Vec<usize>,
-    groups: Vec<Group>,
-    filters: Vec<u8>,
-    filter_bytes: Vec<usize>,
-}
-
-impl<'a, 'b> TextWriter<'a, 'b> {
-    fn new(compressor: &'a mut Compressor<'b>) -> TextWriter<'a, 'b> {
-        TextWriter {
-            compressor,
-            plain: Vec::new(),
-            first_value: 0,
-            next_value: 0,
-            has_earlier_block: false,
-            group_bytes: 0,
-            hashes: Hashes::default(),
-            blocks: 0,
-            frames: Vec::new(),
-            frame_bytes: Vec::new(),
-            groups: Vec::new(),
-            filters: Vec::new(),
-            filter_bytes: Vec::new(),
-        }
-    }
-
-    fn push(&mut self, text: &str, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        // A block larger than a frame has several; one that comes after others in its frame may
-        // fill it twice, so that small blocks are not torn.
-        let limit = match self.has_earlier_block {
-            true => 2 * FRAME_PLAIN_BYTES,
-            false => FRAME_PLAIN_BYTES,
-        };
-        if !self.plain.is_empty() && self.plain.len() + text.len() > limit {
-            self.end_frame(out)?;
-        }
-        push_text(&mut self.plain, text);
-        self.group_bytes += text.len();
-        self.next_value += 1;
-        let hashes = &mut self.hashes;
-        filter::token_hashes(text, |hash| {
-            hashes.insert(hash);
-        });
-        Ok(())
-    }
-
-    fn end_block(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        self.blocks += 1;
-        self.has_earlier_block = !self.plain.is_empty();
-        // Another block like this one would make the frame larger than it should be.
-        if self.group_bytes >= FRAME_PLAIN_BYTES / 4 * 3 {
-            self.end_group(out)?;
-        }
-        Ok(())
-    }
-
-    fn end_frame(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        let packed = self
-            .compressor
-            .compress(&self.plain)
-            .map_err(EncodeError::Compress)?;
-        out.extend_from_slice(&packed);
-        self.frame_bytes.push(packed.len());
-        self.frames.push(Frame {
-            first_value: self.first_value,
-            value_end: self.next_value,
-            plain_bytes: self.plain.len(),
-        });
-        self.first_value = self.next_value;
-        self.plain.clear();
-        self.has_earlier_block = false;
-        Ok(())
-    }
-
-    fn end_group(&mut self, out: &mut Vec<u8>) -> Result<(), EncodeError> {
-        if self.groups.last().map_or(0, |group| group.block_end) == self.blocks {
-            return Ok(());
-        }
-        if !self.plain.is_empty() {
-            self.end_frame(out)?;
-        }
-        self.groups.push(Group {
-            block_end: self.blocks,
-            frame_end: self.frames.len(),
-        });
-        let hashes: Vec<u64> = self.hashes.drain().collect();
-        let start = self.filters.len();
-        filter::encode(&hashes, &mut self.filters);
-        self.filter_bytes.push(self.filters.len() - start);
-        self.group_bytes = 0;
-        Ok(())
-    }
 }

@@ -91,7 +91,7 @@ impl Form {
             Form::Uuid => parse_uuid(text.as_bytes()),
             Form::HexLower(digits) | Form::HexUpper(digits) => {
                 let is_fit = text.len() == digits && digits <= 32;
-                is_fit.then(|| self.parse_hex(0, text.as_bytes()))?
+                is_fit.then(|| self.parse_hex(text.as_bytes()))?
             }
             Form::Ipv4 => {
                 let address: Ipv4Addr = text.parse().ok()?;
@@ -104,20 +104,19 @@ impl Form {
         }
     }
 
-    fn parse_hex(self, start: u128, digits: &[u8]) -> Option<u128> {
-        let first_letter = match self {
-            Form::HexUpper(_) => b'A',
-            _ => b'a',
-        };
-        digits
-            .iter()
-            .try_fold(start, |value, byte| match byte.wrapping_sub(b'0') {
-                digit @ 0..10 => Some(value << 4 | u128::from(digit)),
-                _ => match byte.wrapping_sub(first_letter) {
-                    letter @ 0..6 => Some(value << 4 | u128::from(letter + 10)),
-                    _ => None,
-                },
-            })
+    /// The values of the digits that [`Form::write`] writes.
+    fn digits(self) -> &'static Digits {
+        match self {
+            Form::HexUpper(_) => &UPPER_DIGITS,
+            _ => &LOWER_DIGITS,
+        }
+    }
+
+    /// The number of up to 32 digits.
+    fn parse_hex(self, digits: &[u8]) -> Option<u128> {
+        let (high, low) = digits.split_at(digits.len().saturating_sub(16));
+        let high = parse_digits(self.digits(), high)?;
+        Some(u128::from(high) << 64 | u128::from(parse_digits(self.digits(), low)?))
     }
 
     /// Appends the text of a number.
@@ -165,7 +164,7 @@ impl Form {
         let start = out.len();
         let is_fit = text.len() == self.tag().1
             && text.as_bytes().chunks(2).all(|pair| {
-                let Some(byte) = self.parse_hex(0, pair) else {
+                let Some(byte) = parse_digits(self.digits(), pair) else {
                     return false;
                 };
                 out.push(byte as u8);
@@ -192,9 +191,56 @@ fn parse_uuid(text: &[u8]) -> Option<u128> {
     if text.len() != 36 || dashes.iter().any(|at| text[*at] != b'-') {
         return None;
     }
-    [0..8, 9..13, 14..18, 19..23, 24..36]
-        .into_iter()
-        .try_fold(0, |value, group| Form::Uuid.parse_hex(value, &text[group]))
+    // Two words of 16 digits: the first has the groups of eight, four and four.
+    let (mut first, mut second) = ([0; 16], [0; 16]);
+    first[..8].copy_from_slice(&text[..8]);
+    first[8..12].copy_from_slice(&text[9..13]);
+    first[12..].copy_from_slice(&text[14..18]);
+    second[..4].copy_from_slice(&text[19..23]);
+    second[4..].copy_from_slice(&text[24..]);
+    let high = parse_digits(&LOWER_DIGITS, &first)?;
+    Some(u128::from(high) << 64 | u128::from(parse_digits(&LOWER_DIGITS, &second)?))
+}
+
+/// For each byte the digit that it is.
+type Digits = [u8; 256];
+
+/// No digit.
+const NO_DIGIT: u8 = 0xff;
+const LOWER_DIGITS: Digits = digits(b"0123456789abcdef");
+const UPPER_DIGITS: Digits = digits(b"0123456789ABCDEF");
+
+const fn digits(alphabet: &[u8; 16]) -> Digits {
+    let mut digits = [NO_DIGIT; 256];
+    let mut digit = 0;
+    while digit < 16 {
+        digits[alphabet[digit] as usize] = digit as u8;
+        digit += 1;
+    }
+    digits
+}
+
+/// The number of up to 16 hexadecimal digits in lower case, or in upper case.
+pub(super) fn parse_hex_digits(text: &[u8], is_upper: bool) -> Option<u64> {
+    parse_digits(
+        if is_upper {
+            &UPPER_DIGITS
+        } else {
+            &LOWER_DIGITS
+        },
+        text,
+    )
+}
+
+/// The number of up to 16 digits. Whether each is one is looked at once, at the end.
+fn parse_digits(digits: &Digits, text: &[u8]) -> Option<u64> {
+    let (mut number, mut seen) = (0u64, 0u8);
+    for byte in text {
+        let digit = digits[usize::from(*byte)];
+        seen |= digit;
+        number = number << 4 | u64::from(digit & 15);
+    }
+    (seen != NO_DIGIT).then_some(number)
 }
 
 fn write_uuid(value: u128, out: &mut String) {

@@ -13,9 +13,6 @@ pub(super) struct RowsPart<'a> {
     pub columns: Vec<(&'a str, &'a Column)>,
 }
 
-/// No value.
-const NOTHING: u64 = u64::MAX;
-
 /// All parts, and where each of their rows goes.
 pub(super) struct Gathered<'a> {
     parts: Vec<RowsPart<'a>>,
@@ -25,8 +22,6 @@ pub(super) struct Gathered<'a> {
     new_rows: Vec<u32>,
     /// For each part, the first of its rows.
     first_rows: Vec<usize>,
-    /// For each new row the reference to its value; kept from column to column.
-    slots: Vec<u64>,
 }
 
 impl<'a> Gathered<'a> {
@@ -65,7 +60,6 @@ impl<'a> Gathered<'a> {
             positions,
             new_rows,
             first_rows,
-            slots: vec![NOTHING; rows],
         })
     }
 
@@ -87,52 +81,105 @@ impl<'a> Gathered<'a> {
 
     /// The values of a column, and its presence. `loaded` has the column of each part, or nothing
     /// where the parts have it themselves.
-    pub(super) fn column<'c>(&mut self, name: &str, loaded: &'c [Column]) -> (Values<'c>, Vec<u8>)
+    pub(super) fn column<'c>(&self, name: &str, loaded: &'c [Column]) -> (Values<'c>, Vec<u8>)
     where
         'a: 'c,
     {
-        self.slots.fill(NOTHING);
-        let mut columns = Vec::new();
-        for (index, (part, first_row)) in self.parts.iter().zip(&self.first_rows).enumerate() {
-            let own = || part.columns.iter().find(|(have, _)| *have == name);
-            let column = match loaded.get(index) {
-                Some(column) if column.is_empty() => continue,
-                Some(column) => column,
-                None => match own() {
-                    Some((_, column)) => *column,
-                    None => continue,
-                },
+        let columns = self.columns_of(name, loaded);
+        let count: usize = columns.iter().map(|(_, column)| column.len()).sum();
+        let kind = kind_of_all(&columns);
+        let mut kinds = Vec::new();
+        if kind.is_none() {
+            kinds = vec![Kind::String; self.rows()];
+            self.place(
+                &columns,
+                |column| column.kinds().iter().copied(),
+                &mut kinds,
+            );
+        }
+        if count == self.rows() {
+            let mut texts = vec![""; count];
+            self.place(&columns, |column| column.texts(), &mut texts);
+            let ends =
+                (1..=count.div_ceil(BLOCK_ROWS)).map(|block| (block * BLOCK_ROWS).min(count));
+            let values = Values {
+                texts,
+                kind,
+                kinds,
+                ends: ends.collect(),
             };
-            let number = (columns.len() as u64) << 32;
-            columns.push(column);
-            for (value, row) in (0u64..).zip(column.rows()) {
-                let row = first_row + *row as usize;
-                let row = self.new_rows.get(row).map_or(row, |row| *row as usize);
-                self.slots[row] = number | value;
-            }
+            // Nobody asks for the presence of a column that every row has.
+            return (values, Vec::new());
         }
-        let mut references = Vec::new();
-        let mut ends = Vec::new();
-        let mut presence = Vec::new();
-        let mut present = Vec::with_capacity(BLOCK_ROWS);
-        for slots in self.slots.chunks(BLOCK_ROWS) {
-            present.clear();
-            for (row, slot) in (0u32..).zip(slots) {
-                if *slot != NOTHING {
-                    present.push(row);
-                    references.push(*slot);
-                }
-            }
-            ends.push(references.len());
-            presence::encode_block(&present, slots.len(), &mut presence);
-        }
+        let mut placed = vec![None; self.rows()];
+        self.place(&columns, |column| column.texts().map(Some), &mut placed);
+        let (ends, presence) = presence_of(&placed);
+        let mut has_value = placed.iter().map(Option::is_some);
+        kinds.retain(|_| has_value.next() == Some(true));
         let values = Values {
-            columns,
-            references,
+            texts: placed.into_iter().flatten().collect(),
+            kind,
+            kinds,
             ends,
         };
         (values, presence)
     }
+
+    /// Puts what `of` gives of each value to the new row of the value.
+    fn place<'c, T, I: Iterator<Item = T>>(
+        &self,
+        columns: &[(usize, &'c Column)],
+        of: impl Fn(&'c Column) -> I,
+        out: &mut [T],
+    ) {
+        for (first_row, column) in columns {
+            for (value, row) in of(column).zip(column.rows()) {
+                let row = first_row + *row as usize;
+                let new_row = self.new_rows.get(row).map_or(row, |row| *row as usize);
+                out[new_row] = value;
+            }
+        }
+    }
+
+    /// The column of a name in each part that has it, and the first row of the part.
+    fn columns_of<'c>(&self, name: &str, loaded: &'c [Column]) -> Vec<(usize, &'c Column)>
+    where
+        'a: 'c,
+    {
+        let parts = self.parts.iter().zip(&self.first_rows).enumerate();
+        let columns = parts.filter_map(|(index, (part, first_row))| {
+            let own = || part.columns.iter().find(|(have, _)| *have == name);
+            let column = match loaded.get(index) {
+                Some(column) => column,
+                None => own()?.1,
+            };
+            Some((*first_row, column))
+        });
+        columns.filter(|(_, column)| !column.is_empty()).collect()
+    }
+}
+
+/// The kind of all values; `None` if they differ.
+fn kind_of_all(columns: &[(usize, &Column)]) -> Option<Kind> {
+    let first = columns.first()?.1.kinds().first()?;
+    let is_same = |column: &Column| column.kinds().iter().all(|kind| kind == first);
+    let is_uniform = columns.iter().all(|(_, column)| is_same(column));
+    is_uniform.then_some(*first)
+}
+
+/// The end of each block's values, and which rows have one.
+fn presence_of(placed: &[Option<&str>]) -> (Vec<usize>, Vec<u8>) {
+    let (mut ends, mut presence, mut end) = (Vec::new(), Vec::new(), 0);
+    let mut present = Vec::with_capacity(BLOCK_ROWS);
+    for block in placed.chunks(BLOCK_ROWS) {
+        present.clear();
+        let rows = (0u32..).zip(block).filter(|(_, text)| text.is_some());
+        present.extend(rows.map(|(row, _)| row));
+        end += present.len();
+        ends.push(end);
+        presence::encode_block(&present, block.len(), &mut presence);
+    }
+    (ends, presence)
 }
 
 /// Sorts both by (timestamp, position). Returns the new row of each, or nothing if they were
@@ -156,44 +203,43 @@ fn sort_rows(timestamps: &mut Vec<i64>, positions: &mut Vec<u64>) -> Vec<u32> {
 
 /// The values of one column in the order of the section.
 pub(super) struct Values<'a> {
-    columns: Vec<&'a Column>,
-    /// Number of the column in the high half, of its value in the low one.
-    references: Vec<u64>,
+    texts: Vec<&'a str>,
+    /// The kind of all; if there is none, that of each is in `kinds`.
+    kind: Option<Kind>,
+    kinds: Vec<Kind>,
     /// End of each block.
     ends: Vec<usize>,
 }
 
 impl<'a> Values<'a> {
     pub(super) fn len(&self) -> usize {
-        self.references.len()
+        self.texts.len()
     }
 
     pub(super) fn text(&self, index: usize) -> &'a str {
-        self.value(index).0
+        self.texts[index]
     }
 
     pub(super) fn kind(&self, index: usize) -> Kind {
-        self.value(index).1
-    }
-
-    fn value(&self, index: usize) -> (&'a str, Kind) {
-        let reference = self.references[index];
-        let column = self.columns[(reference >> 32) as usize];
-        let value = column.value_at(reference as u32 as usize);
-        (value.text, value.kind)
+        self.kind.unwrap_or_else(|| self.kinds[index])
     }
 
     pub(super) fn texts(&self) -> impl Iterator<Item = &'a str> + '_ {
-        (0..self.len()).map(|index| self.text(index))
+        self.texts.iter().copied()
     }
 
     /// Some of the values, as one block.
     pub(super) fn picked(&self, indices: impl Iterator<Item = usize>) -> Values<'a> {
-        let references: Vec<u64> = indices.map(|index| self.references[index]).collect();
+        let (mut texts, mut kinds) = (Vec::new(), Vec::new());
+        for index in indices {
+            texts.push(self.texts[index]);
+            kinds.extend(self.kinds.get(index));
+        }
         Values {
-            columns: self.columns.clone(),
-            ends: vec![references.len()],
-            references,
+            ends: vec![texts.len()],
+            texts,
+            kind: self.kind,
+            kinds,
         }
     }
 
@@ -205,13 +251,11 @@ impl<'a> Values<'a> {
 
     /// The kind of all values; `None` if they differ.
     pub(super) fn kind_of_all(&self) -> Option<Kind> {
-        let first = self.columns.first()?.kinds().first()?;
-        let is_same = |column: &&Column| column.kinds().iter().all(|kind| kind == first);
-        self.columns.iter().all(is_same).then_some(*first)
+        self.kind
     }
 
     /// Bytes of all texts.
     pub(super) fn text_bytes(&self) -> usize {
-        self.columns.iter().map(|column| column.text().len()).sum()
+        self.texts.iter().map(|text| text.len()).sum()
     }
 }

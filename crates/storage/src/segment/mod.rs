@@ -25,9 +25,11 @@ mod ints;
 mod needle;
 mod number;
 mod numbers;
+mod packed;
 mod presence;
 mod prose;
 mod reader;
+mod runs;
 mod shape;
 mod template;
 #[cfg(test)]

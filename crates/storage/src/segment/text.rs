@@ -127,8 +127,19 @@ impl Texts {
         self.text.get(self.start(index)..end)
     }
 
-    pub(super) fn iter(&self) -> impl Iterator<Item = &str> + '_ {
-        (0..self.len()).filter_map(|index| self.get(index))
+    pub(super) fn iter(&self) -> impl ExactSizeIterator<Item = &str> + Clone + '_ {
+        let mut start = 0;
+        self.ends.iter().map(move |end| {
+            let text = &self.text[start..*end as usize];
+            start = *end as usize;
+            text
+        })
+    }
+
+    /// Appends a text. All together must be below 4 GiB, as those of a column are.
+    pub(super) fn push(&mut self, text: &str) {
+        self.text.push_str(text);
+        self.ends.push(self.text.len() as u32);
     }
 
     /// Appends the texts `first..end`, which must be there, and their ends in `out`.
@@ -173,10 +184,7 @@ impl Texts {
 impl<'a> FromIterator<&'a str> for Texts {
     fn from_iter<I: IntoIterator<Item = &'a str>>(texts: I) -> Texts {
         let mut all = Texts::default();
-        for text in texts {
-            all.text.push_str(text);
-            all.ends.push(all.text.len() as u32);
-        }
+        texts.into_iter().for_each(|text| all.push(text));
         all
     }
 }

@@ -1,5 +1,5 @@
 //! All values of a column, cut into literal parts and variables, and their templates counted.
-use super::split::{Span, hash_of, split};
+use super::split::{Span, hash_of, is_same_literal, split};
 use crate::segment::gather::Values;
 use hashbrown::{HashMap, hash_map::Entry};
 use taffrail_model::limits::SEGMENT_ROWS_MAX;
@@ -9,6 +9,9 @@ const DRAFTS_MAX: usize = 1 << 18;
 /// Variables of one column that are held while it is cut (72 MiB): twelve for each row of a full
 /// section. Values that come later have no template.
 const SPANS_MAX: usize = 12 * SEGMENT_ROWS_MAX;
+/// Variables of a value for which there is room from the start: a line of a log has as many, and
+/// memory that is not written to costs nothing.
+const SPANS_EXPECTED: usize = 6;
 /// No template.
 pub(super) const NONE: u32 = u32::MAX;
 
@@ -45,6 +48,7 @@ impl Cut {
         let mut cut = Cut::default();
         cut.drafts_of.reserve_exact(values.len());
         cut.first_spans.reserve_exact(values.len());
+        cut.spans.reserve(SPANS_EXPECTED * values.len());
         let mut index: HashMap<u64, u32> = HashMap::new();
         for (number, text) in (0u32..).zip(values.texts()) {
             let first = cut.spans.len();
@@ -113,11 +117,10 @@ pub(super) fn is_same(a: &str, a_spans: &[Span], b: &str, b_spans: &[Span]) -> b
     let (mut a_at, mut b_at) = (0, 0);
     a_spans.len() == b_spans.len()
         && a_spans.iter().zip(b_spans).all(|(a_span, b_span)| {
-            let is_same = a_span.kind == b_span.kind
-                && a.as_bytes()[a_at..a_span.start as usize]
-                    == b.as_bytes()[b_at..b_span.start as usize];
+            let a_literal = &a.as_bytes()[a_at..a_span.start as usize];
+            let b_literal = &b.as_bytes()[b_at..b_span.start as usize];
             (a_at, b_at) = (a_span.end as usize, b_span.end as usize);
-            is_same
+            a_span.kind == b_span.kind && is_same_literal(a_literal, b_literal)
         })
-        && a.as_bytes()[a_at..] == b.as_bytes()[b_at..]
+        && is_same_literal(&a.as_bytes()[a_at..], &b.as_bytes()[b_at..])
 }

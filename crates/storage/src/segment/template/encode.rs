@@ -18,7 +18,7 @@ use crate::segment::{
     gather::Values,
     ints,
     number::number_of,
-    text::{BLOCK_TEXT_BYTES_MAX, FRAME_PLAIN_BYTES_MAX, pack, push_text},
+    text::{BLOCK_TEXT_BYTES_MAX, FRAME_PLAIN_BYTES_MAX, Texts, pack, push_text},
 };
 use taffrail_model::{column::Kind, limits::BLOCK_ROWS};
 use zstd::bulk::Compressor;
@@ -28,6 +28,8 @@ const TEMPLATE_ROWS_MIN: u32 = 4;
 /// Part of the values (one in this many) that may stay whole: with more, it is no column of
 /// templates.
 const WHOLE_PART_MAX: usize = 2;
+/// Bytes of variables that are copied together before they are encoded.
+const GROUP_BYTES: usize = 16 << 20;
 /// Values by which it is judged whether a column has templates, in runs of neighbours.
 const SAMPLE_VALUES: usize = 1_024;
 const SAMPLE_RUNS: usize = 4;
@@ -149,7 +151,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
                 .collect();
             ints::encode(&codes, out);
         });
-        let (slots, slot_bytes, page_lengths) = self.slots();
+        let (slots, slot_bytes, page_lengths) = self.slots(GROUP_BYTES);
         let (mut heap, mut wholes) = (HeapWriter::default(), HeapWriter::default());
         let letters = self.fill_heaps(&slots, &mut heap, &mut wholes, compressor)?;
 
@@ -221,22 +223,17 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
     }
 
     /// The variables of the templates with columns: their forms, pages and the pages' lengths.
-    fn slots(&self) -> (Vec<Slot>, Vec<u8>, Vec<usize>) {
+    ///
+    /// The values of each variable are copied together first, some templates at a time: so the texts
+    /// are read in their order, and what is tried on the values of a variable reads on from where
+    /// the last one stood.
+    fn slots(&self, group_bytes: usize) -> (Vec<Slot>, Vec<u8>, Vec<usize>) {
         let (mut slots, mut bytes, mut lengths) = (Vec::new(), Vec::new(), Vec::new());
-        let numbers = self.values_by_template();
-        let mut first = 0;
-        let mut texts: Vec<&str> = Vec::new();
-        for draft in self.drafts().take(self.own) {
-            let of_template = &numbers[first..first + draft.rows as usize];
-            first += of_template.len();
-            let variables = self.cut.spans_of(draft.exemplar);
-            for (index, variable) in variables.iter().enumerate() {
-                texts.clear();
-                texts.extend(of_template.iter().map(|number| {
-                    let span = self.cut.spans_of(*number)[index];
-                    &self.values.text(*number as usize)[span.start as usize..span.end as usize]
-                }));
-                let EncodedSlot { slot, mut pages } = slot::encode(variable.kind, &texts);
+        for templates in self.template_groups(group_bytes) {
+            let drafts = self.drafts().take(templates.end).skip(templates.start);
+            let kinds = drafts.flat_map(|draft| self.kinds_of(draft));
+            for (kind, texts) in kinds.zip(self.variables_of(templates.clone())) {
+                let EncodedSlot { slot, mut pages } = slot::encode(kind, &texts);
                 bytes.append(&mut pages.bytes);
                 lengths.append(&mut pages.lengths);
                 slots.push(slot);
@@ -245,25 +242,55 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
         (slots, bytes, lengths)
     }
 
-    /// Numbers of the values that have a template with columns, template by template.
-    fn values_by_template(&self) -> Vec<u32> {
-        let mut ends = Vec::with_capacity(self.own);
-        let mut total = 0usize;
-        for draft in self.drafts().take(self.own) {
-            ends.push(total);
-            total += draft.rows as usize;
-        }
-        let mut numbers = vec![0u32; total];
-        for (number, code) in (0u32..).zip(&self.codes) {
-            let end = (*code as usize)
-                .checked_sub(1)
-                .and_then(|template| ends.get_mut(template));
-            if let Some(end) = end {
-                numbers[*end] = number;
-                *end += 1;
+    /// The templates with columns in groups whose variables have so many bytes at the most, or of one.
+    fn template_groups(&self, group_bytes: usize) -> Vec<std::ops::Range<usize>> {
+        let mut of_template = vec![0usize; self.own];
+        for (number, template) in self.templates_of_values() {
+            let spans = self.cut.spans_of(number).iter();
+            let bytes = spans.map(|span| (span.end - span.start) as usize + size_of::<u32>());
+            if let Some(of_template) = of_template.get_mut(template) {
+                *of_template += bytes.sum::<usize>();
             }
         }
-        numbers
+        let (mut groups, mut start, mut total) = (Vec::new(), 0, 0);
+        for (template, bytes) in of_template.into_iter().enumerate() {
+            if total + bytes > group_bytes && template > start {
+                groups.push(start..template);
+                (start, total) = (template, 0);
+            }
+            total += bytes;
+        }
+        groups.push(start..self.own);
+        groups
+    }
+
+    /// The values of each variable of some templates with columns, in order.
+    fn variables_of(&self, templates: std::ops::Range<usize>) -> Vec<Texts> {
+        let mut firsts = Vec::with_capacity(templates.len());
+        let mut variables: Vec<Texts> = Vec::new();
+        for draft in self.drafts().take(templates.end).skip(templates.start) {
+            firsts.push(variables.len());
+            let slots = self.cut.spans_of(draft.exemplar).len();
+            variables.resize_with(variables.len() + slots, Texts::default);
+        }
+        for (number, template) in self.templates_of_values() {
+            let first = template.checked_sub(templates.start);
+            let Some(first) = first.and_then(|template| firsts.get(template)) else {
+                continue;
+            };
+            let text = self.values.text(number as usize);
+            let spans = self.cut.spans_of(number);
+            for (span, texts) in spans.iter().zip(&mut variables[*first..]) {
+                texts.push(&text[span.start as usize..span.end as usize]);
+            }
+        }
+        variables
+    }
+
+    /// The values that have a template, and its number.
+    fn templates_of_values(&self) -> impl Iterator<Item = (u32, usize)> + '_ {
+        let numbered = (0u32..).zip(&self.codes);
+        numbered.filter_map(|(number, code)| Some((number, (*code as usize).checked_sub(1)?)))
     }
 
     /// For each group of blocks the rows in it of each template with columns.
@@ -316,7 +343,7 @@ impl<'a, 'b> TemplateWriter<'a, 'b> {
                     None => {
                         let first = firsts[template - self.own];
                         for (span, letters) in spans.iter().zip(&mut letters[first..]) {
-                            letters.0 |= Letters::of(&[of(span)]).0;
+                            letters.0 |= Letters::of(of(span)).0;
                             heap.push(of(span), compressor)?;
                         }
                     }
@@ -347,6 +374,41 @@ const _: () = assert!(BLOCK_ROWS * MARK_BLOCKS <= 8_192);
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::segment::gather::{Gathered, RowsPart};
+    use taffrail_model::column::Column;
+
+    #[test]
+    fn variables_are_the_same_however_many_templates_are_copied_together() {
+        let mut column = Column::default();
+        for row in 0..1_000u32 {
+            let text = match row % 3 {
+                0 => format!("took {row} ms of {}", row % 7),
+                1 => format!("sent {row} bytes"),
+                _ => "idle".into(),
+            };
+            column.push(row, Kind::String, &text);
+        }
+        let times: Vec<i64> = (0..1_000).collect();
+        let positions: Vec<u64> = (1..=1_000).collect();
+        let part = RowsPart {
+            timestamps: &times,
+            positions: &positions,
+            columns: vec![("f", &column)],
+        };
+        let gathered = Gathered::new(vec![part]).unwrap();
+        let (values, _) = gathered.column("f", &[]);
+        let cut = Cut::of(&values);
+        let writer = TemplateWriter::new(&values, &cut, order_of(&cut.drafts));
+        let groups = |bytes| writer.template_groups(bytes).len();
+        assert_eq!((groups(GROUP_BYTES), groups(0)), (1, 3));
+        let (slots, bytes, lengths) = writer.slots(GROUP_BYTES);
+        assert_eq!(slots.len(), 3);
+        for group_bytes in [0, 3_000] {
+            let others = writer.slots(group_bytes);
+            assert_eq!(format!("{:?}", others.0), format!("{slots:?}"));
+            assert_eq!((others.1, others.2), (bytes.clone(), lengths.clone()));
+        }
+    }
 
     /// How many templates of these rows are kept.
     fn kept(rows: impl Iterator<Item = u32>) -> usize {

@@ -6,7 +6,7 @@
 use crate::read::VariableKind;
 use crate::segment::{
     bits::{Packer, get, get_wide, packed_bytes, width_of},
-    fixed::{Form, Squeeze},
+    fixed::{Form, Squeeze, parse_hex_digits},
     ints,
     text::Texts,
     wire::{Cursor, Flaw, put_bytes, put_varint},
@@ -54,9 +54,9 @@ pub(in crate::segment) struct NumberForm {
 pub(in crate::segment) struct Letters(pub u32);
 
 impl Letters {
-    /// Those of some texts.
-    pub(in crate::segment) fn of(texts: &[&str]) -> Letters {
-        let bytes = texts.iter().flat_map(|text| text.bytes());
+    /// Those of a text, or of several, one after the other.
+    pub(in crate::segment) fn of(text: &str) -> Letters {
+        let bytes = text.bytes();
         Letters(
             bytes.fold(0, |letters, byte| match (byte | 0x20).wrapping_sub(b'a') {
                 letter @ 0..26 if byte.is_ascii_alphabetic() => letters | 1 << letter,
@@ -100,6 +100,10 @@ const HEAP: u8 = 6;
 impl NumberForm {
     /// The number that [`NumberForm::write`] writes as this text.
     fn parse(&self, text: &str) -> Option<u64> {
+        // Nearly all numbers stand alone, and are parsed by the million.
+        if self.prefix.is_empty() && self.suffix.is_empty() {
+            return self.digits.parse(text);
+        }
         let digits = text
             .strip_prefix(&*self.prefix)?
             .strip_suffix(&*self.suffix)?;
@@ -176,7 +180,7 @@ impl Digits {
             }
             Digits::Decimal(digits) if bytes.len() == usize::from(digits) => parse_decimal(bytes),
             Digits::Hex { digits, is_upper } if bytes.len() == usize::from(digits) => {
-                parse_hex(bytes, is_upper)
+                parse_hex_digits(bytes, is_upper)
             }
             Digits::Ipv4 => Form::Ipv4.parse(text).map(|number| number as u64),
             _ => None,
@@ -212,25 +216,21 @@ fn parse_decimal(digits: &[u8]) -> Option<u64> {
     if digits.is_empty() || digits.len() > DECIMAL_DIGITS_MAX {
         return None;
     }
-    digits.iter().try_fold(0u64, |number, byte| {
+    // So many digits fit whatever they are; the last of the longest number is checked.
+    let (first, last) = digits.split_at(digits.len().min(DECIMAL_DIGITS_MAX - 1));
+    let (mut number, mut is_fit) = (0u64, true);
+    for byte in first {
         let digit = byte.wrapping_sub(b'0');
-        let tens = number.checked_mul(10).filter(|_| digit < 10)?;
-        tens.checked_add(u64::from(digit))
-    })
-}
-
-fn parse_hex(digits: &[u8], is_upper: bool) -> Option<u64> {
-    let first_letter = if is_upper { b'A' } else { b'a' };
-    digits.iter().try_fold(0u64, |number, byte| {
-        let digit = match byte.wrapping_sub(b'0') {
-            digit @ 0..10 => digit,
-            _ => match byte.wrapping_sub(first_letter) {
-                letter @ 0..6 => letter + 10,
-                _ => return None,
-            },
-        };
-        Some(number << 4 | u64::from(digit))
-    })
+        is_fit &= digit < 10;
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    last.iter()
+        .try_fold(number, |number, byte| {
+            let digit = byte.wrapping_sub(b'0');
+            let tens = number.checked_mul(10).filter(|_| digit < 10)?;
+            tens.checked_add(u64::from(digit))
+        })
+        .filter(|_| is_fit)
 }
 
 fn parse_text(cursor: &mut Cursor<'_>) -> Result<Box<str>, Flaw> {
@@ -467,9 +467,9 @@ pub(in crate::segment) struct EncodedSlot {
 }
 
 /// Encodes the values of a slot, at least one, in the form that costs least.
-pub(in crate::segment) fn encode(kind: VariableKind, texts: &[&str]) -> EncodedSlot {
-    let first = texts.first().copied().unwrap_or_default();
-    if texts.iter().all(|text| *text == first) {
+pub(in crate::segment) fn encode(kind: VariableKind, texts: &Texts) -> EncodedSlot {
+    let first = texts.get(0).unwrap_or_default();
+    if texts.iter().all(|text| text == first) {
         return EncodedSlot {
             slot: Slot::Constant(first.into()),
             pages: SlotPages::default(),
@@ -500,15 +500,16 @@ pub(in crate::segment) fn encode(kind: VariableKind, texts: &[&str]) -> EncodedS
     }
     let dictionary = is_repeating.then(|| dictionary(texts)).flatten();
     dictionary.unwrap_or_else(|| EncodedSlot {
-        slot: Slot::Heap(Letters::of(texts)),
+        slot: Slot::Heap(Letters::of(texts.text())),
         pages: SlotPages::default(),
     })
 }
 
 /// Whether values repeat, as a sample says.
-fn is_repeating(texts: &[&str]) -> bool {
+fn is_repeating(texts: &Texts) -> bool {
     let step = texts.len().div_ceil(TRIAL_VALUES).max(1);
-    let mut sample: Vec<&str> = texts.iter().copied().step_by(step).collect();
+    let indices = (0..texts.len()).step_by(step);
+    let mut sample: Vec<&str> = indices.filter_map(|index| texts.get(index)).collect();
     let taken = sample.len();
     sample.sort_unstable();
     sample.dedup();
@@ -518,7 +519,7 @@ fn is_repeating(texts: &[&str]) -> bool {
 /// All values as numbers up to 64 bits of the first form that fits.
 fn narrow_numbers(
     kind: VariableKind,
-    texts: &[&str],
+    texts: &Texts,
     first: &str,
 ) -> Option<(NumberForm, Vec<u64>)> {
     candidates(kind, first).into_iter().find_map(|form| {
@@ -553,7 +554,8 @@ fn candidates(kind: VariableKind, first: &str) -> Vec<NumberForm> {
             continue;
         };
         for is_upper in [false, true] {
-            if (1..=16).contains(&digits.len()) && parse_hex(digits.as_bytes(), is_upper).is_some()
+            if (1..=16).contains(&digits.len())
+                && parse_hex_digits(digits.as_bytes(), is_upper).is_some()
             {
                 let digits = digits.len() as u8;
                 forms.push(form(prefix, "", Digits::Hex { digits, is_upper }));
@@ -564,11 +566,7 @@ fn candidates(kind: VariableKind, first: &str) -> Vec<NumberForm> {
 }
 
 /// All values as numbers up to 128 bits.
-fn wide_numbers(
-    kind: VariableKind,
-    texts: &[&str],
-    first: &str,
-) -> Option<(NumberForm, Vec<u128>)> {
+fn wide_numbers(kind: VariableKind, texts: &Texts, first: &str) -> Option<(NumberForm, Vec<u128>)> {
     let digits = first.len();
     let forms = match kind {
         VariableKind::Uuid => vec![Form::Uuid],
@@ -616,10 +614,10 @@ fn number_dictionary(form: &NumberForm, numbers: &[u64], bytes_max: usize) -> Op
 }
 
 /// Codes of texts, if they repeat enough.
-fn dictionary(texts: &[&str]) -> Option<EncodedSlot> {
+fn dictionary(texts: &Texts) -> Option<EncodedSlot> {
     let mut entries: HashMap<&str, u32> = HashMap::new();
     let mut codes = Vec::with_capacity(texts.len());
-    for text in texts {
+    for text in texts.iter() {
         let next = entries.len() as u32;
         codes.push(*entries.entry(text).or_insert(next));
         let is_too_many = entries.len() > ENTRIES_MAX || entries.len() * 2 > texts.len();
@@ -650,7 +648,7 @@ mod tests {
     /// Encodes, reads every value back, and says which form was taken.
     #[track_caller]
     fn check(kind: VariableKind, texts: &[&str]) -> u8 {
-        let encoded = encode(kind, texts);
+        let encoded = encode(kind, &texts.iter().copied().collect());
         let mut head = Vec::new();
         encoded.slot.put(&mut head);
         let mut cursor = Cursor::new(&head);

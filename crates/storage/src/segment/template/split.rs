@@ -107,27 +107,28 @@ pub(in crate::segment) fn split(text: &str, spans: &mut Vec<Span>) -> bool {
 /// End of the token that begins at `start`, where no separating ASCII stands, and the classes of
 /// its bytes. A wide character that is no token by the rule is passed over as one.
 fn token_end(text: &str, start: usize) -> (usize, u8) {
-    let bytes = text.as_bytes();
     let (mut at, mut classes) = (start, 0);
     loop {
-        match class(bytes, at) {
-            SEPARATOR => return (at, classes),
-            WIDE => {
-                let c = text[at..].chars().next().unwrap_or(char::MAX);
-                if !is_token_char(c) || is_single(c) {
-                    return match at == start {
-                        true => (at + c.len_utf8(), WIDE),
-                        false => (at, classes),
-                    };
-                }
-                classes |= WIDE;
-                at += c.len_utf8();
-            }
-            class => {
-                classes |= class;
-                at += 1;
-            }
+        // Nearly all tokens are ASCII and end here.
+        let rest = &text.as_bytes()[at..];
+        let mut run = rest.iter().map(|byte| CLASSES[usize::from(*byte)]);
+        let ascii = run.position(|class| {
+            classes |= class & (LETTER | DIGIT);
+            class & (LETTER | DIGIT) == 0
+        });
+        at += ascii.unwrap_or(rest.len());
+        if class(text.as_bytes(), at) != WIDE {
+            return (at, classes);
         }
+        let c = text[at..].chars().next().unwrap_or(char::MAX);
+        if !is_token_char(c) || is_single(c) {
+            return match at == start {
+                true => (at + c.len_utf8(), WIDE),
+                false => (at, classes),
+            };
+        }
+        classes |= WIDE;
+        at += c.len_utf8();
     }
 }
 
@@ -236,9 +237,7 @@ impl TemplateHasher {
         for word in words {
             self.mix(u64::from_le_bytes(*word));
         }
-        let mut last = [0; 8];
-        last[..rest.len()].copy_from_slice(rest);
-        self.mix(u64::from_le_bytes(last));
+        self.mix(last_word(literal, rest));
         self.mix(literal.len() as u64);
     }
 
@@ -252,6 +251,37 @@ impl TemplateHasher {
         hash = (hash ^ (hash >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
         hash ^ (hash >> 31)
     }
+}
+
+/// The bytes behind the last whole word, filled up with zeros. Literal parts are hashed by the
+/// million, so they are loaded as words, too.
+fn last_word(literal: &[u8], rest: &[u8]) -> u64 {
+    let bits = 8 * rest.len() as u32;
+    if let (Some(last), 1..) = (literal.last_chunk::<8>(), bits) {
+        return u64::from_le_bytes(*last) >> (64 - bits);
+    }
+    match (rest.first_chunk::<4>(), rest.last_chunk::<4>()) {
+        // They overlap where there are fewer than eight.
+        (Some(first), Some(last)) => {
+            let last = u64::from(u32::from_le_bytes(*last));
+            u64::from(u32::from_le_bytes(*first)) | last << (bits - 32)
+        }
+        _ => {
+            let bytes = rest.iter().rev();
+            bytes.fold(0, |word, byte| word << 8 | u64::from(*byte))
+        }
+    }
+}
+
+/// Whether two literal parts are the same.
+pub(super) fn is_same_literal(a: &[u8], b: &[u8]) -> bool {
+    let ((a_words, a_rest), (b_words, b_rest)) = (a.as_chunks::<8>(), b.as_chunks::<8>());
+    a.len() == b.len()
+        && a_words
+            .iter()
+            .zip(b_words)
+            .all(|(a, b)| u64::from_le_bytes(*a) == u64::from_le_bytes(*b))
+        && last_word(a, a_rest) == last_word(b, b_rest)
 }
 
 /// The hash of the template of a text.
@@ -349,6 +379,35 @@ mod tests {
     }
 
     proptest! {
+        #[test]
+        fn literal_parts_are_hashed_as_the_format_says(literal: Vec<u8>) {
+            let mut hasher = TemplateHasher::new();
+            hasher.literal(&literal);
+            let mut expected = TemplateHasher::new();
+            let mut padded = literal.clone();
+            padded.resize(literal.len() / 8 * 8 + 8, 0);
+            for word in padded.chunks(8) {
+                expected.mix(u64::from_le_bytes(word.try_into().unwrap()));
+            }
+            expected.mix(literal.len() as u64);
+            prop_assert_eq!(hasher.finish(), expected.finish());
+        }
+
+        #[test]
+        fn literal_parts_are_the_same_if_their_bytes_are(
+            a in prop::collection::vec(0u8..3, 0..20),
+            b in prop::collection::vec(0u8..3, 0..20),
+            at: prop::sample::Index,
+        ) {
+            prop_assert_eq!(is_same_literal(&a, &b), a == b);
+            let mut other = a.clone();
+            prop_assert!(is_same_literal(&a, &other));
+            if !a.is_empty() {
+                other[at.index(a.len())] ^= 0x80;
+                prop_assert!(!is_same_literal(&a, &other));
+            }
+        }
+
         #[test]
         fn variables_begin_and_end_where_tokens_do(text in "([a-f0-9:.\\- ]|\\PC){0,60}") {
             let mut spans = Vec::new();

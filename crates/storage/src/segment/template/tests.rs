@@ -378,6 +378,28 @@ fn names_do_not_make_a_template_each() {
 }
 
 #[test]
+fn a_sample_tells_whether_templates_cost_less_than_a_dictionary() {
+    let encoding = |text: &dyn Fn(usize) -> String| {
+        let rows: Rows = (0..40_000).map(|n| Some((Kind::String, text(n)))).collect();
+        let layout = section(&rows).layout().unwrap();
+        let column = layout.iter().find(|(name, ..)| &**name == "f");
+        column.map(|(_, encoding, ..)| *encoding)
+    };
+    // Of as few values a dictionary has all that templates would have.
+    let host = |n: usize| {
+        let number = scramble(n) % 2_000;
+        format!("host-{number:04}-{:06x}", scramble(number as usize) >> 40)
+    };
+    assert_eq!(encoding(&host), Some(6));
+    // A code in a dictionary is as long for the frequent value as for the rare ones.
+    let path = |n: usize| match scramble(n) % 20 {
+        0 => format!("/item/{}", scramble(n) % 100_000),
+        _ => "/".into(),
+    };
+    assert_eq!(encoding(&path), Some(8));
+}
+
+#[test]
 fn words_of_long_texts_are_left_alone() {
     for (bytes, templates) in [(512, 2), (513, 1)] {
         let rows: Rows = (0..2_000)
