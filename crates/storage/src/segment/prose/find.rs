@@ -137,28 +137,27 @@ impl ProseFinding {
             .reader
             .decode_page(&self.column, block, end - first, |_| Ok(()))?;
         let is_kept = candidates.len() <= KEPT_CANDIDATES_MAX;
+        let symbols = self.reader.prose_symbols(&self.column, prose)?;
+        let mut text = String::new();
         let mut rest = candidates;
         while let Some((value, _)) = rest.first() {
             let number = prose.frame_of(*value);
-            let Some(frame) = prose.frames.get(number) else {
-                let flaw = Flaw("a value is in no frame");
-                return Err(self.reader.damaged(self.column.area, flaw));
-            };
-            let of_frame = rest.partition_point(|(value, _)| *value < frame.value_end);
-            let (now, later) = rest.split_at(of_frame);
-            rest = later;
-            // The head is in the cache anyway.
-            let texts = match is_kept || number == 0 {
+            let frame = match is_kept {
                 true => self.reader.prose_frame(&self.column, prose, number)?,
                 false => Arc::new(
                     self.reader
                         .unpack_prose_frame(&self.column, prose, number)?,
                 ),
             };
+            let of_frame = rest.partition_point(|(value, _)| *value < frame.values.end);
+            let (now, later) = rest.split_at(of_frame);
+            rest = later;
             for (value, row) in now {
-                let text = texts.get(value - frame.first_value).unwrap_or_default();
+                text.clear();
+                let read = frame.codes(*value).and_then(|codes| symbols.read(codes, &mut text));
+                read.map_err(|flaw| self.reader.damaged(self.column.area, flaw))?;
                 let kind = kinds.get(value - first).copied().unwrap_or(Kind::String);
-                if self.question.passes(kind, text) {
+                if self.question.passes(kind, &text) {
                     set_bit(out, *row);
                 }
             }

@@ -598,27 +598,18 @@ proptest! {
     }
 
     #[test]
-    fn terms_are_the_folded_words(text in any_text(0..80)) {
+    fn tokens_are_where_the_words_are(text in any_text(0..80)) {
         let mut plain = terms::Plain::default();
-        plain.set("what was there before is gone");
+        plain.set("what was there before 日 is gone");
         plain.set(&text);
-        let found: Vec<&[u8]> = plain.tokens().map(|token| token.text).collect();
-        let expected = words(&text);
-        prop_assert_eq!(&found, &expected.iter().map(|word| word.as_bytes()).collect::<Vec<_>>());
-        for token in plain.tokens() {
-            let mut padded = [0; 8];
-            let length = token.text.len().min(8);
-            padded[..length].copy_from_slice(&token.text[..length]);
-            prop_assert_eq!(token.head, u64::from_le_bytes(padded));
-            for cutting in [terms::Cutting::Longest, terms::Cutting::Data] {
-                let text = std::str::from_utf8(token.text).unwrap();
-                let (term, is_cut) = terms::term_of(text, cutting);
-                prop_assert_eq!(token.kept_if_cut(cutting).is_some(), is_cut);
-                if let Some(kept) = token.kept_if_cut(cutting) {
-                    prop_assert_eq!(&term[..kept], &token.text[..kept]);
-                }
-            }
-        }
+        let mut found = Vec::new();
+        plain.for_each_token(&text, |start, token| {
+            assert_eq!(&text.as_bytes()[start..start + token.text.len()], token.text);
+            let known = terms::Token::of_term(token.text);
+            assert_eq!((token.head, token.hash), (known.head, known.hash));
+            found.push(folded(std::str::from_utf8(token.text).unwrap()));
+        });
+        prop_assert_eq!(found, words(&text));
     }
 
     #[test]
