@@ -33,9 +33,9 @@ const HEAD_BYTES_MAX: usize = 1 << 20;
 const ZSTD_HASH_LOG: u32 = 17;
 /// A head is at most this part of its column.
 const HEAD_PART: usize = 16;
-/// Packing after a head takes twice as long, and a reader holds it: it must save one byte in so
-/// many of the frame after it.
-const HEAD_GAIN_PART: usize = 32;
+/// Packing after a head takes three times as long, and a reader holds it: it must save one byte in
+/// so many of the frame after it.
+const HEAD_GAIN_PART: usize = 10;
 /// Encoded data is much if one in so many bytes of all tokens is of it.
 const DATA_PART: usize = 16;
 /// Values by which common words are found, and how many of them there must be at least.
@@ -58,11 +58,12 @@ pub(in crate::segment) fn encode(
     };
     let start = out.len();
     let stored = write_values(values, &stream, compressor, out)?;
-    let index = Inverted::write(&stream, values.len(), out);
+    let terms = stream.into_terms();
+    let index = Inverted::write(&terms, out);
     let prose = Prose {
         term_pages: Pages::new(stored.end(), &index.page_bytes),
         stored,
-        terms: stream.terms.len(),
+        terms: terms.texts.len(),
         firsts: index.firsts,
         postings_bytes: index.postings_bytes,
         cutting,
@@ -123,7 +124,7 @@ fn write_values(
     let mut run = Vec::new();
     for symbol in &writer.ranks {
         // Words and separators are cut out of texts where characters begin.
-        let text = std::str::from_utf8(stream.symbols.text(*symbol));
+        let text = std::str::from_utf8(stream.texts.text(*symbol));
         push_text(&mut run, text.unwrap_or_default());
     }
     let packed = compressor.compress(&run).map_err(EncodeError::Compress)?;
@@ -207,21 +208,21 @@ impl Frames {
 /// Appends the codes of a value.
 fn write_value(text: &str, stream: &Stream, writer: &Writer, value: usize, codes: &mut Vec<u8>) {
     let start = codes.len();
-    let part = |start: usize, bytes: usize| text.as_bytes().get(start..start + bytes);
     for piece in stream.pieces(value) {
         match piece {
             Piece::Symbol(symbol) => {
                 if !writer.push(symbol, codes) {
-                    spell(stream.symbols.text(symbol), stream.is_word(symbol), codes);
+                    spell(stream.texts.text(symbol), stream.is_word(symbol), codes);
                 }
             }
-            Piece::Word { start, bytes, .. } => {
-                spell(part(start, bytes).unwrap_or_default(), true, codes);
+            Piece::Place {
+                start,
+                bytes,
+                is_word,
+            } => {
+                let part = text.as_bytes().get(start..start + bytes);
+                spell(part.unwrap_or_default(), is_word, codes);
             }
-            Piece::Separator { start, bytes } => {
-                spell(part(start, bytes).unwrap_or_default(), false, codes);
-            }
-            Piece::Number => {}
         }
     }
     if codes.len() - start > text.len() {

@@ -1,14 +1,14 @@
-//! Turning a stream round: from the terms of each value to the values of each term.
+//! Turning a column's terms round: from the terms of each value to the values of each term.
 //!
 //! As many terms at once as fit into a bounded list, in the order of the dictionary; for each such
-//! range one pass over the stream. A value is written to the place of its term and not looked at
+//! range one pass over the values. A value is written to the place of its term and not looked at
 //! again before the list is encoded, so the processor does not wait for memory.
-use super::{dictionary::Writer, postings, stream::Stream, terms::CUT};
+use super::{dictionary::Writer, postings, stream::Terms, terms::CUT};
 use std::ops::Range;
 
-/// Postings that are gathered at once (16 MiB); of more there are several passes.
-const POSTINGS_AT_ONCE: usize = 4 << 20;
-/// A term is not of this pass, or the value is noted.
+/// Postings that are gathered at once (32 MiB); of more there are several passes.
+const POSTINGS_AT_ONCE: usize = 8 << 20;
+/// Of a term that is not of this pass.
 const NO_PLACE: u32 = u32::MAX;
 
 /// What is known of an index that was written.
@@ -21,28 +21,28 @@ pub(super) struct Inverted {
 }
 
 impl Inverted {
-    /// Appends the dictionary of a stream of `values` values, then the postings.
-    pub(super) fn write(stream: &Stream, values: usize, out: &mut Vec<u8>) -> Inverted {
-        let sorted = stream.terms.sorted();
+    /// Appends the dictionary of the terms, then the postings.
+    pub(super) fn write(terms: &Terms, out: &mut Vec<u8>) -> Inverted {
+        let values = terms.values();
+        let sorted = terms.texts.sorted();
         let mut writer = Writer::default();
         let mut lists = Lists {
             places: vec![NO_PLACE; sorted.len()],
-            noted: vec![NO_PLACE; sorted.len()],
             postings: Vec::new(),
         };
         let mut bytes = Vec::new();
         let mut next = 0;
         while next < sorted.len() {
-            let range = range_from(next, &sorted, stream);
-            let terms = &sorted[range.clone()];
-            lists.gather(stream, values, terms);
+            let range = range_from(next, &sorted, terms);
+            let wanted = &sorted[range.clone()];
+            lists.gather(terms, wanted);
             let mut start = 0;
-            for term in terms {
-                let end = start + stream.count(*term);
+            for term in wanted {
+                let end = start + terms.count(*term);
                 let list = &lists.postings[start..end];
                 bytes.clear();
                 postings::encode(list, values, &mut bytes);
-                writer.push(stream.terms.text(*term), list.len(), &bytes);
+                writer.push(terms.texts.text(*term), list.len(), &bytes);
                 start = end;
             }
             next = range.end;
@@ -50,7 +50,7 @@ impl Inverted {
         writer.finish();
         out.extend_from_slice(&writer.pages);
         out.extend_from_slice(&writer.postings);
-        let is_cut = |term: &u32| stream.terms.text(*term).last() == Some(&CUT);
+        let is_cut = |term: &u32| terms.texts.text(*term).last() == Some(&CUT);
         Inverted {
             has_cut: sorted.iter().any(is_cut),
             firsts: writer.firsts,
@@ -61,10 +61,10 @@ impl Inverted {
 }
 
 /// The next terms whose postings are gathered at once; one at least.
-fn range_from(first: usize, sorted: &[u32], stream: &Stream) -> Range<usize> {
+fn range_from(first: usize, sorted: &[u32], terms: &Terms) -> Range<usize> {
     let mut postings = 0;
     let fitting = sorted[first..].iter().take_while(|term| {
-        postings += stream.count(**term);
+        postings += terms.count(**term);
         postings <= POSTINGS_AT_ONCE
     });
     first..first + fitting.count().max(1)
@@ -74,30 +74,27 @@ fn range_from(first: usize, sorted: &[u32], stream: &Stream) -> Range<usize> {
 struct Lists {
     /// For each term of these where its next posting goes.
     places: Vec<u32>,
-    /// For each term the last value that was noted for it.
-    noted: Vec<u32>,
     postings: Vec<u32>,
 }
 
 impl Lists {
-    fn gather(&mut self, stream: &Stream, values: usize, terms: &[u32]) {
+    fn gather(&mut self, terms: &Terms, wanted: &[u32]) {
         self.places.fill(NO_PLACE);
         let mut end = 0;
-        for term in terms {
+        for term in wanted {
             self.places[*term as usize] = end as u32;
-            end += stream.count(*term);
+            end += terms.count(*term);
         }
         self.postings.resize(end, 0);
-        for value in 0..values {
-            stream.for_each_term(value, |term| {
+        for value in 0..terms.values() {
+            for term in terms.of_value(value) {
                 let place = &mut self.places[term as usize];
-                let noted = &mut self.noted[term as usize];
-                if *place != NO_PLACE && *noted != value as u32 {
-                    *noted = value as u32;
-                    self.postings[*place as usize] = value as u32;
+                // Other terms have no place.
+                if let Some(posting) = self.postings.get_mut(*place as usize) {
+                    *posting = value as u32;
                     *place += 1;
                 }
-            });
+            }
         }
     }
 }

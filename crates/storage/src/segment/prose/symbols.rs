@@ -28,7 +28,7 @@ const WORD: u8 = 254;
 /// Then the length and the bytes of anything else; in front of it stands no space.
 const TEXT: u8 = 255;
 /// Symbols of a column at the most: a reader's memory is bounded.
-pub(super) const SYMBOLS_MAX: usize = 1 << 19;
+pub(super) const SYMBOLS_MAX: usize = 1 << 18;
 /// Uses from which on a word is shorter by a code and its part of the dictionary.
 const USES_MIN: u32 = 3;
 
@@ -113,20 +113,20 @@ impl Writer {
     /// Chooses from the symbols of a stream.
     pub(super) fn new(stream: &Stream) -> Writer {
         let uses = |symbol: &u32| stream.uses(*symbol);
-        let all = 0..stream.symbols.len() as u32;
+        let all = 0..stream.texts.len() as u32;
         let mut ranks: Vec<u32> = all.filter(|symbol| uses(symbol) >= USES_MIN).collect();
         ranks.sort_unstable_by_key(|symbol| (Reverse(uses(symbol)), *symbol));
         ranks.truncate(SYMBOLS_MAX);
         let mut plain_bytes = 0;
         let fitting = ranks.iter().take_while(|symbol| {
-            plain_bytes += stream.symbols.text(**symbol).len() + 1;
+            plain_bytes += stream.texts.text(**symbol).len() + 1;
             plain_bytes <= DICTIONARY_PLAIN_BYTES_MAX
         });
         let fitting = fitting.count();
         ranks.truncate(fitting);
         let of_ranks: Vec<u32> = ranks.iter().map(uses).collect();
         let form = Codes::choose(&of_ranks);
-        let mut codes = vec![0; stream.symbols.len()];
+        let mut codes = vec![0; stream.texts.len()];
         for (rank, symbol) in ranks.iter().enumerate() {
             let (code, length) = form.of(rank);
             codes[*symbol as usize] = code | (length as u32) << 24;

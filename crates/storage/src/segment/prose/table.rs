@@ -1,7 +1,8 @@
 //! Texts by number: what a column's words, separators and terms are called while it is encoded.
 //!
-//! A hash table whose slots hold the first eight bytes and the length of a text, so that a short
-//! one, as most are, is known by its slot alone: one access to memory. What is held is bounded; a
+//! A hash table whose slots hold the first sixteen bytes and the length of a text, so that a short
+//! one, as most are, is known by its slot alone: one access to memory, and texts are looked up
+//! several at once, so that the processor waits for memory once for all of them. What is held is bounded; a
 //! column past a bound gets no index, and another encoding.
 use super::terms::{TERM_BYTES_MAX, Token};
 
@@ -19,9 +20,10 @@ const _: () = assert!(TERM_BYTES_MAX < 1 << (32 - NUMBER_BITS));
 #[derive(Debug)]
 pub(super) struct TooMuch;
 
+/// Where a text may stand, and what stands there.
 #[derive(Clone, Copy, Default)]
-struct Slot {
-    head: u64,
+pub(super) struct Slot {
+    head: [u64; 2],
     /// High half of the hash.
     tag: u32,
     /// Low bits: number of the text, from 1, or 0 for a free slot; high ones: its length.
@@ -30,6 +32,7 @@ struct Slot {
 
 /// See the module.
 pub(super) struct TextTable {
+    texts_max: usize,
     slots: Vec<Slot>,
     /// End of each text.
     ends: Vec<u32>,
@@ -37,8 +40,10 @@ pub(super) struct TextTable {
 }
 
 impl TextTable {
-    pub(super) fn new() -> TextTable {
+    /// A table of at most so many texts.
+    pub(super) fn new(texts_max: usize) -> TextTable {
         TextTable {
+            texts_max: texts_max.min(TEXTS_MAX),
             slots: vec![Slot::default(); SLOTS_FIRST],
             ends: Vec::new(),
             texts: Vec::new(),
@@ -49,32 +54,52 @@ impl TextTable {
         self.ends.len()
     }
 
-    /// The number of a text of at most [`TERM_BYTES_MAX`] bytes. A new one gets the next.
+    /// The slot where a text with this hash is looked for first.
     #[inline]
+    pub(super) fn slot(&self, hash: u64) -> Slot {
+        self.slots[hash as usize & (self.slots.len() - 1)]
+    }
+
+    /// The number of a text of at most [`TERM_BYTES_MAX`] bytes. A new one gets the next.
     pub(super) fn number_of(&mut self, text: &Token<'_>) -> Result<u32, TooMuch> {
+        self.number_by(self.slot(text.hash), text)
+    }
+
+    /// As [`TextTable::number_of`], with the text's slot as it was when no more texts were there.
+    #[inline]
+    pub(super) fn number_by(&mut self, slot: Slot, text: &Token<'_>) -> Result<u32, TooMuch> {
+        match self.is_of(&slot, text) {
+            true => Ok((slot.number & NUMBER_MASK) - 1),
+            false => self.find_or_insert(text),
+        }
+    }
+
+    #[inline]
+    fn is_of(&self, slot: &Slot, text: &Token<'_>) -> bool {
+        // A free slot has no number, and then the length says nothing.
+        slot.number & NUMBER_MASK != 0
+            && slot.head == text.head
+            && slot.tag == (text.hash >> 32) as u32
+            && (slot.number >> NUMBER_BITS) as usize == text.text.len()
+            && (text.text.len() <= 16 || self.text((slot.number & NUMBER_MASK) - 1) == text.text)
+    }
+
+    fn find_or_insert(&mut self, text: &Token<'_>) -> Result<u32, TooMuch> {
         let mask = self.slots.len() - 1;
         let mut at = text.hash as usize & mask;
-        let tag = (text.hash >> 32) as u32;
-        loop {
+        while self.slots[at].number != 0 {
             let slot = self.slots[at];
-            if slot.number == 0 {
-                return self.insert(at, text);
-            }
-            let number = (slot.number & NUMBER_MASK) - 1;
-            if slot.head == text.head
-                && slot.tag == tag
-                && (slot.number >> NUMBER_BITS) as usize == text.text.len()
-                && (text.text.len() <= 8 || self.text(number) == text.text)
-            {
-                return Ok(number);
+            if self.is_of(&slot, text) {
+                return Ok((slot.number & NUMBER_MASK) - 1);
             }
             at = (at + 1) & mask;
         }
+        self.insert(at, text)
     }
 
     #[cold]
     fn insert(&mut self, at: usize, text: &Token<'_>) -> Result<u32, TooMuch> {
-        if self.len() >= TEXTS_MAX
+        if self.len() >= self.texts_max
             || self.texts.len() + text.text.len() > TEXT_BYTES_MAX
             || text.text.len() > TERM_BYTES_MAX
         {
@@ -88,7 +113,7 @@ impl TextTable {
             tag: (text.hash >> 32) as u32,
             number: number | (text.text.len() as u32) << NUMBER_BITS,
         };
-        if self.len() * 2 > self.slots.len() {
+        if self.len() * 4 > self.slots.len() * 3 {
             self.grow();
         }
         Ok(number - 1)

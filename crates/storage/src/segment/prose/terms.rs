@@ -51,8 +51,8 @@ pub(in crate::segment) struct Plain {
 pub(in crate::segment) struct Token<'a> {
     /// Its bytes.
     pub text: &'a [u8],
-    /// Its first eight bytes, lowest first, zeros past its end.
-    pub head: u64,
+    /// Its first sixteen bytes, lowest first, zeros past its end.
+    pub head: [u64; 2],
     /// A hash of all its bytes.
     pub hash: u64,
 }
@@ -141,7 +141,7 @@ struct Places<'a> {
 struct Place {
     start: usize,
     end: usize,
-    head: u64,
+    head: [u64; 2],
     hash: u64,
 }
 
@@ -179,28 +179,31 @@ impl Iterator for Places<'_> {
             return Some(Place {
                 start,
                 end,
-                head,
+                head: [head, 0],
                 hash: mix(head, width as u64),
             });
         }
         let mut end = start + 8;
         let mut hash = first;
+        let mut second = None;
         loop {
-            let next = eight(self.bytes, end).unwrap_or_default();
+            let mut next = eight(self.bytes, end).unwrap_or_default();
             let width = before_zero(next);
-            end += width;
             if width < 8 {
-                let rest = next & ((1 << (8 * width)) - 1);
-                hash = mix(hash, rest);
+                next &= (1 << (8 * width)) - 1;
+            }
+            end += width;
+            hash = mix(hash, next);
+            second.get_or_insert(next);
+            if width < 8 {
                 break;
             }
-            hash = mix(hash, next);
         }
         self.at = end + 1;
         Some(Place {
             start,
             end,
-            head: first,
+            head: [first, second.unwrap_or_default()],
             hash: mix(hash, (end - start) as u64),
         })
     }
@@ -227,7 +230,7 @@ impl<'a> Token<'a> {
         let rest = (8..text.len() + 1).step_by(8).map(word);
         Token {
             text,
-            head,
+            head: [head, word(8)],
             hash: mix(rest.fold(head, mix), text.len() as u64),
         }
     }
