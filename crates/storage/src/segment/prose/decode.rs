@@ -69,7 +69,9 @@ impl CodeFrame {
         let flaw = Flaw("a value is in no frame");
         let index = value.checked_sub(self.values.start).ok_or(flaw)?;
         let end = *self.ends.get(index).ok_or(flaw)?;
-        let before = index.checked_sub(1).and_then(|before| self.ends.get(before));
+        let before = index
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
         let start = before.copied().unwrap_or(self.start);
         self.plain.get(start..end).ok_or(flaw)
     }
@@ -163,7 +165,9 @@ impl SectionReader {
         self.gather_values(column, block, rows, |value| {
             let frame = self.prose_frame(column, prose, prose.frame_of(value))?;
             let mut text = String::new();
-            let read = frame.codes(value).and_then(|codes| symbols.read(codes, &mut text));
+            let read = frame
+                .codes(value)
+                .and_then(|codes| symbols.read(codes, &mut text));
             read.map_err(|flaw| self.damaged(column.area, flaw))?;
             Ok((Arc::new(Texts::from_iter([&*text])), value..value + 1))
         })

@@ -3,8 +3,8 @@
 use super::{
     COMMON_MAX, Prose, Stored,
     inverted::Inverted,
-    stream::{Piece, Stream},
-    symbols::{Writer, spell},
+    stream::Stream,
+    symbols::Writer,
     table::TooMuch,
     terms::{COMMON_BYTES_MAX, Cutting, term_of},
 };
@@ -84,11 +84,7 @@ pub(in crate::segment) fn encode(
     }))
 }
 
-fn take_in(
-    values: &Values<'_>,
-    cutting: Cutting,
-    common: &[Box<[u8]>],
-) -> Result<Stream, TooMuch> {
+fn take_in(values: &Values<'_>, cutting: Cutting, common: &[Box<[u8]>]) -> Result<Stream, TooMuch> {
     let mut stream = Stream::new(cutting, common)?;
     for text in values.texts() {
         stream.push(text)?;
@@ -177,7 +173,8 @@ impl Frames {
         let mut lengths = Vec::new();
         while self.value_end < values.len() && codes.len() < bytes {
             let start = codes.len();
-            write_value(values.text(self.value_end), stream, writer, self.value_end, &mut codes);
+            let text = values.text(self.value_end);
+            writer.write_value(text, stream, self.value_end, &mut codes);
             lengths.push(codes.len() - start);
             self.value_end += 1;
         }
@@ -202,32 +199,6 @@ impl Frames {
         out.extend_from_slice(&packed);
         self.packed_bytes.push(packed.len());
         Ok(())
-    }
-}
-
-/// Appends the codes of a value.
-fn write_value(text: &str, stream: &Stream, writer: &Writer, value: usize, codes: &mut Vec<u8>) {
-    let start = codes.len();
-    for piece in stream.pieces(value) {
-        match piece {
-            Piece::Symbol(symbol) => {
-                if !writer.push(symbol, codes) {
-                    spell(stream.texts.text(symbol), stream.is_word(symbol), codes);
-                }
-            }
-            Piece::Place {
-                start,
-                bytes,
-                is_word,
-            } => {
-                let part = text.as_bytes().get(start..start + bytes);
-                spell(part.unwrap_or_default(), is_word, codes);
-            }
-        }
-    }
-    if codes.len() - start > text.len() {
-        codes.truncate(start);
-        spell(text.as_bytes(), false, codes);
     }
 }
 

@@ -20,6 +20,7 @@ mod encode;
 mod find;
 mod index;
 mod inverted;
+mod judge;
 mod postings;
 mod stream;
 mod symbols;

@@ -291,7 +291,11 @@ impl Stream {
         self.terms.push(terms);
         for (symbol, cut) in symbols.iter().zip(cuts) {
             if *symbol == NO_SYMBOL {
-                self.put(if cut.is_word { LONG_WORD } else { LONG_SEPARATOR });
+                self.put(if cut.is_word {
+                    LONG_WORD
+                } else {
+                    LONG_SEPARATOR
+                });
                 self.put(cut.start);
                 self.put(cut.bytes);
             } else {

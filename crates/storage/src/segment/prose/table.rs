@@ -160,3 +160,55 @@ impl TextTable {
         keys.into_iter().map(|(_, number)| number).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use std::collections::BTreeMap;
+
+    proptest! {
+        #[test]
+        fn texts_keep_their_numbers(texts in vec(vec(any::<u8>(), 0..20), 0..6_000)) {
+            let mut table = TextTable::new(TEXTS_MAX);
+            let mut known = BTreeMap::new();
+            for text in &texts {
+                let next = known.len() as u32;
+                let number = *known.entry(text).or_insert(next);
+                prop_assert_eq!(table.number_of(&Token::of_term(text)).unwrap(), number);
+            }
+            for (text, number) in &known {
+                prop_assert_eq!(table.text(*number), &text[..]);
+            }
+            let sorted: Vec<u32> = known.values().copied().collect();
+            prop_assert_eq!(table.sorted(), sorted);
+        }
+    }
+
+    #[test]
+    fn texts_are_bounded_in_number_and_bytes() {
+        let mut table = TextTable::new(3);
+        for text in ["", "a", "b"] {
+            assert!(table.number_of(&Token::of_term(text.as_bytes())).is_ok());
+        }
+        assert!(table.number_of(&Token::of_term(b"c")).is_err());
+        assert_eq!(table.number_of(&Token::of_term(b"b")).unwrap(), 2);
+        let mut table = TextTable::new(TEXTS_MAX);
+        assert!(
+            table
+                .number_of(&Token::of_term(&[7; TERM_BYTES_MAX + 1]))
+                .is_err()
+        );
+        let long = |number: usize| {
+            let mut text = vec![7; TERM_BYTES_MAX];
+            text[..4].copy_from_slice(&(number as u32).to_le_bytes());
+            text
+        };
+        let fitting = TEXT_BYTES_MAX / TERM_BYTES_MAX;
+        for number in 0..fitting {
+            assert!(table.number_of(&Token::of_term(&long(number))).is_ok());
+        }
+        assert!(table.number_of(&Token::of_term(b"x")).is_err());
+        assert_eq!(table.number_of(&Token::of_term(&long(9))).unwrap(), 9);
+    }
+}

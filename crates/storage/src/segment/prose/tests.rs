@@ -102,15 +102,25 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// A question that the oracle answers by looking at the value.
-struct Asked(Vec<Clue>);
+struct Asked {
+    clues: Vec<Clue>,
+    literals: Option<Vec<String>>,
+}
 
 impl TextQuestion for Asked {
     fn clues(&self) -> &[Clue] {
-        &self.0
+        &self.clues
+    }
+
+    fn literals(&self) -> Option<&[String]> {
+        self.literals.as_deref()
     }
 
     fn passes(&self, kind: Kind, text: &str) -> bool {
-        self.0.iter().any(|clue| match clue {
+        if let Some(literals) = &self.literals {
+            return literals.iter().any(|literal| text.contains(literal));
+        }
+        self.clues.iter().any(|clue| match clue {
             Clue::Phrase(phrase) => {
                 matches!(kind, Kind::String | Kind::Json)
                     && words(text)
@@ -200,7 +210,31 @@ impl Section {
     /// whether the index told so.
     #[track_caller]
     fn check(&self, clues: &[Clue]) -> (usize, bool) {
-        let asked = Arc::new(Asked(clues.to_vec()));
+        self.ask(Asked {
+            clues: clues.to_vec(),
+            literals: None,
+        })
+    }
+
+    /// As [`Section::check`], for values that contain one of some texts. Returns how many pass.
+    #[track_caller]
+    fn check_literals(&self, literals: &[&str]) -> usize {
+        let literals: Vec<String> = literals.iter().map(|text| (*text).to_owned()).collect();
+        let clues = literals.iter().map(|text| Clue::Contains {
+            text: text.clone(),
+            is_folded: false,
+        });
+        let asked = Asked {
+            clues: clues.collect(),
+            literals: Some(literals),
+        };
+        self.ask(asked).0
+    }
+
+    #[track_caller]
+    fn ask(&self, asked: Asked) -> (usize, bool) {
+        let asked = Arc::new(asked);
+        let clues = &asked.clues;
         let question: Arc<dyn TextQuestion> = asked.clone();
         let passing = self
             .values
@@ -343,6 +377,48 @@ fn phrases_and_texts_across_words() {
     assert_eq!(section.check(&[Clue::Whole(whole.clone())]).0, 1);
     assert_eq!(section.check(&[Clue::Whole(whole[1..].into())]).0, 0);
     assert_eq!(section.check(&[Clue::Whole(String::new())]).0, 0);
+}
+
+#[test]
+fn texts_byte_for_byte() {
+    let section = Section::new(values(VALUES, |n| match n % 10 {
+        3 => "read Tools/session.py, then".into(),
+        4 => "reread tools/session.pyc".into(),
+        5 => "tools  session".into(),
+        6 => "日本 tools 日 本".into(),
+        7 => "ſKool tools".into(),
+        _ => "hay".into(),
+    }));
+    assert_eq!(section.check_literals(&["tools"]), 4 * VALUES / 10);
+    assert_eq!(
+        section.check_literals(&["ools/session.py"]),
+        2 * VALUES / 10
+    );
+    assert_eq!(section.check_literals(&["Tools/session.py,"]), VALUES / 10);
+    assert_eq!(section.check_literals(&["tools/session.pyc "]), VALUES / 10);
+    assert_eq!(section.check_literals(&["tools session"]), 0);
+    assert_eq!(section.check_literals(&["tools  s"]), VALUES / 10);
+    assert_eq!(
+        section.check_literals(&["read tools/", "read Tools/"]),
+        2 * VALUES / 10
+    );
+    assert_eq!(section.check_literals(&["日本"]), VALUES / 10);
+    assert_eq!(section.check_literals(&["日 本"]), VALUES / 10);
+    assert_eq!(section.check_literals(&["skool"]), 0);
+    assert_eq!(section.check(&[substring("skool to")]).0, VALUES / 10);
+    assert_eq!(section.check(&[phrase(&["skool", "tools"])]).0, VALUES / 10);
+    assert_eq!(section.check_literals(&[" "]), VALUES);
+    assert_eq!(section.check_literals(&["of the agent"]), {
+        let has = |text: &str| text.contains("of the agent");
+        section
+            .values
+            .iter()
+            .filter(|(_, _, text)| has(text))
+            .count()
+    });
+    // More parts than are judged at once.
+    let long = "of the ".repeat(40);
+    assert_eq!(section.check_literals(&[&long, "Tools"]), VALUES / 10);
 }
 
 #[test]
@@ -576,6 +652,7 @@ proptest! {
         seed: usize,
         is_mixed: bool,
         clues in vec(vec(any_clue(), 1..3), 12),
+        literals in vec(vec(any_clue(), 1..4), 6),
     ) {
         let kinds = [Kind::String, Kind::String, Kind::Json, Kind::Integer];
         let values = (0..VALUES).map(|n| {
@@ -594,6 +671,15 @@ proptest! {
         for clues in clues {
             let clues: Vec<Clue> = clues.into_iter().map(|clue| clue_of(&texts, clue)).collect();
             section.check(&clues);
+        }
+        for literals in literals {
+            let literals = literals.into_iter().map(|(_, which, from, length)| {
+                part(&section.values[which.index(VALUES)].2, from, length * 3)
+            });
+            let literals: Vec<String> = literals.filter(|text| !text.is_empty()).collect();
+            if !literals.is_empty() {
+                section.check_literals(&literals.iter().map(|text| &**text).collect::<Vec<_>>());
+            }
         }
     }
 
