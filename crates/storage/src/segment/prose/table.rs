@@ -168,6 +168,8 @@ mod tests {
     use std::collections::BTreeMap;
 
     proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
+
         #[test]
         fn texts_keep_their_numbers(texts in vec(vec(any::<u8>(), 0..20), 0..6_000)) {
             let mut table = TextTable::new(TEXTS_MAX);

@@ -26,7 +26,7 @@ enum Class {
 }
 
 /// Each character with its folded form and class.
-const ALPHABET: [(char, char, Class); 40] = {
+const ALPHABET: [(char, char, Class); 42] = {
     use Class::{Between, Part, Word};
     [
         ('a', 'a', Part),
@@ -47,6 +47,9 @@ const ALPHABET: [(char, char, Class); 40] = {
         ('한', '한', Part),
         ('½', '½', Part),
         ('Ⅷ', 'ⅷ', Part),
+        // What folds to ASCII.
+        ('ſ', 's', Part),
+        ('\u{212a}', 'k', Part),
         ('𝔸', '𝔸', Part),
         ('日', '日', Word),
         ('本', '本', Word),
@@ -386,7 +389,7 @@ fn texts_byte_for_byte() {
         4 => "reread tools/session.pyc".into(),
         5 => "tools  session".into(),
         6 => "日本 tools 日 本".into(),
-        7 => "ſKool tools".into(),
+        7 => "ſ\u{212a}ool tools".into(),
         _ => "hay".into(),
     }));
     assert_eq!(section.check_literals(&["tools"]), 4 * VALUES / 10);
