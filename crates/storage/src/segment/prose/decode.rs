@@ -1,5 +1,5 @@
 //! Reading frames of prose: symbols and head once, then the frames that hold the values asked for.
-use super::{Prose, symbols::Symbols};
+use super::{Packing, Prose, symbols::Symbols};
 use crate::{
     read::ReadError,
     segment::{
@@ -128,14 +128,20 @@ impl SectionReader {
         })?;
         let values = frame.first_value..frame.value_end;
         let (at, bytes) = stored.frame_pages.span(number);
-        if number > 0 && stored.is_after_head {
-            let head = self.prose_head(column, prose)?;
-            return self.read(column.area + at, bytes, |packed| {
-                CodeFrame::parse(unpack_after(&head, &packed, frame.plain_bytes)?, values)
-            });
-        }
+        let head = match stored.packing {
+            Packing::AfterHead if number > 0 => Some(self.prose_head(column, prose)?),
+            _ => None,
+        };
         self.read(column.area + at, bytes, |packed| {
-            CodeFrame::parse(unpack(&packed, frame.plain_bytes)?, values)
+            let plain = match (&head, stored.packing) {
+                (Some(head), _) => unpack_after(head, &packed, frame.plain_bytes)?,
+                (None, Packing::Plain) if number > 0 => match packed.len() == frame.plain_bytes {
+                    true => packed,
+                    false => return Err(Flaw("a frame has another length than declared")),
+                },
+                _ => unpack(&packed, frame.plain_bytes)?,
+            };
+            CodeFrame::parse(plain, values)
         })
     }
 

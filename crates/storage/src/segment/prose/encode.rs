@@ -1,7 +1,7 @@
 //! Encoding a column as prose: its values become a stream of numbers, of which symbols, frames and
 //! index are made in passes.
 use super::{
-    COMMON_MAX, Prose, Stored,
+    COMMON_MAX, Packing, Prose, Stored,
     inverted::Inverted,
     stream::Stream,
     symbols::Writer,
@@ -34,8 +34,11 @@ const ZSTD_HASH_LOG: u32 = 17;
 /// A head is at most this part of its column.
 const HEAD_PART: usize = 16;
 /// Packing after a head takes three times as long, and a reader holds it: it must save one byte in
-/// so many of the frame after it.
+/// so many of the second frame.
 const HEAD_GAIN_PART: usize = 10;
+/// Packing at all must save one byte in so many of it. Words that repeat are codes already; where
+/// little else repeats, frames that are not unpacked are searched twice as fast.
+const GAIN_PART: usize = 8;
 /// Encoded data is much if one in so many bytes of all tokens is of it.
 const DATA_PART: usize = 16;
 /// Values by which common words are found, and how many of them there must be at least.
@@ -103,19 +106,22 @@ fn write_values(
     let mut frames = Frames::default();
     let head_bytes = (stream.bytes() / HEAD_PART).clamp(FRAME_BYTES, HEAD_BYTES_MAX);
     frames.fill(values, stream, &writer, head_bytes);
-    frames.pack(compressor, out)?;
+    frames.push(compress(compressor, &frames.plain)?, out);
     let head = frames.plain.clone();
+    let mut packing = Packing::Alone;
     let mut after_head = None;
     while frames.value_end < values.len() {
         let is_second = frames.frames.len() == 1;
         frames.fill(values, stream, &writer, FRAME_BYTES);
         if is_second {
-            after_head = compressor_after_worthy(&head, &frames.plain, compressor)?;
+            (packing, after_head) = choose_packing(&head, &frames.plain, compressor)?;
         }
-        match &mut after_head {
-            Some(after_head) => frames.pack(after_head, out)?,
-            None => frames.pack(compressor, out)?,
-        }
+        let packed = match (packing, &mut after_head) {
+            (Packing::Plain, _) => frames.plain.clone(),
+            (_, Some(after_head)) => compress(after_head, &frames.plain)?,
+            (_, None) => compress(compressor, &frames.plain)?,
+        };
+        frames.push(packed, out);
     }
     let mut run = Vec::new();
     for symbol in &writer.ranks {
@@ -123,12 +129,12 @@ fn write_values(
         let text = std::str::from_utf8(stream.texts.text(*symbol));
         push_text(&mut run, text.unwrap_or_default());
     }
-    let packed = compressor.compress(&run).map_err(EncodeError::Compress)?;
+    let packed = compress(compressor, &run)?;
     out.extend_from_slice(&packed);
     Ok(Stored {
         frame_pages: Pages::new(0, &frames.packed_bytes),
         frames: frames.frames,
-        is_after_head: after_head.is_some(),
+        packing,
         codes: writer.form,
         symbols: writer.ranks.len(),
         symbols_bytes: packed.len(),
@@ -136,12 +142,17 @@ fn write_values(
     })
 }
 
-/// A compressor whose dictionary is the head, if that is worth it by the frame that follows.
-fn compressor_after_worthy(
+fn compress(compressor: &mut Compressor<'_>, plain: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    compressor.compress(plain).map_err(EncodeError::Compress)
+}
+
+/// How frames after the head are packed, judged by the first of them, and the compressor whose
+/// dictionary is the head, if that is worth it.
+fn choose_packing(
     head: &[u8],
     next: &[u8],
     compressor: &mut Compressor<'_>,
-) -> Result<Option<Compressor<'static>>, EncodeError> {
+) -> Result<(Packing, Option<Compressor<'static>>), EncodeError> {
     let failed = EncodeError::Compress;
     let mut after_head = Compressor::with_dictionary(ZSTD_LEVEL, head).map_err(failed)?;
     let hash_log = head.len().next_power_of_two().ilog2().saturating_sub(2);
@@ -150,9 +161,16 @@ fn compressor_after_worthy(
         let hash_log = CParameter::HashLog(hash_log);
         after_head.set_parameter(hash_log).map_err(failed)?;
     }
-    let without = compressor.compress(next).map_err(failed)?.len();
-    let with = after_head.compress(next).map_err(failed)?.len();
-    Ok((with + without / HEAD_GAIN_PART <= without).then_some(after_head))
+    let alone = compress(compressor, next)?.len();
+    let with_head = compress(&mut after_head, next)?.len();
+    let is_saved = |bytes: usize, of: usize, part: usize| bytes + of / part <= of;
+    Ok(match () {
+        () if is_saved(with_head, alone.min(next.len()), HEAD_GAIN_PART) => {
+            (Packing::AfterHead, Some(after_head))
+        }
+        () if is_saved(alone, next.len(), GAIN_PART) => (Packing::Alone, None),
+        () => (Packing::Plain, None),
+    })
 }
 
 /// The frames as far as they are written, and the one that is open.
@@ -188,17 +206,10 @@ impl Frames {
         });
     }
 
-    fn pack(
-        &mut self,
-        compressor: &mut Compressor<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        let packed = compressor
-            .compress(&self.plain)
-            .map_err(EncodeError::Compress)?;
+    /// Appends the open frame as it is packed.
+    fn push(&mut self, packed: Vec<u8>, out: &mut Vec<u8>) {
         out.extend_from_slice(&packed);
         self.packed_bytes.push(packed.len());
-        Ok(())
     }
 }
 

@@ -20,6 +20,7 @@ use crate::{
         wire::Flaw,
     },
 };
+use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use taffrail_model::{
     column::Kind,
@@ -72,6 +73,7 @@ pub(in crate::segment) fn find(
         count,
         found: OnceLock::new(),
         looking: OnceLock::new(),
+        last_frame: Mutex::new(None),
     })))
 }
 
@@ -116,6 +118,8 @@ struct ProseFinding {
     count: Option<u64>,
     found: OnceLock<Result<Found, ReadError>>,
     looking: OnceLock<Result<Looking, ReadError>>,
+    /// A frame that reaches over the end of the block that was looked at last.
+    last_frame: Mutex<Option<Arc<CodeFrame>>>,
 }
 
 impl ProseFinding {
@@ -170,13 +174,11 @@ impl ProseFinding {
         let mut text = String::new();
         let mut rest = candidates;
         while let Some((value, _)) = rest.first() {
-            let number = prose.frame_of(*value);
             let frame = match is_kept {
-                true => self.reader.prose_frame(&self.column, prose, number)?,
-                false => Arc::new(
-                    self.reader
-                        .unpack_prose_frame(&self.column, prose, number)?,
-                ),
+                true => self
+                    .reader
+                    .prose_frame(&self.column, prose, prose.frame_of(*value))?,
+                false => self.passing_frame(prose, *value, end)?,
             };
             let of_frame = rest.partition_point(|(value, _)| *value < frame.values.end);
             let (now, later) = rest.split_at(of_frame);
@@ -190,6 +192,29 @@ impl ProseFinding {
             }
         }
         Ok(())
+    }
+
+    /// The frame of a value, which goes into no cache but stays until the next one is asked for, if
+    /// it has values from `end` on, where the block ends.
+    fn passing_frame(
+        &self,
+        prose: &Prose,
+        value: usize,
+        end: usize,
+    ) -> Result<Arc<CodeFrame>, ReadError> {
+        let last = self.last_frame.lock().clone();
+        if let Some(frame) = last.filter(|frame| frame.values.contains(&value)) {
+            return Ok(frame);
+        }
+        let number = prose.frame_of(value);
+        let frame = self
+            .reader
+            .unpack_prose_frame(&self.column, prose, number)?;
+        let frame = Arc::new(frame);
+        if frame.values.end > end {
+            *self.last_frame.lock() = Some(frame.clone());
+        }
+        Ok(frame)
     }
 
     /// Whether a value passes, by its codes if they tell; `text` is scratch.

@@ -2,8 +2,8 @@
 //!
 //! Invariants
 //! - Values are written with codes for the words and separators that come more than twice (see
-//!   `symbols`), and lie in frames that are unpacked one at a time. Where it is worth it, all but
-//!   the first, the *head*, are compressed with the head as their dictionary. So small frames take
+//!   `symbols`), and lie in frames that are read one at a time. Where it is worth it, all but the
+//!   first, the *head*, are compressed, and with the head as their dictionary. So small frames take
 //!   no more than one long run, and a value costs one small frame once the head is in the cache.
 //! - The index is exact: a value is among the postings of a term if and only if one of its tokens
 //!   has that term. Only a cut term (see `terms`) and what spans several words leave candidates
@@ -46,13 +46,23 @@ const COMMON_MAX: usize = 128;
 /// Terms that a directory may declare: what a reader allocates for its pages is bounded.
 const TERMS_MAX: usize = 1 << 24;
 
+/// How frames after the first are packed, with its number in the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    /// Each compressed by itself.
+    Alone = 0,
+    /// Compressed with the first as their dictionary.
+    AfterHead = 1,
+    /// Not compressed.
+    Plain = 2,
+}
+
 /// How the values of a column are stored: frames of codes, then the symbols.
 #[derive(Clone, Debug, PartialEq)]
 struct Stored {
     frames: Vec<Frame>,
     frame_pages: Pages,
-    /// Whether all frames but the first were compressed with the first as their dictionary.
-    is_after_head: bool,
+    packing: Packing,
     codes: Codes,
     symbols: usize,
     symbols_bytes: usize,
@@ -66,7 +76,7 @@ impl Stored {
 
     fn write(&self, out: &mut Vec<u8>) {
         write_frames(&self.frames, &self.frame_pages, out);
-        out.push(u8::from(self.is_after_head));
+        out.push(self.packing as u8);
         put_varint(out, self.codes.one as u64);
         put_varint(out, self.codes.two as u64);
         put_varint(out, self.symbols as u64);
@@ -79,8 +89,10 @@ impl Stored {
         if frames.last().map_or(0, |frame| frame.value_end) != values {
             return Err(Flaw("frames of a text do not have its values"));
         }
-        let is_after_head = match cursor.byte()? {
-            flag @ (0 | 1) => flag == 1,
+        let packing = match cursor.byte()? {
+            0 => Packing::Alone,
+            1 => Packing::AfterHead,
+            2 => Packing::Plain,
             _ => return Err(Flaw("a form of frames is unknown")),
         };
         let codes = Codes {
@@ -93,7 +105,7 @@ impl Stored {
         let stored = Stored {
             frames,
             frame_pages,
-            is_after_head,
+            packing,
             codes,
             symbols: cursor.count(SYMBOLS_MAX)?,
             symbols_bytes: cursor.count(area_bytes as usize)?,
