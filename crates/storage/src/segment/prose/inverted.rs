@@ -23,6 +23,10 @@ pub(super) struct Inverted {
 impl Inverted {
     /// Appends the dictionary of the terms, then the postings.
     pub(super) fn write(terms: &Terms, out: &mut Vec<u8>) -> Inverted {
+        Inverted::write_by(POSTINGS_AT_ONCE, terms, out)
+    }
+
+    fn write_by(at_once: usize, terms: &Terms, out: &mut Vec<u8>) -> Inverted {
         let values = terms.values();
         let sorted = terms.texts.sorted();
         let mut writer = Writer::default();
@@ -33,7 +37,7 @@ impl Inverted {
         let mut bytes = Vec::new();
         let mut next = 0;
         while next < sorted.len() {
-            let range = range_from(next, &sorted, terms);
+            let range = range_from(next, at_once, &sorted, terms);
             let wanted = &sorted[range.clone()];
             lists.gather(terms, wanted);
             let mut start = 0;
@@ -61,11 +65,11 @@ impl Inverted {
 }
 
 /// The next terms whose postings are gathered at once; one at least.
-fn range_from(first: usize, sorted: &[u32], terms: &Terms) -> Range<usize> {
+fn range_from(first: usize, at_once: usize, sorted: &[u32], terms: &Terms) -> Range<usize> {
     let mut postings = 0;
     let fitting = sorted[first..].iter().take_while(|term| {
         postings += terms.count(**term);
-        postings <= POSTINGS_AT_ONCE
+        postings <= at_once
     });
     first..first + fitting.count().max(1)
 }
@@ -95,6 +99,32 @@ impl Lists {
                     *place += 1;
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{stream::Stream, terms::Cutting};
+    use super::*;
+
+    #[test]
+    fn passes_make_no_difference() {
+        let mut stream = Stream::new(Cutting::Longest, &[(*b"the").into()]).unwrap();
+        for value in 0..500 {
+            let text = format!("The the value {} of {value}", value % 7);
+            stream.push(&text).unwrap();
+        }
+        let terms = stream.into_terms();
+        let write = |at_once| {
+            let mut out = Vec::new();
+            let index = Inverted::write_by(at_once, &terms, &mut out);
+            (index.firsts, index.page_bytes, index.postings_bytes, out)
+        };
+        let at_once = write(POSTINGS_AT_ONCE);
+        assert!(at_once.2 > 0 && at_once.1.len() > 1);
+        for postings in [0, 1, 499, 500, 501, 1_000] {
+            assert_eq!(write(postings), at_once, "{postings}");
         }
     }
 }

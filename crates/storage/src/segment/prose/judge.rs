@@ -49,15 +49,23 @@ impl Part {
         if self.is_word != is_word {
             return false;
         }
-        let text = match self.is_folded {
+        let text = match self.is_folded && !text.is_ascii() {
             true => Cow::Owned(fold(text)),
             false => Cow::Borrowed(text),
         };
+        let (text, part) = (text.as_bytes(), self.text.as_bytes());
+        let is_part = |text: &[u8]| match self.is_folded {
+            true => text.eq_ignore_ascii_case(part),
+            false => text == part,
+        };
         match self.place {
-            Place::Whole => *text == *self.text,
-            Place::Begin => text.starts_with(&self.text),
-            Place::End => text.ends_with(&self.text),
-            Place::Anywhere => text.contains(&self.text),
+            Place::Whole => is_part(text),
+            Place::Begin => text.get(..part.len()).is_some_and(is_part),
+            Place::End => {
+                let start = text.len().checked_sub(part.len());
+                start.is_some_and(|start| is_part(&text[start..]))
+            }
+            Place::Anywhere => text.windows(part.len()).any(is_part),
         }
     }
 }

@@ -433,6 +433,31 @@ mod tests {
         check_codes(Codes { one: 0, two: 0 }, SYMBOLS_MAX);
     }
 
+    /// How many symbols a column of so many words has, each of which comes so often.
+    fn symbols_of(words: usize, uses: usize, padding: &str) -> usize {
+        let mut stream = Stream::new(Cutting::Longest, &[]).unwrap();
+        for number in 0..words {
+            let letters = (0..4).map(|place| number / 26usize.pow(place) % 26);
+            let word: String = letters
+                .map(|letter| char::from(b'a' + letter as u8))
+                .collect();
+            stream.push(&vec![word + padding; uses].join(" ")).unwrap();
+        }
+        Writer::new(&stream).ranks.len()
+    }
+
+    #[test]
+    fn symbols_are_bounded_in_uses_number_and_bytes() {
+        assert_eq!(symbols_of(9, USES_MIN as usize - 1, ""), 0);
+        assert_eq!(symbols_of(9, USES_MIN as usize, ""), 9);
+        assert_eq!(symbols_of(SYMBOLS_MAX, 3, ""), SYMBOLS_MAX);
+        assert_eq!(symbols_of(SYMBOLS_MAX + 1, 3, ""), SYMBOLS_MAX);
+        let fitting = DICTIONARY_PLAIN_BYTES_MAX / 64;
+        let padding = "z".repeat(59);
+        assert_eq!(symbols_of(fitting, 3, &padding), fitting);
+        assert_eq!(symbols_of(fitting + 1, 3, &padding), fitting);
+    }
+
     #[test]
     fn damaged_codes_are_no_text() {
         let form = Codes { one: 2, two: 1 };
