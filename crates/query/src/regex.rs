@@ -7,7 +7,7 @@ use regex_automata::{
     nfa::thompson::NFA,
     util::{primitives::StateID, start},
 };
-use regex_syntax::hir::{Class, Hir, HirKind};
+use regex_syntax::hir::{Class, Hir, HirKind, literal::Extractor};
 use std::sync::OnceLock;
 use taffrail_model::{limits::REGEX_BYTES_MAX, token::fold_char};
 use taffrail_storage::find::Automaton;
@@ -15,6 +15,9 @@ use taffrail_storage::find::Automaton;
 /// Bytes of an automaton with all of its states: most expressions have some hundred bytes, and one
 /// that has more is asked value by value.
 const AUTOMATON_BYTES_MAX: usize = 256 << 10;
+
+/// Texts that an expression may stand for: each is looked for by itself.
+const LITERALS_MAX: usize = 16;
 
 /// Why an expression cannot be used.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -31,6 +34,8 @@ pub(crate) struct CompiledRegex {
     pub(crate) regex: Regex,
     /// A text that every match contains, as it stands or folded.
     pub(crate) literal: Option<RequiredLiteral>,
+    /// If the expression matches a few texts and nothing else: those.
+    pub(crate) literals: Option<Vec<String>>,
     hir: Hir,
     automaton: OnceLock<Option<ByteAutomaton>>,
 }
@@ -133,9 +138,27 @@ pub(crate) fn compile(text: &RegexText) -> Result<CompiledRegex, RegexFault> {
     Ok(CompiledRegex {
         regex,
         literal: finder.best,
+        literals: literals(&hir),
         hir,
         automaton: OnceLock::new(),
     })
+}
+
+/// The texts that an expression matches, if they are few and it looks at nothing around them.
+fn literals(hir: &Hir) -> Option<Vec<String>> {
+    if !hir.properties().look_set().is_empty() {
+        return None;
+    }
+    let sequence = Extractor::new().extract(hir);
+    if !sequence.is_exact() || sequence.len()? > LITERALS_MAX {
+        return None;
+    }
+    let texts = sequence.literals()?.iter().map(|literal| {
+        let text = std::str::from_utf8(literal.as_bytes()).ok()?;
+        (!text.is_empty()).then(|| text.to_owned())
+    });
+    let texts: Vec<String> = texts.collect::<Option<_>>()?;
+    (!texts.is_empty()).then_some(texts)
 }
 
 fn syntax_fault(pattern: &str, error: &regex_syntax::Error) -> RegexFault {
@@ -250,6 +273,42 @@ mod tests {
         check("Kelvin [0-9]", true, Some(("kelvin ", true)));
         check("^start", false, Some(("start", false)));
     }
+
+    #[test]
+    fn the_texts_that_a_regex_stands_for() {
+        let check = |pattern: &str, folds_case, expected: Option<&[&str]>| {
+            let text = RegexText {
+                pattern: pattern.into(),
+                folds_case,
+            };
+            let found = compile(&text).unwrap().literals;
+            let expected =
+                expected.map(|texts| texts.iter().map(|text| text.to_string()).collect());
+            assert_eq!(found, expected, "{pattern}");
+        };
+        check("abc", false, Some(&["abc"]));
+        check(
+            "ab (c|de)f?",
+            false,
+            Some(&["ab cf", "ab c", "ab def", "ab de"]),
+        );
+        check("é[xy]", false, Some(&["éx", "éy"]));
+        check("ab", true, Some(&["AB", "Ab", "aB", "ab"]));
+        check("^abc", false, None);
+        check(r"\babc", false, None);
+        check("ab+", false, None);
+        check("a.c", false, None);
+        check("(abc)?", false, None);
+        check("", false, None);
+        check("[a-p]", false, None);
+        check("[ab][cd][ef][gh]", false, Some(&EIGHT_AND_EIGHT));
+        check("[ab][cd][ef][ghi]", false, None);
+    }
+
+    const EIGHT_AND_EIGHT: [&str; LITERALS_MAX] = [
+        "aceg", "aceh", "acfg", "acfh", "adeg", "adeh", "adfg", "adfh", "bceg", "bceh", "bcfg",
+        "bcfh", "bdeg", "bdeh", "bdfg", "bdfh",
+    ];
 
     #[test]
     fn faults_have_their_place() {

@@ -20,6 +20,11 @@ pub trait TextQuestion: Send + Sync {
     fn automaton(&self) -> Option<&dyn Automaton> {
         None
     }
+    /// Texts of which a string or JSON value must contain one, byte for byte, and passes if it does;
+    /// `None` if that is not what is asked. Then there is a clue for each.
+    fn literals(&self) -> Option<&[String]> {
+        None
+    }
     /// Whether a value passes: the last word wherever clues do not decide.
     fn passes(&self, kind: Kind, text: &str) -> bool;
 }

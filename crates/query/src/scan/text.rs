@@ -80,7 +80,10 @@ pub(super) struct Question {
 
 impl Question {
     pub(super) fn new(test: Arc<TextTest>, is_full_text: bool) -> Question {
-        let mut clues: Vec<Clue> = test.probes.iter().map(Probe::clue).collect();
+        let mut clues: Vec<Clue> = match test.literals() {
+            Some(literals) => literals.iter().map(|text| contains(text)).collect(),
+            None => test.probes.iter().map(Probe::clue).collect(),
+        };
         if let (Some(number), false) = (test.number, is_full_text) {
             clues.push(Clue::Number(number.as_f64()));
         }
@@ -113,11 +116,22 @@ impl TextQuestion for Question {
         }
     }
 
+    fn literals(&self) -> Option<&[String]> {
+        self.test.literals()
+    }
+
     fn passes(&self, kind: Kind, text: &str) -> bool {
         self.looks_at(kind)
             && self
                 .test
                 .matches_with(kind, text, self.is_full_text, &mut String::new())
+    }
+}
+
+fn contains(text: &str) -> Clue {
+    Clue::Contains {
+        text: text.to_owned(),
+        is_folded: false,
     }
 }
 
@@ -169,6 +183,19 @@ impl TextTest {
             }
         };
         Some(TextTest { probes, number })
+    }
+
+    /// If it is a regex that stands for a few texts: those.
+    fn literals(&self) -> Option<&[String]> {
+        match &self.probes[..] {
+            [
+                Probe {
+                    check: Check::Regex(regex),
+                    ..
+                },
+            ] => regex.literals.as_deref(),
+            _ => None,
+        }
     }
 
     /// Whether looking for it is dear.

@@ -23,7 +23,7 @@ use taffrail_model::{
 /// Last bytes of every section.
 pub(super) const MAGIC: [u8; 8] = *b"TFSECT\x00\x01";
 /// Version of the format.
-pub(super) const VERSION: u16 = 2;
+pub(super) const VERSION: u16 = 3;
 /// Bytes of the footer.
 pub(super) const FOOTER_BYTES: usize = 24;
 /// Columns of one section: attribute columns are bounded far below, this bounds a reader.

@@ -1,39 +1,114 @@
-//! Reading frames of prose: the head once, then the frames that hold the values asked for.
-use super::Prose;
+//! Reading frames of prose: symbols and head once, then the frames that hold the values asked for.
+use super::{Packing, Prose, symbols::Symbols};
 use crate::{
     read::ReadError,
     segment::{
         cache::Part,
+        ints,
         reader::{OpenColumn, SectionReader, Sink},
         text::{Texts, unpack},
-        wire::Flaw,
+        wire::{Cursor, Flaw},
     },
 };
-use std::sync::Arc;
+use std::{ops::Range, sync::Arc};
 use taffrail_model::column::Column;
 use zstd::zstd_safe::DCtx;
+
+/// Numbers of what is kept under [`Part::Dictionary`].
+const HEAD: usize = 0;
+const SYMBOLS: usize = 1;
 
 impl Prose {
     /// Number of the frame that holds a value.
     pub(super) fn frame_of(&self, value: usize) -> usize {
-        self.frames
-            .partition_point(|frame| frame.value_end <= value)
+        let frames = &self.stored.frames;
+        frames.partition_point(|frame| frame.value_end <= value)
+    }
+}
+
+/// The codes of some neighbouring values.
+pub(super) struct CodeFrame {
+    /// Which values.
+    pub values: Range<usize>,
+    /// Lengths of the values, then their codes.
+    plain: Vec<u8>,
+    /// Where each value ends.
+    ends: Vec<usize>,
+    /// Where the first begins.
+    start: usize,
+}
+
+impl CodeFrame {
+    fn parse(plain: Vec<u8>, values: Range<usize>) -> Result<CodeFrame, Flaw> {
+        let mut cursor = Cursor::new(&plain);
+        let lengths = ints::decode_lengths(&mut cursor, values.len(), plain.len())?;
+        let start = plain.len() - cursor.rest().len();
+        let mut end = start;
+        let mut ends = lengths;
+        for length in &mut ends {
+            end += *length;
+            *length = end;
+        }
+        match end == plain.len() {
+            true => Ok(CodeFrame {
+                values,
+                plain,
+                ends,
+                start,
+            }),
+            false => Err(Flaw("a frame has other codes than its values")),
+        }
+    }
+
+    fn memory_bytes(&self) -> usize {
+        self.plain.len() + self.ends.len() * 8
+    }
+
+    /// The codes of a value.
+    pub(super) fn codes(&self, value: usize) -> Result<&[u8], Flaw> {
+        let flaw = Flaw("a value is in no frame");
+        let index = value.checked_sub(self.values.start).ok_or(flaw)?;
+        let end = *self.ends.get(index).ok_or(flaw)?;
+        let before = index
+            .checked_sub(1)
+            .and_then(|before| self.ends.get(before));
+        let start = before.copied().unwrap_or(self.start);
+        self.plain.get(start..end).ok_or(flaw)
     }
 }
 
 impl SectionReader {
-    /// The plain texts of a frame.
+    /// The symbols of a column.
+    pub(super) fn prose_symbols(
+        &self,
+        column: &OpenColumn,
+        prose: &Prose,
+    ) -> Result<Arc<Symbols>, ReadError> {
+        let key = self.key(Part::Dictionary, column.number, SYMBOLS);
+        self.cache.get_or_load(key, || {
+            let stored = &prose.stored;
+            let at = column.area + stored.frame_pages.end();
+            let symbols = self.read(at, stored.symbols_bytes, |packed| {
+                let texts = Texts::unpack(&packed, stored.symbols_plain_bytes, stored.symbols)?;
+                Ok(Symbols::new(stored.codes, &texts))
+            })?;
+            let bytes = symbols.memory_bytes();
+            Ok((symbols, bytes))
+        })
+    }
+
+    /// The codes of a frame.
     pub(super) fn prose_frame(
         &self,
         column: &OpenColumn,
         prose: &Prose,
         number: usize,
-    ) -> Result<Arc<Texts>, ReadError> {
+    ) -> Result<Arc<CodeFrame>, ReadError> {
         let key = self.key(Part::Frame, column.number, number);
         self.cache.get_or_load(key, || {
-            let texts = self.unpack_prose_frame(column, prose, number)?;
-            let bytes = texts.memory_bytes();
-            Ok((texts, bytes))
+            let frame = self.unpack_prose_frame(column, prose, number)?;
+            let bytes = frame.memory_bytes();
+            Ok((frame, bytes))
         })
     }
 
@@ -44,29 +119,39 @@ impl SectionReader {
         column: &OpenColumn,
         prose: &Prose,
         number: usize,
-    ) -> Result<Texts, ReadError> {
-        let flaw = Flaw("a value is in no frame");
-        let frame = prose.frames.get(number);
-        let frame = frame.ok_or_else(|| self.damaged(column.area, flaw))?;
-        let count = frame.value_end - frame.first_value;
-        let (at, bytes) = prose.frame_pages.span(number);
-        if number == 0 {
-            let head = self.prose_head(column, prose)?;
-            return Texts::parse(&head, count).map_err(|flaw| self.damaged(column.area + at, flaw));
-        }
-        let head = self.prose_head(column, prose)?;
+    ) -> Result<CodeFrame, ReadError> {
+        let stored = &prose.stored;
+        let frame = stored.frames.get(number);
+        let frame = frame.ok_or_else(|| {
+            let flaw = Flaw("a value is in no frame");
+            self.damaged(column.area, flaw)
+        })?;
+        let values = frame.first_value..frame.value_end;
+        let (at, bytes) = stored.frame_pages.span(number);
+        let head = match stored.packing {
+            Packing::AfterHead if number > 0 => Some(self.prose_head(column, prose)?),
+            _ => None,
+        };
         self.read(column.area + at, bytes, |packed| {
-            let plain = unpack_after(&head, &packed, frame.plain_bytes)?;
-            Texts::parse(&plain, count)
+            let plain = match (&head, stored.packing) {
+                (Some(head), _) => unpack_after(head, &packed, frame.plain_bytes)?,
+                (None, Packing::Plain) if number > 0 => match packed.len() == frame.plain_bytes {
+                    true => packed,
+                    false => return Err(Flaw("a frame has another length than declared")),
+                },
+                _ => unpack(&packed, frame.plain_bytes)?,
+            };
+            CodeFrame::parse(plain, values)
         })
     }
 
     /// The plain bytes of the first frame, with which all others were compressed.
     fn prose_head(&self, column: &OpenColumn, prose: &Prose) -> Result<Arc<Vec<u8>>, ReadError> {
-        let key = self.key(Part::Dictionary, column.number, 0);
+        let key = self.key(Part::Dictionary, column.number, HEAD);
         self.cache.get_or_load(key, || {
-            let (at, bytes) = prose.frame_pages.span(0);
-            let plain_bytes = prose.frames.first().map_or(0, |frame| frame.plain_bytes);
+            let stored = &prose.stored;
+            let (at, bytes) = stored.frame_pages.span(0);
+            let plain_bytes = stored.frames.first().map_or(0, |frame| frame.plain_bytes);
             let head = self.read(column.area + at, bytes, |packed| {
                 unpack(&packed, plain_bytes)
             })?;
@@ -82,13 +167,15 @@ impl SectionReader {
         block: usize,
         rows: &[u32],
     ) -> Result<Column, ReadError> {
+        let symbols = self.prose_symbols(column, prose)?;
         self.gather_values(column, block, rows, |value| {
-            let number = prose.frame_of(value);
-            let flaw = Flaw("a value is in no frame");
-            let frame = prose.frames.get(number);
-            let frame = frame.ok_or_else(|| self.damaged(column.area, flaw))?;
-            let texts = self.prose_frame(column, prose, number)?;
-            Ok((texts, frame.first_value..frame.value_end))
+            let frame = self.prose_frame(column, prose, prose.frame_of(value))?;
+            let mut text = String::new();
+            let read = frame
+                .codes(value)
+                .and_then(|codes| symbols.read(codes, &mut text));
+            read.map_err(|flaw| self.damaged(column.area, flaw))?;
+            Ok((Arc::new(Texts::from_iter([&*text])), value..value + 1))
         })
     }
 
@@ -100,27 +187,21 @@ impl SectionReader {
         (first, end): (usize, usize),
         sink: &mut Sink,
     ) -> Result<(), ReadError> {
+        if first == end {
+            return Ok(());
+        }
+        let symbols = self.prose_symbols(column, prose)?;
         let mut value = first;
         while value < end {
-            let number = prose.frame_of(value);
-            let Some(frame) = prose.frames.get(number) else {
-                return Err(self.damaged(column.area, Flaw("a value is in no frame")));
-            };
-            let is_shared = frame.first_value < first || frame.value_end > end;
-            let texts = match is_shared {
-                true => self.prose_frame(column, prose, number)?,
-                // All of it goes into what is read now, which is cached itself.
-                false => Arc::new(self.unpack_prose_frame(column, prose, number)?),
-            };
-            let last = end.min(frame.value_end);
-            texts
-                .copy_into(
-                    value - frame.first_value,
-                    last - frame.first_value,
-                    &mut sink.text,
-                    &mut sink.ends,
-                )
-                .map_err(|flaw| self.damaged(column.area, flaw))?;
+            let frame = self.prose_frame(column, prose, prose.frame_of(value))?;
+            let last = end.min(frame.values.end);
+            for value in value..last {
+                let read = frame.codes(value).and_then(|codes| {
+                    symbols.read(codes, &mut sink.text)?;
+                    sink.end_value()
+                });
+                read.map_err(|flaw| self.damaged(column.area, flaw))?;
+            }
             value = last;
         }
         Ok(())

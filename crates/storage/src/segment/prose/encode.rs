@@ -1,36 +1,44 @@
-//! Encoding a column as prose: one pass that packs a frame, then notes the terms of its values
-//! while they are still in the processor's cache.
+//! Encoding a column as prose: its values become a stream of numbers, of which symbols, frames and
+//! index are made in passes.
 use super::{
-    COMMON_MAX, Prose,
-    dictionary::Writer,
-    table::{TermTable, TooMuch},
-    terms::{
-        COMMON_BYTES_MAX, CUT, CUT_BYTES_MAX, Cutting, NUMBER, Plain, Token, pair_of,
-        reads_as_number,
-    },
+    COMMON_MAX, Packing, Prose, Stored,
+    inverted::Inverted,
+    stream::Stream,
+    symbols::Writer,
+    table::TooMuch,
+    terms::{COMMON_BYTES_MAX, Cutting, term_of},
 };
 use crate::segment::{
     EncodeError,
     directory::{ColumnDirectory, Frame, Layout, Pages},
     encode::{ZSTD_LEVEL, encode_pages, numbers_of_blocks},
     gather::Values,
+    ints,
     number::number_of,
     text::push_text,
 };
-use taffrail_model::column::Kind;
+use hashbrown::HashMap;
+use taffrail_model::{
+    column::Kind,
+    token::{fold, tokens},
+};
 use zstd::{bulk::Compressor, zstd_safe::CParameter};
 
-/// Bytes of a frame: a candidate costs unpacking one.
+/// Bytes of codes of a frame, some 400 KB of text: a candidate costs unpacking one.
 const FRAME_BYTES: usize = 128 << 10;
-/// Bytes of the head, if the column is large: what a reader holds of each section that is
+/// Bytes of codes of the head, if the column is large: what a reader holds of each section that is
 /// searched.
-const HEAD_BYTES_MAX: usize = 2 << 20;
+const HEAD_BYTES_MAX: usize = 1 << 20;
 /// Logarithm of the size of zstd's table of long matches at its level.
 const ZSTD_HASH_LOG: u32 = 17;
 /// A head is at most this part of its column.
 const HEAD_PART: usize = 16;
-/// Short tokens of which it is known that their value has them (16 KiB).
-const SEEN_TOKENS: usize = 1 << 10;
+/// Packing after a head takes three times as long, and a reader holds it: it must save one byte in
+/// so many of the second frame.
+const HEAD_GAIN_PART: usize = 10;
+/// Packing at all must save one byte in so many of it. Words that repeat are codes already; where
+/// little else repeats, frames that are not unpacked are searched twice as fast.
+const GAIN_PART: usize = 8;
 /// Encoded data is much if one in so many bytes of all tokens is of it.
 const DATA_PART: usize = 16;
 /// Values by which common words are found, and how many of them there must be at least.
@@ -47,31 +55,26 @@ pub(in crate::segment) fn encode(
     compressor: &mut Compressor<'_>,
     out: &mut Vec<u8>,
 ) -> Result<Option<ColumnDirectory>, EncodeError> {
-    let start = out.len();
-    let mut index = IndexBuilder::new(values);
-    let mut frames = Frames::default();
-    let mut is_indexed = true;
-    let head_bytes = (values.text_bytes() / HEAD_PART).clamp(FRAME_BYTES, HEAD_BYTES_MAX);
-    frames.fill(values, head_bytes);
-    frames.pack(compressor, out)?;
-    is_indexed &= index.add(values, &frames).is_ok();
-    if frames.value_end < values.len() {
-        let mut compressor = compressor_after(&frames.plain).map_err(EncodeError::Compress)?;
-        while frames.value_end < values.len() && is_indexed {
-            frames.fill(values, FRAME_BYTES);
-            frames.pack(&mut compressor, out)?;
-            is_indexed &= index.add(values, &frames).is_ok();
-        }
-    }
-    if !is_indexed {
-        out.truncate(start);
+    let (cutting, common) = sample(values);
+    let Ok(stream) = take_in(values, cutting, &common) else {
         return Ok(None);
-    }
-    let frame_pages = Pages::new(0, &frames.packed_bytes);
-    let prose = index.finish(values.len(), frames.frames, frame_pages, out);
-    let pages_start = out.len();
+    };
+    let start = out.len();
+    let stored = write_values(values, &stream, compressor, out)?;
+    let terms = stream.into_terms();
+    let index = Inverted::write(&terms, out);
+    let prose = Prose {
+        term_pages: Pages::new(stored.end(), &index.page_bytes),
+        stored,
+        terms: terms.texts.len(),
+        firsts: index.firsts,
+        postings_bytes: index.postings_bytes,
+        cutting,
+        has_cut: index.has_cut,
+        common,
+    };
+    debug_assert_eq!(prose.end(), (out.len() - start) as u64);
     let lengths = encode_pages(values, kind, out, |_, _| {});
-    debug_assert_eq!(prose.end(), (pages_start - start) as u64);
     let pages = match kind {
         Some(_) => Pages::new(prose.end(), &[]),
         None => Pages::new(prose.end(), &lengths),
@@ -84,210 +87,150 @@ pub(in crate::segment) fn encode(
     }))
 }
 
-/// A compressor whose dictionary is the head.
-fn compressor_after(head: &[u8]) -> std::io::Result<Compressor<'static>> {
-    let mut compressor = Compressor::with_dictionary(ZSTD_LEVEL, head)?;
+fn take_in(values: &Values<'_>, cutting: Cutting, common: &[Box<[u8]>]) -> Result<Stream, TooMuch> {
+    let mut stream = Stream::new(cutting, common)?;
+    for text in values.texts() {
+        stream.push(text)?;
+    }
+    Ok(stream)
+}
+
+/// Appends frames and symbols.
+fn write_values(
+    values: &Values<'_>,
+    stream: &Stream,
+    compressor: &mut Compressor<'_>,
+    out: &mut Vec<u8>,
+) -> Result<Stored, EncodeError> {
+    let writer = Writer::new(stream);
+    let mut frames = Frames::default();
+    let head_bytes = (stream.bytes() / HEAD_PART).clamp(FRAME_BYTES, HEAD_BYTES_MAX);
+    frames.fill(values, stream, &writer, head_bytes);
+    frames.push(compress(compressor, &frames.plain)?, out);
+    let head = frames.plain.clone();
+    let mut packing = Packing::Alone;
+    let mut after_head = None;
+    while frames.value_end < values.len() {
+        let is_second = frames.frames.len() == 1;
+        frames.fill(values, stream, &writer, FRAME_BYTES);
+        if is_second {
+            (packing, after_head) = choose_packing(&head, &frames.plain, compressor)?;
+        }
+        let packed = match (packing, &mut after_head) {
+            (Packing::Plain, _) => frames.plain.clone(),
+            (_, Some(after_head)) => compress(after_head, &frames.plain)?,
+            (_, None) => compress(compressor, &frames.plain)?,
+        };
+        frames.push(packed, out);
+    }
+    let mut run = Vec::new();
+    for symbol in &writer.ranks {
+        // Words and separators are cut out of texts where characters begin.
+        let text = std::str::from_utf8(stream.texts.text(*symbol));
+        push_text(&mut run, text.unwrap_or_default());
+    }
+    let packed = compress(compressor, &run)?;
+    out.extend_from_slice(&packed);
+    Ok(Stored {
+        frame_pages: Pages::new(0, &frames.packed_bytes),
+        frames: frames.frames,
+        packing,
+        codes: writer.form,
+        symbols: writer.ranks.len(),
+        symbols_bytes: packed.len(),
+        symbols_plain_bytes: run.len(),
+    })
+}
+
+fn compress(compressor: &mut Compressor<'_>, plain: &[u8]) -> Result<Vec<u8>, EncodeError> {
+    compressor.compress(plain).map_err(EncodeError::Compress)
+}
+
+/// How frames after the head are packed, judged by the first of them, and the compressor whose
+/// dictionary is the head, if that is worth it.
+fn choose_packing(
+    head: &[u8],
+    next: &[u8],
+    compressor: &mut Compressor<'_>,
+) -> Result<(Packing, Option<Compressor<'static>>), EncodeError> {
+    let failed = EncodeError::Compress;
+    let mut after_head = Compressor::with_dictionary(ZSTD_LEVEL, head).map_err(failed)?;
     let hash_log = head.len().next_power_of_two().ilog2().saturating_sub(2);
     if hash_log > ZSTD_HASH_LOG {
         // By itself zstd would look at the last megabyte of a head only.
-        compressor.set_parameter(CParameter::HashLog(hash_log))?;
+        let hash_log = CParameter::HashLog(hash_log);
+        after_head.set_parameter(hash_log).map_err(failed)?;
     }
-    Ok(compressor)
+    let alone = compress(compressor, next)?.len();
+    let with_head = compress(&mut after_head, next)?.len();
+    let is_saved = |bytes: usize, of: usize, part: usize| bytes + of / part <= of;
+    Ok(match () {
+        () if is_saved(with_head, alone.min(next.len()), HEAD_GAIN_PART) => {
+            (Packing::AfterHead, Some(after_head))
+        }
+        () if is_saved(alone, next.len(), GAIN_PART) => (Packing::Alone, None),
+        () => (Packing::Plain, None),
+    })
 }
 
 /// The frames as far as they are written, and the one that is open.
 #[derive(Default)]
 struct Frames {
+    /// Lengths of the values, then their codes.
     plain: Vec<u8>,
-    first_value: usize,
     value_end: usize,
     frames: Vec<Frame>,
     packed_bytes: Vec<usize>,
 }
 
 impl Frames {
-    /// Opens the next frame with at least one value, and more as long as `bytes` are not passed.
-    fn fill(&mut self, values: &Values<'_>, bytes: usize) {
-        self.plain.clear();
-        self.first_value = self.value_end;
-        while self.value_end < values.len() {
+    /// Makes the next frame of at least one value, and more as long as they begin before `bytes`.
+    fn fill(&mut self, values: &Values<'_>, stream: &Stream, writer: &Writer, bytes: usize) {
+        let first_value = self.value_end;
+        let mut codes = Vec::with_capacity(bytes * 2);
+        let mut lengths = Vec::new();
+        while self.value_end < values.len() && codes.len() < bytes {
+            let start = codes.len();
             let text = values.text(self.value_end);
-            if !self.plain.is_empty() && self.plain.len() + text.len() > bytes {
-                return;
-            }
-            push_text(&mut self.plain, text);
+            writer.write_value(text, stream, self.value_end, &mut codes);
+            lengths.push(codes.len() - start);
             self.value_end += 1;
         }
-    }
-
-    fn pack(
-        &mut self,
-        compressor: &mut Compressor<'_>,
-        out: &mut Vec<u8>,
-    ) -> Result<(), EncodeError> {
-        let packed = compressor
-            .compress(&self.plain)
-            .map_err(EncodeError::Compress)?;
-        out.extend_from_slice(&packed);
-        self.packed_bytes.push(packed.len());
+        self.plain.clear();
+        ints::encode_lengths(&lengths, &mut self.plain);
+        self.plain.extend_from_slice(&codes);
         self.frames.push(Frame {
-            first_value: self.first_value,
+            first_value,
             value_end: self.value_end,
             plain_bytes: self.plain.len(),
         });
-        Ok(())
-    }
-}
-
-/// A short token that was seen lately.
-#[derive(Clone, Copy, Default)]
-struct Seen {
-    head: u64,
-    /// The value in which it was seen, plus one.
-    value: u32,
-    /// Number of its term.
-    number: u32,
-}
-
-/// The index while it is built.
-struct IndexBuilder {
-    table: TermTable,
-    plain: Plain,
-    cutting: Cutting,
-    /// Nearly half of the tokens were in their value before. What tells so stays in the innermost
-    /// cache of the processor, which waits for the table only where there is something to add.
-    seen: Vec<Seen>,
-    /// Common words; their terms have the first numbers of the table.
-    common: Vec<Box<[u8]>>,
-    /// Number of the term of each pair of common words, plus one; 0 if there was none yet.
-    pairs: Vec<u32>,
-}
-
-impl IndexBuilder {
-    fn new(values: &Values<'_>) -> IndexBuilder {
-        let mut plain = Plain::default();
-        let (cutting, common) = sample(values, &mut plain);
-        let mut table = TermTable::new();
-        common.iter().for_each(|word| table.reserve(word));
-        IndexBuilder {
-            pairs: vec![0; common.len() * common.len()],
-            common,
-            table,
-            plain,
-            cutting,
-            seen: vec![Seen::default(); SEEN_TOKENS],
-        }
     }
 
-    /// Notes the terms of the open frame's values.
-    fn add(&mut self, values: &Values<'_>, frames: &Frames) -> Result<(), TooMuch> {
-        for index in frames.first_value..frames.value_end {
-            let text = values.text(index);
-            if reads_as_number(text) {
-                self.table.add(&Token::of_term(NUMBER), index as u32)?;
-            }
-            self.add_text(text, index as u32)?;
-        }
-        Ok(())
+    /// Appends the open frame as it is packed.
+    fn push(&mut self, packed: Vec<u8>, out: &mut Vec<u8>) {
+        out.extend_from_slice(&packed);
+        self.packed_bytes.push(packed.len());
     }
-
-    fn add_text(&mut self, text: &str, value: u32) -> Result<(), TooMuch> {
-        self.plain.set(text);
-        let common = self.common.len();
-        let mut before = usize::MAX;
-        for token in self.plain.tokens() {
-            let seen = &mut self.seen[(token.hash >> 32) as usize % SEEN_TOKENS];
-            let is_short = token.text.len() <= 8;
-            let number = if is_short && (seen.head, seen.value) == (token.head, value + 1) {
-                seen.number as usize
-            } else if let Some(kept) = token.kept_if_cut(self.cutting) {
-                add_cut(&mut self.table, token.text, kept, value)?;
-                usize::MAX
-            } else {
-                let number = self.table.add(&token, value)?;
-                if is_short {
-                    *seen = Seen {
-                        head: token.head,
-                        value: value + 1,
-                        number,
-                    };
-                }
-                number as usize
-            };
-            if number < common && before < common {
-                let pair = &mut self.pairs[before * common + number];
-                if *pair == 0 {
-                    let term = pair_of(&self.common[before], &self.common[number]);
-                    *pair = self.table.add(&Token::of_term(&term), value)? + 1;
-                } else {
-                    self.table.post(*pair - 1, value)?;
-                }
-            }
-            before = number;
-        }
-        Ok(())
-    }
-
-    /// Appends dictionary and postings.
-    fn finish(
-        self,
-        values: usize,
-        frames: Vec<Frame>,
-        frame_pages: Pages,
-        out: &mut Vec<u8>,
-    ) -> Prose {
-        let mut writer = Writer::default();
-        let (mut list, mut bytes) = (Vec::new(), Vec::new());
-        for number in self.table.sorted() {
-            bytes.clear();
-            self.table
-                .encode_postings(number, values, &mut list, &mut bytes);
-            writer.push(self.table.term(number), list.len(), &bytes);
-        }
-        let terms = writer.finish();
-        out.extend_from_slice(&writer.pages);
-        out.extend_from_slice(&writer.postings);
-        Prose {
-            term_pages: Pages::new(frame_pages.end(), &writer.page_bytes),
-            frames,
-            frame_pages,
-            terms,
-            firsts: writer.firsts,
-            postings_bytes: writer.postings.len() as u64,
-            cutting: self.cutting,
-            has_cut: self.table.has_cut(),
-            common: self.common,
-        }
-    }
-}
-
-#[cold]
-fn add_cut(table: &mut TermTable, token: &[u8], kept: usize, value: u32) -> Result<(), TooMuch> {
-    let mut buffer = [CUT; CUT_BYTES_MAX];
-    for (to, from) in buffer.iter_mut().zip(&token[..kept]) {
-        *to = *from;
-    }
-    table.add(&Token::of_term(&buffer[..kept + 1]), value)?;
-    Ok(())
 }
 
 /// Which tokens are cut, and the words that many values of a sample have, ascending; none if the
 /// column is small.
-fn sample(values: &Values<'_>, plain: &mut Plain) -> (Cutting, Vec<Box<[u8]>>) {
+fn sample(values: &Values<'_>) -> (Cutting, Vec<Box<[u8]>>) {
     let count = values.len().min(SAMPLE_VALUES);
-    let mut table = TermTable::new();
+    // For each word the values that have it, and the last of them.
+    let mut words: HashMap<String, (usize, usize)> = HashMap::new();
     let (mut bytes, mut data_bytes) = (0, 0);
     for number in 0..count {
-        plain.set(values.text(values.len() * number / count));
-        for token in plain.tokens() {
-            bytes += token.text.len();
-            if token.kept_if_cut(Cutting::Data).is_some() {
-                data_bytes += token.text.len();
-            } else if token.text.len() <= COMMON_BYTES_MAX
-                && table.add(&token, number as u32).is_err()
-            {
-                // More words than any prose has.
-                return (Cutting::Data, Vec::new());
+        let text = fold(values.text(values.len() * number / count));
+        for (start, end) in tokens(&text) {
+            let word = &text[start..end];
+            bytes += word.len();
+            if term_of(word, Cutting::Data).1 {
+                data_bytes += word.len();
+            } else if word.len() <= COMMON_BYTES_MAX {
+                let (values, last) = words.entry_ref(word).or_insert((0, usize::MAX));
+                *values += usize::from(*last != number);
+                *last = number;
             }
         }
     }
@@ -298,13 +241,14 @@ fn sample(values: &Values<'_>, plain: &mut Plain) -> (Cutting, Vec<Box<[u8]>>) {
     if count < SAMPLE_VALUES_MIN {
         return (cutting, Vec::new());
     }
-    let numbers = 0..table.len() as u32;
-    let mut common: Vec<u32> = numbers
-        .filter(|number| table.count(*number) * COMMON_PART >= count)
+    let mut common: Vec<(usize, String)> = words
+        .into_iter()
+        .filter(|(_, (values, _))| values * COMMON_PART >= count)
+        .map(|(word, (values, _))| (values, word))
         .collect();
-    common.sort_unstable_by_key(|number| std::cmp::Reverse(table.count(*number)));
+    common.sort_unstable_by(|a, b| b.0.cmp(&a.0).then_with(|| a.1.cmp(&b.1)));
     common.truncate(COMMON_MAX);
-    let words = common.iter().map(|number| table.term(*number).into());
+    let words = common.into_iter().map(|(_, word)| word.into_bytes().into());
     let mut words: Vec<Box<[u8]>> = words.collect();
     words.sort_unstable();
     (cutting, words)

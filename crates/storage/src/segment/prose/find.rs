@@ -4,8 +4,11 @@
 //! looked at. Values are unpacked only for the second set, block by block as rows are asked for.
 use super::{
     Prose,
-    index::{Index, Place},
+    decode::CodeFrame,
+    index::{Index, Place, WordSet},
+    judge::Judge,
     postings::ValueSet,
+    symbols::Symbols,
     terms::{NUMBER, pair_of, term_of},
 };
 use crate::{
@@ -17,6 +20,7 @@ use crate::{
         wire::Flaw,
     },
 };
+use parking_lot::Mutex;
 use std::sync::{Arc, OnceLock};
 use taffrail_model::{
     column::Kind,
@@ -29,6 +33,10 @@ const PART_BYTES_MIN: usize = 3;
 /// Candidates of a block from which on its frames are not kept: a search that looks at nearly
 /// every value would push everything else out of the cache.
 const KEPT_CANDIDATES_MAX: usize = 32;
+
+/// Candidates from which on values are looked at by their codes: what each symbol means for the
+/// question is worked out once, in the time in which some twenty values are unpacked.
+const JUDGED_CANDIDATES_MIN: usize = 24;
 
 /// Looks for text; `None` if the index is of no use.
 pub(in crate::segment) fn find(
@@ -64,6 +72,8 @@ pub(in crate::segment) fn find(
         question: question.clone(),
         count,
         found: OnceLock::new(),
+        looking: OnceLock::new(),
+        last_frame: Mutex::new(None),
     })))
 }
 
@@ -93,6 +103,13 @@ struct Found {
     candidates: ValueSet,
 }
 
+/// How candidates are looked at.
+struct Looking {
+    symbols: Arc<Symbols>,
+    /// For strings and JSON, if there are many candidates.
+    judge: Option<Judge>,
+}
+
 struct ProseFinding {
     reader: SectionReader,
     column: OpenColumn,
@@ -100,6 +117,9 @@ struct ProseFinding {
     /// Values that pass, if the dictionary says so.
     count: Option<u64>,
     found: OnceLock<Result<Found, ReadError>>,
+    looking: OnceLock<Result<Looking, ReadError>>,
+    /// A frame that reaches over the end of the block that was looked at last.
+    last_frame: Mutex<Option<Arc<CodeFrame>>>,
 }
 
 impl ProseFinding {
@@ -124,6 +144,19 @@ impl ProseFinding {
         found.as_ref().map_err(ReadError::clone)
     }
 
+    fn looking(&self) -> Result<&Looking, ReadError> {
+        let looking = self.looking.get_or_init(|| {
+            let symbols = self.reader.prose_symbols(&self.column, self.prose()?)?;
+            let is_many = self.found()?.candidates.count() >= JUDGED_CANDIDATES_MIN;
+            let judge = is_many.then(|| Judge::new(&*self.question, &symbols));
+            Ok(Looking {
+                judge: judge.flatten(),
+                symbols,
+            })
+        });
+        looking.as_ref().map_err(ReadError::clone)
+    }
+
     /// Adds the rows of those candidates of a block that pass.
     fn add_passing(
         &self,
@@ -132,38 +165,77 @@ impl ProseFinding {
         out: &mut [u64],
     ) -> Result<(), ReadError> {
         let prose = self.prose()?;
+        let looking = self.looking()?;
         let (first, end) = self.column.presence.values_of(block);
         let kinds = self
             .reader
             .decode_page(&self.column, block, end - first, |_| Ok(()))?;
         let is_kept = candidates.len() <= KEPT_CANDIDATES_MAX;
+        let mut text = String::new();
         let mut rest = candidates;
         while let Some((value, _)) = rest.first() {
-            let number = prose.frame_of(*value);
-            let Some(frame) = prose.frames.get(number) else {
-                let flaw = Flaw("a value is in no frame");
-                return Err(self.reader.damaged(self.column.area, flaw));
+            let frame = match is_kept {
+                true => self
+                    .reader
+                    .prose_frame(&self.column, prose, prose.frame_of(*value))?,
+                false => self.passing_frame(prose, *value, end)?,
             };
-            let of_frame = rest.partition_point(|(value, _)| *value < frame.value_end);
+            let of_frame = rest.partition_point(|(value, _)| *value < frame.values.end);
             let (now, later) = rest.split_at(of_frame);
             rest = later;
-            // The head is in the cache anyway.
-            let texts = match is_kept || number == 0 {
-                true => self.reader.prose_frame(&self.column, prose, number)?,
-                false => Arc::new(
-                    self.reader
-                        .unpack_prose_frame(&self.column, prose, number)?,
-                ),
-            };
             for (value, row) in now {
-                let text = texts.get(value - frame.first_value).unwrap_or_default();
                 let kind = kinds.get(value - first).copied().unwrap_or(Kind::String);
-                if self.question.passes(kind, text) {
+                let passes = self.passes(looking, &frame, *value, kind, &mut text);
+                if passes.map_err(|flaw| self.reader.damaged(self.column.area, flaw))? {
                     set_bit(out, *row);
                 }
             }
         }
         Ok(())
+    }
+
+    /// The frame of a value, which goes into no cache but stays until the next one is asked for, if
+    /// it has values from `end` on, where the block ends.
+    fn passing_frame(
+        &self,
+        prose: &Prose,
+        value: usize,
+        end: usize,
+    ) -> Result<Arc<CodeFrame>, ReadError> {
+        let last = self.last_frame.lock().clone();
+        if let Some(frame) = last.filter(|frame| frame.values.contains(&value)) {
+            return Ok(frame);
+        }
+        let number = prose.frame_of(value);
+        let frame = self
+            .reader
+            .unpack_prose_frame(&self.column, prose, number)?;
+        let frame = Arc::new(frame);
+        if frame.values.end > end {
+            *self.last_frame.lock() = Some(frame.clone());
+        }
+        Ok(frame)
+    }
+
+    /// Whether a value passes, by its codes if they tell; `text` is scratch.
+    fn passes(
+        &self,
+        looking: &Looking,
+        frame: &CodeFrame,
+        value: usize,
+        kind: Kind,
+        text: &mut String,
+    ) -> Result<bool, Flaw> {
+        let codes = frame.codes(value)?;
+        if let Some(judge) = &looking.judge
+            && matches!(kind, Kind::String | Kind::Json)
+            && let Some(passes) = judge.passes(&looking.symbols, codes)?
+        {
+            return Ok(passes);
+        }
+        text.clear();
+        looking.symbols.read(codes, text)?;
+        Ok(self.question.passes(kind, text))
     }
 }
 
@@ -342,7 +414,7 @@ impl Index<'_> {
         if let [(0, end)] = words[..]
             && end == text.len()
         {
-            let inside = self.values_with_part(text, Place::Anywhere)?;
+            let inside = self.words_with_part(text, Place::Anywhere)?.values;
             match self.words_decide() {
                 true => found.passing.add(&inside),
                 false => found.candidates.add(&inside),
@@ -352,25 +424,38 @@ impl Index<'_> {
             }
             return Ok(());
         }
-        let mut whole = Vec::new();
-        let mut open = Vec::new();
+        let mut values = self.all();
+        let mut before: Option<WordSet> = None;
         for (start, end) in words {
             let word = &text[start..end];
             // A character that is a token by itself has no neighbour in its token.
             let is_closed = word.chars().all(is_single);
-            match (start == 0, end == text.len()) {
-                (true, _) if !is_closed => open.push((word, Place::End)),
-                (_, true) if !is_closed => open.push((word, Place::Begin)),
-                _ => whole.push(term_of(word, self.prose.cutting).0),
+            let open = match (start == 0, end == text.len()) {
+                (true, _) if !is_closed => Some(Place::End),
+                (_, true) if !is_closed => Some(Place::Begin),
+                _ => None,
+            };
+            let set = match open {
+                Some(_) if word.len() < PART_BYTES_MIN => None,
+                Some(place) => {
+                    let mut set = self.words_with_part(word, place)?;
+                    let cut = self.values_with_cut()?;
+                    set.with_others.add(&cut);
+                    set.values.add(&cut);
+                    Some(set)
+                }
+                None => Some(self.word(&term_of(word, self.prose.cutting).0)?),
+            };
+            if let Some(set) = &set {
+                values.keep(&set.values);
+                if let Some(before) = &before {
+                    values.keep(&self.values_with_pair(before, set)?);
+                }
             }
-        }
-        let mut values = self.values_with_all(&whole)?;
-        for (part, place) in open {
-            if part.len() >= PART_BYTES_MIN && !values.is_empty() {
-                let mut with_part = self.values_with_part(part, place)?;
-                with_part.add(&self.values_with_cut()?);
-                values.keep(&with_part);
+            if values.is_empty() {
+                return Ok(());
             }
+            before = set;
         }
         found.candidates.add(&values);
         Ok(())

@@ -3,7 +3,7 @@ use super::{
     Prose,
     dictionary::{Entry, List, read_page},
     postings::{self, ValueSet},
-    terms::{CUT, NUMBER, PAIR},
+    terms::{CUT, NUMBER, PAIR, pair_of},
 };
 use crate::{
     read::ReadError,
@@ -21,11 +21,24 @@ const PIECE_BYTES: u64 = 64 << 10;
 /// Stands before and after each word of [`Words`]. No term has it.
 const BREAK: u8 = b'\n';
 
-/// All words of a column, in order, each between two breaks.
+/// Pages of the dictionary whose words are kept together: some 300 KB, 16 MB at the most.
+const WORD_PAGES: usize = 256;
+
+/// The words of some pages of the dictionary, in order, each between two breaks.
 struct Words {
     text: Vec<u8>,
     /// For each page of the dictionary, where its words begin.
     starts: Vec<u32>,
+}
+
+/// What some words have in common: which of them are common, and the values that have them.
+pub(super) struct WordSet {
+    /// Terms of those that are common words.
+    pub common: Vec<Vec<u8>>,
+    /// Values with another one.
+    pub with_others: ValueSet,
+    /// Values with any of them.
+    pub values: ValueSet,
 }
 
 /// Where in a word a text stands.
@@ -141,14 +154,16 @@ impl Index<'_> {
         Ok(out)
     }
 
-    fn words(&self) -> Result<Arc<Words>, ReadError> {
-        let key = self.reader.key(Part::Words, self.column.number, 0);
+    /// Words of pages from the `piece`th [`WORD_PAGES`] on.
+    fn words(&self, piece: usize) -> Result<Arc<Words>, ReadError> {
+        let key = self.reader.key(Part::Words, self.column.number, piece);
         self.reader.cache.get_or_load(key, || {
             let mut words = Words {
                 text: vec![BREAK],
-                starts: Vec::with_capacity(self.prose.firsts.len()),
+                starts: Vec::with_capacity(WORD_PAGES),
             };
-            for page in 0..self.prose.firsts.len() {
+            let first = piece * WORD_PAGES;
+            for page in first..self.prose.firsts.len().min(first + WORD_PAGES) {
                 words.starts.push(words.text.len() as u32 - 1);
                 self.with_terms(page, |term, _| {
                     if is_word(term) {
@@ -164,8 +179,48 @@ impl Index<'_> {
         })
     }
 
-    /// The values that have a word with `text` at this place, as far as words are whole.
-    pub(super) fn values_with_part(&self, text: &str, place: Place) -> Result<ValueSet, ReadError> {
+    fn is_common(&self, term: &[u8]) -> bool {
+        let common = &self.prose.common;
+        common.binary_search_by(|have| (**have).cmp(term)).is_ok()
+    }
+
+    /// A word, and the values that have it.
+    pub(super) fn word(&self, term: &[u8]) -> Result<WordSet, ReadError> {
+        let values = self.values_with(term)?;
+        let is_common = self.is_common(term);
+        Ok(WordSet {
+            common: Vec::from_iter(is_common.then(|| term.to_vec())),
+            with_others: match is_common {
+                true => ValueSet::none(self.values()),
+                false => values.clone(),
+            },
+            values,
+        })
+    }
+
+    /// The values in which a word of the first set may stand before one of the second.
+    pub(super) fn values_with_pair(
+        &self,
+        first: &WordSet,
+        second: &WordSet,
+    ) -> Result<ValueSet, ReadError> {
+        let mut values = first.with_others.clone();
+        values.keep(&second.values);
+        let mut others = second.with_others.clone();
+        others.keep(&first.values);
+        values.add(&others);
+        for one in &first.common {
+            for other in &second.common {
+                if let Some(entry) = self.look_up(&pair_of(one, other))? {
+                    self.add_postings(&entry, &mut values)?;
+                }
+            }
+        }
+        Ok(values)
+    }
+
+    /// The words with `text` at this place, as far as words are whole.
+    pub(super) fn words_with_part(&self, text: &str, place: Place) -> Result<WordSet, ReadError> {
         let mut needle = text.as_bytes().to_vec();
         match place {
             Place::Begin => needle.insert(0, BREAK),
@@ -174,7 +229,7 @@ impl Index<'_> {
         }
         let text = text.as_bytes();
         let finder = Finder::new(text);
-        self.values_where(
+        self.words_where(
             |hay| Finder::new(&needle).find(hay),
             |term| match place {
                 Place::Begin => term.starts_with(text),
@@ -189,44 +244,67 @@ impl Index<'_> {
         if !self.prose.has_cut {
             return Ok(ValueSet::none(self.values()));
         }
-        self.values_where(
+        let cut = self.words_where(
             |hay| memchr::memchr(CUT, hay),
             |term| term.last() == Some(&CUT),
-        )
+        )?;
+        Ok(cut.values)
     }
 
-    /// The values that have a word for which `is_meant`; `find` finds the next such word.
-    fn values_where(
+    /// The words for which `is_meant`; `find` finds the next such word.
+    fn words_where(
         &self,
         find: impl Fn(&[u8]) -> Option<usize>,
         is_meant: impl Fn(&[u8]) -> bool,
-    ) -> Result<ValueSet, ReadError> {
-        let words = self.words()?;
-        let mut out = ValueSet::none(self.values());
-        let mut at = 0;
-        while let Some(hit) = words.text.get(at..).and_then(&find) {
-            let hit = at + hit;
-            let page = words.starts.partition_point(|start| *start as usize <= hit);
-            at = match words.starts.get(page) {
-                Some(start) => *start as usize,
-                None => words.text.len(),
-            };
-            let Some(page) = page.checked_sub(1) else {
-                continue;
-            };
-            let mut entries = Vec::new();
-            self.with_terms(page, |term, entry| {
-                if is_word(term) && is_meant(term) {
-                    entries.push(entry());
+    ) -> Result<WordSet, ReadError> {
+        let mut out = WordSet {
+            common: Vec::new(),
+            with_others: ValueSet::none(self.values()),
+            values: ValueSet::none(self.values()),
+        };
+        for piece in 0..self.prose.firsts.len().div_ceil(WORD_PAGES) {
+            let words = self.words(piece)?;
+            for page in pages_where(&words, &find) {
+                let mut entries = Vec::new();
+                self.with_terms(piece * WORD_PAGES + page, |term, entry| {
+                    if is_word(term) && is_meant(term) {
+                        if self.is_common(term) {
+                            out.common.push(term.to_vec());
+                            entries.push((entry(), true));
+                        } else {
+                            entries.push((entry(), false));
+                        }
+                    }
+                    true
+                })?;
+                for (entry, is_common) in entries {
+                    let values = match is_common {
+                        true => &mut out.values,
+                        false => &mut out.with_others,
+                    };
+                    self.add_postings(&entry, values)?;
                 }
-                true
-            })?;
-            for entry in entries {
-                self.add_postings(&entry, &mut out)?;
             }
         }
+        out.values.add(&out.with_others);
         Ok(out)
     }
+}
+
+/// Those of the words' pages, by their order, in which `find` finds something.
+fn pages_where(words: &Words, find: impl Fn(&[u8]) -> Option<usize>) -> Vec<usize> {
+    let mut pages = Vec::new();
+    let mut at = 0;
+    while let Some(hit) = words.text.get(at..).and_then(&find) {
+        let hit = at + hit;
+        let page = words.starts.partition_point(|start| *start as usize <= hit);
+        at = match words.starts.get(page) {
+            Some(start) => *start as usize,
+            None => words.text.len(),
+        };
+        pages.extend(page.checked_sub(1));
+    }
+    pages
 }
 
 /// Whether a term is that of a word.

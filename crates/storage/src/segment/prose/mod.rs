@@ -1,9 +1,10 @@
 //! Prose: long texts that are nearly all different (prompts, completions, tool results, stacks).
 //!
 //! Invariants
-//! - Values lie in frames that are unpacked one at a time; all but the first, the *head*, are
-//!   compressed with the head as their dictionary. So small frames take no more than one long
-//!   run, and a value costs one small frame once the head is in the cache.
+//! - Values are written with codes for the words and separators that come more than twice (see
+//!   `symbols`), and lie in frames that are read one at a time. Where it is worth it, all but the
+//!   first, the *head*, are compressed, and with the head as their dictionary. So small frames take
+//!   no more than one long run, and a value costs one small frame once the head is in the cache.
 //! - The index is exact: a value is among the postings of a term if and only if one of its tokens
 //!   has that term. Only a cut term (see `terms`) and what spans several words leave candidates
 //!   that have to be looked at.
@@ -18,7 +19,11 @@ mod dictionary;
 mod encode;
 mod find;
 mod index;
+mod inverted;
+mod judge;
 mod postings;
+mod stream;
+mod symbols;
 mod table;
 mod terms;
 #[cfg(test)]
@@ -29,9 +34,11 @@ pub(super) use find::{find, may_be_in};
 
 use super::{
     directory::{Frame, Pages, parse_frames, write_frames},
+    text::DICTIONARY_PLAIN_BYTES_MAX,
     wire::{Cursor, Flaw, put_bytes, put_varint},
 };
 use dictionary::PAGE_TERMS;
+use symbols::{Codes, SYMBOLS_MAX};
 use terms::{COMMON_BYTES_MAX, Cutting, TERM_BYTES_MAX};
 
 /// Common words of a column at the most: their pairs are looked up in a table of this squared.
@@ -39,12 +46,83 @@ const COMMON_MAX: usize = 128;
 /// Terms that a directory may declare: what a reader allocates for its pages is bounded.
 const TERMS_MAX: usize = 1 << 24;
 
-/// What is where in the area of a prose column: frames, pages of the dictionary, postings, then
-/// the pages of the blocks.
+/// How frames after the first are packed, with its number in the format.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Packing {
+    /// Each compressed by itself.
+    Alone = 0,
+    /// Compressed with the first as their dictionary.
+    AfterHead = 1,
+    /// Not compressed.
+    Plain = 2,
+}
+
+/// How the values of a column are stored: frames of codes, then the symbols.
 #[derive(Clone, Debug, PartialEq)]
-pub(super) struct Prose {
+struct Stored {
     frames: Vec<Frame>,
     frame_pages: Pages,
+    packing: Packing,
+    codes: Codes,
+    symbols: usize,
+    symbols_bytes: usize,
+    symbols_plain_bytes: usize,
+}
+
+impl Stored {
+    fn end(&self) -> u64 {
+        self.frame_pages.end() + self.symbols_bytes as u64
+    }
+
+    fn write(&self, out: &mut Vec<u8>) {
+        write_frames(&self.frames, &self.frame_pages, out);
+        out.push(self.packing as u8);
+        put_varint(out, self.codes.one as u64);
+        put_varint(out, self.codes.two as u64);
+        put_varint(out, self.symbols as u64);
+        put_varint(out, self.symbols_bytes as u64);
+        put_varint(out, self.symbols_plain_bytes as u64);
+    }
+
+    fn parse(cursor: &mut Cursor<'_>, area_bytes: u64, values: usize) -> Result<Stored, Flaw> {
+        let (frames, frame_pages) = parse_frames(cursor, area_bytes, values)?;
+        if frames.last().map_or(0, |frame| frame.value_end) != values {
+            return Err(Flaw("frames of a text do not have its values"));
+        }
+        let packing = match cursor.byte()? {
+            0 => Packing::Alone,
+            1 => Packing::AfterHead,
+            2 => Packing::Plain,
+            _ => return Err(Flaw("a form of frames is unknown")),
+        };
+        let codes = Codes {
+            one: cursor.count(usize::from(u8::MAX))?,
+            two: cursor.count(usize::from(u8::MAX))?,
+        };
+        if !codes.are_possible() {
+            return Err(Flaw("codes have more first bytes than there are"));
+        }
+        let stored = Stored {
+            frames,
+            frame_pages,
+            packing,
+            codes,
+            symbols: cursor.count(SYMBOLS_MAX)?,
+            symbols_bytes: cursor.count(area_bytes as usize)?,
+            symbols_plain_bytes: cursor.count(DICTIONARY_PLAIN_BYTES_MAX)?,
+        };
+        if stored.end() > area_bytes {
+            return Err(Flaw("symbols reach past their area"));
+        }
+        Ok(stored)
+    }
+}
+
+/// What is where in the area of a prose column: frames, symbols, pages of the dictionary, postings,
+/// then the pages of the blocks.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) struct Prose {
+    stored: Stored,
     terms: usize,
     /// First term of each page.
     firsts: Vec<Box<[u8]>>,
@@ -59,8 +137,8 @@ pub(super) struct Prose {
 
 impl Prose {
     pub(super) fn memory_bytes(&self) -> usize {
-        self.frames.len() * 24
-            + self.frame_pages.memory_bytes()
+        self.stored.frames.len() * 24
+            + self.stored.frame_pages.memory_bytes()
             + self.term_pages.memory_bytes()
             + (self.firsts.len() + self.common.len()) * 32
     }
@@ -72,11 +150,11 @@ impl Prose {
 
     /// Bytes of the index, without what of it stands in the directory.
     pub(super) fn index_bytes(&self) -> u64 {
-        self.end() - self.frame_pages.end()
+        self.end() - self.stored.end()
     }
 
     pub(super) fn write(&self, out: &mut Vec<u8>) {
-        write_frames(&self.frames, &self.frame_pages, out);
+        self.stored.write(out);
         put_varint(out, self.terms as u64);
         self.firsts.iter().for_each(|first| put_bytes(out, first));
         self.term_pages.write(out);
@@ -93,14 +171,11 @@ impl Prose {
         area_bytes: u64,
         values: usize,
     ) -> Result<Prose, Flaw> {
-        let (frames, frame_pages) = parse_frames(cursor, area_bytes, values)?;
-        if frames.last().map_or(0, |frame| frame.value_end) != values {
-            return Err(Flaw("frames of a text do not have its values"));
-        }
+        let stored = Stored::parse(cursor, area_bytes, values)?;
         let terms = cursor.count(TERMS_MAX)?;
         let page_count = terms.div_ceil(PAGE_TERMS);
         let firsts = parse_terms(cursor, page_count, TERM_BYTES_MAX)?;
-        let term_pages = Pages::parse(cursor, page_count, frame_pages.end(), area_bytes)?;
+        let term_pages = Pages::parse(cursor, page_count, stored.end(), area_bytes)?;
         let postings_bytes = cursor.varint()?;
         let end = term_pages.end().checked_add(postings_bytes);
         if end.is_none_or(|end| end > area_bytes) {
@@ -114,8 +189,7 @@ impl Prose {
         let common_count = cursor.count(COMMON_MAX)?;
         let common = parse_terms(cursor, common_count, COMMON_BYTES_MAX)?;
         Ok(Prose {
-            frames,
-            frame_pages,
+            stored,
             terms,
             firsts,
             term_pages,

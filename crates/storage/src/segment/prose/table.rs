@@ -1,311 +1,216 @@
-//! The terms of a column while it is encoded, and the values that have each.
+//! Texts by number: what a column's words, separators and terms are called while it is encoded.
 //!
-//! A hash table from term to entry, whose postings grow as variable-length gaps in chunks of one
-//! arena: about a byte a posting and no allocation for a term. What is held is bounded; a column
-//! past a bound gets no index, and another encoding.
-use super::{
-    postings,
-    terms::{CUT, Token},
-};
+//! A hash table whose slots hold the first sixteen bytes and the length of a text, so that a short
+//! one, as most are, is known by its slot alone: one access to memory, and texts are looked up
+//! several at once, so that the processor waits for memory once for all of them. What is held is bounded; a
+//! column past a bound gets no index, and another encoding.
+use super::terms::{TERM_BYTES_MAX, Token};
 
-/// Bits of a slot that number a term.
+/// Bits of a slot that number a text.
 const NUMBER_BITS: u32 = 20;
-/// Terms of one column (some 80 MB): beyond it the column is data, not prose.
-const TERMS_MAX: usize = (1 << NUMBER_BITS) - 1;
-/// Bytes of all postings while they are gathered: those of 500 MB of prose take a fifth.
-const POSTING_BYTES_MAX: usize = 256 << 20;
-/// Bytes of the first chunk of a term's postings, of which four say where the next one is.
-const CHUNK_BYTES_FIRST: usize = 8;
-/// Chunks double up to this size.
-const CHUNK_BYTES_MAX: usize = 256;
-const _: () = assert!(CHUNK_BYTES_MAX - LINK_BYTES <= u8::MAX as usize);
-const LINK_BYTES: usize = 4;
+/// Texts of one column: beyond it the column is data, not prose.
+pub(super) const TEXTS_MAX: usize = (1 << NUMBER_BITS) - 1;
+/// Bytes of all texts: a million words, or data that would be a burden to keep.
+const TEXT_BYTES_MAX: usize = 32 << 20;
 const SLOTS_FIRST: usize = 1 << 12;
 const NUMBER_MASK: u32 = (1 << NUMBER_BITS) - 1;
-
-/// A term, and what is touched when another value has it: half a line of the processor's cache.
-struct Entry {
-    /// First eight bytes, lowest first.
-    head: u64,
-    text_at: u32,
-    /// Where the next byte of its postings goes.
-    at: u32,
-    last_value: u32,
-    /// Values that have it.
-    count: u32,
-    /// Bytes left in the open chunk.
-    left: u8,
-    /// Size of the open chunk, as a power of two; 0 if there is none.
-    chunk_log: u8,
-    text_bytes: u16,
-}
-const _: () = assert!(size_of::<Entry>() == 32);
-
-/// Where the postings of a term begin.
-#[derive(Clone, Copy, Default)]
-struct Begin {
-    value: u32,
-    chunk: u32,
-}
+const _: () = assert!(TERM_BYTES_MAX < 1 << (32 - NUMBER_BITS));
 
 /// The column is past a bound of its index.
 #[derive(Debug)]
 pub(super) struct TooMuch;
 
-/// See the module.
-pub(super) struct TermTable {
-    /// High bits: of the hash; low ones: number of the entry, from 1.
-    slots: Vec<u32>,
-    entries: Vec<Entry>,
-    begins: Vec<Begin>,
-    texts: Vec<u8>,
-    chunks: Vec<u8>,
+/// Where a text may stand, and what stands there.
+#[derive(Clone, Copy, Default)]
+pub(super) struct Slot {
+    head: [u64; 2],
+    /// High half of the hash.
+    tag: u32,
+    /// Low bits: number of the text, from 1, or 0 for a free slot; high ones: its length.
+    number: u32,
 }
 
-impl TermTable {
-    pub(super) fn new() -> TermTable {
-        TermTable {
-            slots: vec![0; SLOTS_FIRST],
-            entries: Vec::new(),
-            begins: Vec::new(),
+/// See the module.
+pub(super) struct TextTable {
+    texts_max: usize,
+    slots: Vec<Slot>,
+    /// End of each text.
+    ends: Vec<u32>,
+    texts: Vec<u8>,
+}
+
+impl TextTable {
+    /// A table of at most so many texts.
+    pub(super) fn new(texts_max: usize) -> TextTable {
+        TextTable {
+            texts_max: texts_max.min(TEXTS_MAX),
+            slots: vec![Slot::default(); SLOTS_FIRST],
+            ends: Vec::new(),
             texts: Vec::new(),
-            chunks: Vec::new(),
         }
     }
 
     pub(super) fn len(&self) -> usize {
-        self.entries.len()
+        self.ends.len()
     }
 
-    /// Gives a word the next number; no value has it yet.
-    pub(super) fn reserve(&mut self, word: &[u8]) {
-        // A few words are below every bound.
-        if self.add(&Token::of_term(word), 0).is_ok()
-            && let Some(entry) = self.entries.last_mut()
-        {
-            entry.count = 0;
-            entry.last_value = u32::MAX;
+    /// The slot where a text with this hash is looked for first.
+    #[inline]
+    pub(super) fn slot(&self, hash: u64) -> Slot {
+        self.slots[hash as usize & (self.slots.len() - 1)]
+    }
+
+    /// The number of a text of at most [`TERM_BYTES_MAX`] bytes. A new one gets the next.
+    pub(super) fn number_of(&mut self, text: &Token<'_>) -> Result<u32, TooMuch> {
+        self.number_by(self.slot(text.hash), text)
+    }
+
+    /// As [`TextTable::number_of`], with the text's slot as it was when no more texts were there.
+    #[inline]
+    pub(super) fn number_by(&mut self, slot: Slot, text: &Token<'_>) -> Result<u32, TooMuch> {
+        match self.is_of(&slot, text) {
+            true => Ok((slot.number & NUMBER_MASK) - 1),
+            false => self.find_or_insert(text),
         }
     }
 
-    /// Notes that `value` has the term; values come in ascending order. The term's number.
     #[inline]
-    pub(super) fn add(&mut self, term: &Token<'_>, value: u32) -> Result<u32, TooMuch> {
+    fn is_of(&self, slot: &Slot, text: &Token<'_>) -> bool {
+        // A free slot has no number, and then the length says nothing.
+        slot.number & NUMBER_MASK != 0
+            && slot.head == text.head
+            && slot.tag == (text.hash >> 32) as u32
+            && (slot.number >> NUMBER_BITS) as usize == text.text.len()
+            && (text.text.len() <= 16 || self.text((slot.number & NUMBER_MASK) - 1) == text.text)
+    }
+
+    fn find_or_insert(&mut self, text: &Token<'_>) -> Result<u32, TooMuch> {
         let mask = self.slots.len() - 1;
-        let mut slot = term.hash as usize & mask;
-        loop {
-            let have = self.slots[slot];
-            if have == 0 {
-                return self.insert(slot, term, value);
+        let mut at = text.hash as usize & mask;
+        while self.slots[at].number != 0 {
+            let slot = self.slots[at];
+            if self.is_of(&slot, text) {
+                return Ok((slot.number & NUMBER_MASK) - 1);
             }
-            let number = (have & NUMBER_MASK) - 1;
-            if have & !NUMBER_MASK == tag_of(term) && self.is_term(number, term) {
-                self.post(number, value)?;
-                return Ok(number);
-            }
-            slot = (slot + 1) & mask;
+            at = (at + 1) & mask;
         }
-    }
-
-    #[inline]
-    fn is_term(&self, number: u32, term: &Token<'_>) -> bool {
-        let entry = &self.entries[number as usize];
-        entry.head == term.head
-            && usize::from(entry.text_bytes) == term.text.len()
-            && (term.text.len() <= 8 || self.text(entry) == term.text)
-    }
-
-    fn text(&self, entry: &Entry) -> &[u8] {
-        let at = entry.text_at as usize;
-        &self.texts[at..at + usize::from(entry.text_bytes)]
+        self.insert(at, text)
     }
 
     #[cold]
-    fn insert(&mut self, slot: usize, term: &Token<'_>, value: u32) -> Result<u32, TooMuch> {
-        if self.entries.len() >= TERMS_MAX {
+    fn insert(&mut self, at: usize, text: &Token<'_>) -> Result<u32, TooMuch> {
+        if self.len() >= self.texts_max
+            || self.texts.len() + text.text.len() > TEXT_BYTES_MAX
+            || text.text.len() > TERM_BYTES_MAX
+        {
             return Err(TooMuch);
         }
-        self.entries.push(Entry {
-            head: term.head,
-            text_at: self.texts.len() as u32,
-            at: 0,
-            last_value: value,
-            count: 1,
-            left: 0,
-            chunk_log: 0,
-            text_bytes: u16::try_from(term.text.len()).map_err(|_| TooMuch)?,
-        });
-        self.begins.push(Begin { value, chunk: 0 });
-        self.texts.extend_from_slice(term.text);
-        let number = self.entries.len() as u32;
-        self.slots[slot] = tag_of(term) | number;
-        if self.entries.len() * 2 > self.slots.len() {
+        self.texts.extend_from_slice(text.text);
+        self.ends.push(self.texts.len() as u32);
+        let number = self.ends.len() as u32;
+        self.slots[at] = Slot {
+            head: text.head,
+            tag: (text.hash >> 32) as u32,
+            number: number | (text.text.len() as u32) << NUMBER_BITS,
+        };
+        if self.len() * 4 > self.slots.len() * 3 {
             self.grow();
         }
         Ok(number - 1)
     }
 
     fn grow(&mut self) {
-        let mut slots = vec![0; self.slots.len() * 2];
+        let mut slots = vec![Slot::default(); self.slots.len() * 2];
         let mask = slots.len() - 1;
-        for (number, entry) in (1u32..).zip(&self.entries) {
-            let term = Token::of_term(self.text(entry));
-            let mut slot = term.hash as usize & mask;
-            while slots[slot] != 0 {
-                slot = (slot + 1) & mask;
+        for slot in self.slots.iter().filter(|slot| slot.number != 0) {
+            let text = Token::of_term(self.text((slot.number & NUMBER_MASK) - 1));
+            let mut at = text.hash as usize & mask;
+            while slots[at].number != 0 {
+                at = (at + 1) & mask;
             }
-            slots[slot] = tag_of(&term) | number;
+            slots[at] = *slot;
         }
         self.slots = slots;
     }
 
-    /// Notes another value of a term that is there.
-    #[inline]
-    pub(super) fn post(&mut self, number: u32, value: u32) -> Result<(), TooMuch> {
-        let entry = &mut self.entries[number as usize];
-        if entry.last_value == value {
-            return Ok(());
-        }
-        if entry.count == 0 {
-            self.begins[number as usize].value = value;
-            entry.last_value = value;
-            entry.count = 1;
-            return Ok(());
-        }
-        let mut gap = value - entry.last_value;
-        entry.last_value = value;
-        entry.count += 1;
-        loop {
-            if entry.left == 0 {
-                let begin = &mut self.begins[number as usize];
-                open_chunk(&mut self.chunks, entry, begin)?;
-            }
-            let more = u8::from(gap >= 0x80) << 7;
-            self.chunks[entry.at as usize] = gap as u8 & 0x7f | more;
-            entry.at += 1;
-            entry.left -= 1;
-            if more == 0 {
-                return Ok(());
-            }
-            gap >>= 7;
-        }
+    /// The bytes of a text.
+    pub(super) fn text(&self, number: u32) -> &[u8] {
+        let number = number as usize;
+        let start = number.checked_sub(1).map_or(0, |before| self.ends[before]);
+        &self.texts[start as usize..self.ends[number] as usize]
     }
 
-    /// Numbers of all terms, ascending by their bytes.
+    /// Numbers of all texts, ascending by their bytes.
     pub(super) fn sorted(&self) -> Vec<u32> {
-        let keys = (0u32..).zip(&self.entries);
+        let head = |number: u32| {
+            let mut eight = [0; 8];
+            for (to, from) in eight.iter_mut().zip(self.text(number)) {
+                *to = *from;
+            }
+            u64::from_be_bytes(eight)
+        };
         // The first eight bytes decide nearly always.
-        let mut keys: Vec<(u64, u32)> = keys
-            .map(|(number, entry)| (entry.head.swap_bytes(), number))
+        let mut keys: Vec<(u64, u32)> = (0..self.len() as u32)
+            .map(|number| (head(number), number))
             .collect();
-        let text = |number: u32| self.text(&self.entries[number as usize]);
-        keys.sort_unstable_by(|a, b| a.0.cmp(&b.0).then_with(|| text(a.1).cmp(text(b.1))));
+        keys.sort_unstable_by(|a, b| {
+            a.0.cmp(&b.0)
+                .then_with(|| self.text(a.1).cmp(self.text(b.1)))
+        });
         keys.into_iter().map(|(_, number)| number).collect()
     }
+}
 
-    /// The bytes of a term.
-    pub(super) fn term(&self, number: u32) -> &[u8] {
-        self.text(&self.entries[number as usize])
-    }
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::{collection::vec, prelude::*};
+    use std::collections::BTreeMap;
 
-    /// How many values have a term.
-    pub(super) fn count(&self, number: u32) -> usize {
-        self.entries[number as usize].count as usize
-    }
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(16))]
 
-    /// Whether some token was cut.
-    pub(super) fn has_cut(&self) -> bool {
-        let is_cut = |entry: &Entry| self.text(entry).last() == Some(&CUT);
-        self.entries.iter().any(is_cut)
-    }
-
-    /// Appends the postings of a term; `list` is scratch.
-    pub(super) fn encode_postings(
-        &self,
-        number: u32,
-        values: usize,
-        list: &mut Vec<u32>,
-        out: &mut Vec<u8>,
-    ) {
-        let entry = &self.entries[number as usize];
-        list.clear();
-        let begin = self.begins[number as usize];
-        let mut chunk = Chunk::first(begin.chunk);
-        let mut value = begin.value;
-        list.push(value);
-        for _ in 1..entry.count {
-            let mut gap = 0;
-            let mut shift = 0;
-            loop {
-                let byte = chunk.next(&self.chunks);
-                gap |= u32::from(byte & 0x7f) << shift;
-                shift += 7;
-                if byte & 0x80 == 0 {
-                    break;
-                }
+        #[test]
+        fn texts_keep_their_numbers(texts in vec(vec(any::<u8>(), 0..20), 0..6_000)) {
+            let mut table = TextTable::new(TEXTS_MAX);
+            let mut known = BTreeMap::new();
+            for text in &texts {
+                let next = known.len() as u32;
+                let number = *known.entry(text).or_insert(next);
+                prop_assert_eq!(table.number_of(&Token::of_term(text)).unwrap(), number);
             }
-            value += gap;
-            list.push(value);
-        }
-        postings::encode(list, values, out);
-    }
-}
-
-/// What a slot keeps of a term's hash.
-fn tag_of(term: &Token<'_>) -> u32 {
-    (term.hash >> 32) as u32 & !NUMBER_MASK
-}
-
-#[cold]
-fn open_chunk(chunks: &mut Vec<u8>, entry: &mut Entry, begin: &mut Begin) -> Result<(), TooMuch> {
-    let bytes = match entry.chunk_log {
-        0 => CHUNK_BYTES_FIRST,
-        log => (1 << (log + 1)).min(CHUNK_BYTES_MAX),
-    };
-    let start = chunks.len();
-    if start + bytes > POSTING_BYTES_MAX {
-        return Err(TooMuch);
-    }
-    chunks.resize(start + bytes, 0);
-    if entry.chunk_log == 0 {
-        begin.chunk = start as u32;
-    } else {
-        // The link stands where the chunk before ends.
-        let link = entry.at as usize;
-        chunks[link..link + LINK_BYTES].copy_from_slice(&(start as u32).to_le_bytes());
-    }
-    entry.chunk_log = bytes.ilog2() as u8;
-    entry.at = start as u32;
-    entry.left = (bytes - LINK_BYTES) as u8;
-    Ok(())
-}
-
-/// A place in the chunks of a term.
-struct Chunk {
-    at: usize,
-    left: usize,
-    bytes: usize,
-}
-
-impl Chunk {
-    fn first(at: u32) -> Chunk {
-        Chunk {
-            at: at as usize,
-            left: CHUNK_BYTES_FIRST - LINK_BYTES,
-            bytes: CHUNK_BYTES_FIRST,
+            for (text, number) in &known {
+                prop_assert_eq!(table.text(*number), &text[..]);
+            }
+            let sorted: Vec<u32> = known.values().copied().collect();
+            prop_assert_eq!(table.sorted(), sorted);
         }
     }
 
-    fn next(&mut self, chunks: &[u8]) -> u8 {
-        if self.left == 0 {
-            let link = chunks[self.at..].first_chunk::<LINK_BYTES>().copied();
-            self.at = u32::from_le_bytes(link.unwrap_or_default()) as usize;
-            self.bytes = (self.bytes * 2).min(CHUNK_BYTES_MAX);
-            self.left = self.bytes - LINK_BYTES;
+    #[test]
+    fn texts_are_bounded_in_number_and_bytes() {
+        let mut table = TextTable::new(3);
+        for text in ["", "a", "b"] {
+            assert!(table.number_of(&Token::of_term(text.as_bytes())).is_ok());
         }
-        let byte = chunks[self.at];
-        self.at += 1;
-        self.left -= 1;
-        byte
+        assert!(table.number_of(&Token::of_term(b"c")).is_err());
+        assert_eq!(table.number_of(&Token::of_term(b"b")).unwrap(), 2);
+        let mut table = TextTable::new(TEXTS_MAX);
+        assert!(
+            table
+                .number_of(&Token::of_term(&[7; TERM_BYTES_MAX + 1]))
+                .is_err()
+        );
+        let long = |number: usize| {
+            let mut text = vec![7; TERM_BYTES_MAX];
+            text[..4].copy_from_slice(&(number as u32).to_le_bytes());
+            text
+        };
+        let fitting = TEXT_BYTES_MAX / TERM_BYTES_MAX;
+        for number in 0..fitting {
+            assert!(table.number_of(&Token::of_term(&long(number))).is_ok());
+        }
+        assert!(table.number_of(&Token::of_term(b"x")).is_err());
+        assert_eq!(table.number_of(&Token::of_term(&long(9))).unwrap(), 9);
     }
 }

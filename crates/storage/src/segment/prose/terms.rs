@@ -1,15 +1,14 @@
 //! Terms: what the index of a prose column knows of a text.
 //!
-//! A text is first made *plain*: every token character folded, every other character a zero byte,
-//! and a zero byte on both sides of a character that is a token by itself. So a token is a run of
-//! bytes without a zero, found and hashed eight bytes at a time, and neither the encoder nor a
-//! search needs the token rule a second time.
+//! The encoder first makes a text *plain*: every byte of a character that is not of a token becomes
+//! zero. So a token is a run of bytes without a zero, found and hashed eight bytes at a time where
+//! it stands. Texts with characters that are tokens by themselves are cut by the token rule itself.
 //!
 //! A token is its own term unless it is very long, or the column has much encoded data: its
 //! identifiers would make the index as large as the column. Such tokens have a *cut* term, their
-//! first bytes and [`CUT`], which many tokens may share; values with it are candidates only. No UTF-8 text holds [`CUT`] or [`NUMBER`], so
-//! that all terms can stand in one dictionary.
-use taffrail_model::token::{fold_char, is_single, is_token_char};
+//! first bytes and [`CUT`], which many tokens may share; values with it are candidates only. No token
+//! holds [`CUT`] or [`NUMBER`], so that all terms can stand in one dictionary.
+use taffrail_model::token::{is_single, is_token_char, tokens};
 
 /// Ends a term that stands for all tokens that begin like it.
 pub(in crate::segment) const CUT: u8 = 0xff;
@@ -44,15 +43,16 @@ const HIGH: u64 = 0x8080_8080_8080_8080;
 #[derive(Default)]
 pub(in crate::segment) struct Plain {
     bytes: Vec<u8>,
+    has_single: bool,
 }
 
-/// A token of a plain text.
+/// A token where it stands in its text, or a separator or term from elsewhere.
 #[derive(Clone, Copy)]
 pub(in crate::segment) struct Token<'a> {
-    /// The folded token.
+    /// Its bytes.
     pub text: &'a [u8],
-    /// Its first eight bytes, lowest first, zeros past its end.
-    pub head: u64,
+    /// Its first sixteen bytes, lowest first, zeros past its end.
+    pub head: [u64; 2],
     /// A hash of all its bytes.
     pub hash: u64,
 }
@@ -61,6 +61,7 @@ impl Plain {
     /// Makes another text plain.
     pub(in crate::segment) fn set(&mut self, text: &str) {
         self.bytes.clear();
+        self.has_single = false;
         self.bytes.reserve(text.len() + PADDING);
         if text.is_ascii() {
             self.bytes.extend(text.bytes().map(plain_byte));
@@ -85,43 +86,63 @@ impl Plain {
     }
 
     fn push_wide(&mut self, c: char) {
-        if !is_token_char(c) {
-            return self.bytes.push(0);
-        }
         let mut buffer = [0; 4];
-        let folded = fold_char(c).encode_utf8(&mut buffer).as_bytes();
-        if is_single(c) {
-            self.bytes.push(0);
-            self.bytes.extend_from_slice(folded);
-            self.bytes.push(0);
-        } else {
-            self.bytes.extend_from_slice(folded);
+        let bytes = c.encode_utf8(&mut buffer).as_bytes();
+        match is_token_char(c) {
+            true => self.bytes.extend_from_slice(bytes),
+            false => self.bytes.extend(bytes.iter().map(|_| 0)),
         }
+        self.has_single |= is_single(c);
     }
 
-    /// The tokens in order.
-    pub(in crate::segment) fn tokens(&self) -> Tokens<'_> {
-        Tokens {
+    /// Places of the tokens of the text that was made plain, in order, each with its token.
+    pub(in crate::segment) fn for_each_token<'a>(
+        &self,
+        text: &'a str,
+        mut each: impl FnMut(usize, Token<'a>),
+    ) {
+        let bytes = text.as_bytes();
+        if self.has_single {
+            for (start, end) in tokens(text) {
+                let token = bytes.get(start..end).unwrap_or_default();
+                each(start, Token::of_term(token));
+            }
+            return;
+        }
+        let mut places = Places {
             bytes: &self.bytes,
             at: 0,
+        };
+        while let Some(place) = places.next() {
+            let token = Token {
+                text: bytes.get(place.start..place.end).unwrap_or_default(),
+                head: place.head,
+                hash: place.hash,
+            };
+            each(place.start, token);
         }
     }
 }
 
 /// What an ASCII byte becomes. Without a branch or a table, so that it is done for many at once.
 fn plain_byte(byte: u8) -> u8 {
-    let lower = byte | 0x20;
-    let is_letter = lower.wrapping_sub(b'a') < 26;
+    let is_letter = (byte | 0x20).wrapping_sub(b'a') < 26;
     let is_digit = byte.wrapping_sub(b'0') < 10;
-    let letter = if is_letter { lower } else { 0 };
-    let digit = if is_digit { byte } else { 0 };
-    letter | digit
+    if is_letter | is_digit { byte } else { 0 }
 }
 
-/// See [`Plain::tokens`].
-pub(in crate::segment) struct Tokens<'a> {
+/// The runs without a zero of a plain text.
+struct Places<'a> {
     bytes: &'a [u8],
     at: usize,
+}
+
+/// One of them.
+struct Place {
+    start: usize,
+    end: usize,
+    head: [u64; 2],
+    hash: u64,
 }
 
 /// The eight bytes from `at` on, lowest first; `None` past the end.
@@ -136,11 +157,11 @@ fn before_zero(eight: u64) -> usize {
     (zeros.trailing_zeros() / 8) as usize
 }
 
-impl<'a> Iterator for Tokens<'a> {
-    type Item = Token<'a>;
+impl Iterator for Places<'_> {
+    type Item = Place;
 
     #[inline]
-    fn next(&mut self) -> Option<Token<'a>> {
+    fn next(&mut self) -> Option<Place> {
         let mut start = self.at;
         let first = loop {
             // Fewer than eight bytes are left of the padding only.
@@ -155,29 +176,34 @@ impl<'a> Iterator for Tokens<'a> {
             let head = first & ((1 << (8 * width)) - 1);
             let end = start + width;
             self.at = end + 1;
-            return Some(Token {
-                text: self.bytes.get(start..end)?,
-                head,
+            return Some(Place {
+                start,
+                end,
+                head: [head, 0],
                 hash: mix(head, width as u64),
             });
         }
         let mut end = start + 8;
         let mut hash = first;
+        let mut second = None;
         loop {
-            let next = eight(self.bytes, end).unwrap_or_default();
+            let mut next = eight(self.bytes, end).unwrap_or_default();
             let width = before_zero(next);
-            end += width;
             if width < 8 {
-                let rest = next & ((1 << (8 * width)) - 1);
-                hash = mix(hash, rest);
+                next &= (1 << (8 * width)) - 1;
+            }
+            end += width;
+            hash = mix(hash, next);
+            second.get_or_insert(next);
+            if width < 8 {
                 break;
             }
-            hash = mix(hash, next);
         }
         self.at = end + 1;
-        Some(Token {
-            text: self.bytes.get(start..end)?,
-            head: first,
+        Some(Place {
+            start,
+            end,
+            head: [first, second.unwrap_or_default()],
             hash: mix(hash, (end - start) as u64),
         })
     }
@@ -204,17 +230,8 @@ impl<'a> Token<'a> {
         let rest = (8..text.len() + 1).step_by(8).map(word);
         Token {
             text,
-            head,
+            head: [head, word(8)],
             hash: mix(rest.fold(head, mix), text.len() as u64),
-        }
-    }
-
-    /// How many bytes of the token its term keeps; `None` if the token is its own term.
-    #[inline]
-    pub(in crate::segment) fn kept_if_cut(&self, cutting: Cutting) -> Option<usize> {
-        match self.text.len() > DATA_BYTES_WHOLE {
-            true => kept_of_long(self.text, cutting),
-            false => None,
         }
     }
 }
@@ -228,7 +245,8 @@ pub(in crate::segment) enum Cutting {
     Data,
 }
 
-/// As [`Token::kept_if_cut`], of a token that is longer than [`DATA_BYTES_WHOLE`].
+/// How many bytes the term of a token keeps that is longer than [`DATA_BYTES_WHOLE`]; `None` if the
+/// token is its own term.
 fn kept_of_long(token: &[u8], cutting: Cutting) -> Option<usize> {
     let is_data = token.iter().any(u8::is_ascii_digit);
     if token.len() <= TOKEN_BYTES_WHOLE && !(is_data && cutting == Cutting::Data) {

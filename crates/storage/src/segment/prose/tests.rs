@@ -1,5 +1,8 @@
+mod index;
+mod packing;
+
 use super::super::{BlockCache, SectionInput, SectionReader, decode_all, encode_section};
-use super::{dictionary, postings, terms};
+use super::terms;
 use crate::{
     find::{Clue, TextQuestion},
     read::{Extent, ReadAt, ReadError, RowSource},
@@ -26,7 +29,7 @@ enum Class {
 }
 
 /// Each character with its folded form and class.
-const ALPHABET: [(char, char, Class); 40] = {
+const ALPHABET: [(char, char, Class); 42] = {
     use Class::{Between, Part, Word};
     [
         ('a', 'a', Part),
@@ -47,6 +50,9 @@ const ALPHABET: [(char, char, Class); 40] = {
         ('한', '한', Part),
         ('½', '½', Part),
         ('Ⅷ', 'ⅷ', Part),
+        // What folds to ASCII.
+        ('ſ', 's', Part),
+        ('\u{212a}', 'k', Part),
         ('𝔸', '𝔸', Part),
         ('日', '日', Word),
         ('本', '本', Word),
@@ -102,15 +108,25 @@ fn words(text: &str) -> Vec<String> {
 }
 
 /// A question that the oracle answers by looking at the value.
-struct Asked(Vec<Clue>);
+struct Asked {
+    clues: Vec<Clue>,
+    literals: Option<Vec<String>>,
+}
 
 impl TextQuestion for Asked {
     fn clues(&self) -> &[Clue] {
-        &self.0
+        &self.clues
+    }
+
+    fn literals(&self) -> Option<&[String]> {
+        self.literals.as_deref()
     }
 
     fn passes(&self, kind: Kind, text: &str) -> bool {
-        self.0.iter().any(|clue| match clue {
+        if let Some(literals) = &self.literals {
+            return literals.iter().any(|literal| text.contains(literal));
+        }
+        self.clues.iter().any(|clue| match clue {
             Clue::Phrase(phrase) => {
                 matches!(kind, Kind::String | Kind::Json)
                     && words(text)
@@ -200,7 +216,31 @@ impl Section {
     /// whether the index told so.
     #[track_caller]
     fn check(&self, clues: &[Clue]) -> (usize, bool) {
-        let asked = Arc::new(Asked(clues.to_vec()));
+        self.ask(Asked {
+            clues: clues.to_vec(),
+            literals: None,
+        })
+    }
+
+    /// As [`Section::check`], for values that contain one of some texts. Returns how many pass.
+    #[track_caller]
+    fn check_literals(&self, literals: &[&str]) -> usize {
+        let literals: Vec<String> = literals.iter().map(|text| (*text).to_owned()).collect();
+        let clues = literals.iter().map(|text| Clue::Contains {
+            text: text.clone(),
+            is_folded: false,
+        });
+        let asked = Asked {
+            clues: clues.collect(),
+            literals: Some(literals),
+        };
+        self.ask(asked).0
+    }
+
+    #[track_caller]
+    fn ask(&self, asked: Asked) -> (usize, bool) {
+        let asked = Arc::new(asked);
+        let clues = &asked.clues;
         let question: Arc<dyn TextQuestion> = asked.clone();
         let passing = self
             .values
@@ -343,6 +383,48 @@ fn phrases_and_texts_across_words() {
     assert_eq!(section.check(&[Clue::Whole(whole.clone())]).0, 1);
     assert_eq!(section.check(&[Clue::Whole(whole[1..].into())]).0, 0);
     assert_eq!(section.check(&[Clue::Whole(String::new())]).0, 0);
+}
+
+#[test]
+fn texts_byte_for_byte() {
+    let section = Section::new(values(VALUES, |n| match n % 10 {
+        3 => "read Tools/session.py, then".into(),
+        4 => "reread tools/session.pyc".into(),
+        5 => "tools  session".into(),
+        6 => "日本 tools 日 本".into(),
+        7 => "ſ\u{212a}ool tools".into(),
+        _ => "hay".into(),
+    }));
+    assert_eq!(section.check_literals(&["tools"]), 4 * VALUES / 10);
+    assert_eq!(
+        section.check_literals(&["ools/session.py"]),
+        2 * VALUES / 10
+    );
+    assert_eq!(section.check_literals(&["Tools/session.py,"]), VALUES / 10);
+    assert_eq!(section.check_literals(&["tools/session.pyc "]), VALUES / 10);
+    assert_eq!(section.check_literals(&["tools session"]), 0);
+    assert_eq!(section.check_literals(&["tools  s"]), VALUES / 10);
+    assert_eq!(
+        section.check_literals(&["read tools/", "read Tools/"]),
+        2 * VALUES / 10
+    );
+    assert_eq!(section.check_literals(&["日本"]), VALUES / 10);
+    assert_eq!(section.check_literals(&["日 本"]), VALUES / 10);
+    assert_eq!(section.check_literals(&["skool"]), 0);
+    assert_eq!(section.check(&[substring("skool to")]).0, VALUES / 10);
+    assert_eq!(section.check(&[phrase(&["skool", "tools"])]).0, VALUES / 10);
+    assert_eq!(section.check_literals(&[" "]), VALUES);
+    assert_eq!(section.check_literals(&["of the agent"]), {
+        let has = |text: &str| text.contains("of the agent");
+        section
+            .values
+            .iter()
+            .filter(|(_, _, text)| has(text))
+            .count()
+    });
+    // More parts than are judged at once.
+    let long = "of the ".repeat(40);
+    assert_eq!(section.check_literals(&[&long, "Tools"]), VALUES / 10);
 }
 
 #[test]
@@ -576,6 +658,7 @@ proptest! {
         seed: usize,
         is_mixed: bool,
         clues in vec(vec(any_clue(), 1..3), 12),
+        literals in vec(vec(any_clue(), 1..4), 6),
     ) {
         let kinds = [Kind::String, Kind::String, Kind::Json, Kind::Integer];
         let values = (0..VALUES).map(|n| {
@@ -595,137 +678,29 @@ proptest! {
             let clues: Vec<Clue> = clues.into_iter().map(|clue| clue_of(&texts, clue)).collect();
             section.check(&clues);
         }
-    }
-
-    #[test]
-    fn terms_are_the_folded_words(text in any_text(0..80)) {
-        let mut plain = terms::Plain::default();
-        plain.set("what was there before is gone");
-        plain.set(&text);
-        let found: Vec<&[u8]> = plain.tokens().map(|token| token.text).collect();
-        let expected = words(&text);
-        prop_assert_eq!(&found, &expected.iter().map(|word| word.as_bytes()).collect::<Vec<_>>());
-        for token in plain.tokens() {
-            let mut padded = [0; 8];
-            let length = token.text.len().min(8);
-            padded[..length].copy_from_slice(&token.text[..length]);
-            prop_assert_eq!(token.head, u64::from_le_bytes(padded));
-            for cutting in [terms::Cutting::Longest, terms::Cutting::Data] {
-                let text = std::str::from_utf8(token.text).unwrap();
-                let (term, is_cut) = terms::term_of(text, cutting);
-                prop_assert_eq!(token.kept_if_cut(cutting).is_some(), is_cut);
-                if let Some(kept) = token.kept_if_cut(cutting) {
-                    prop_assert_eq!(&term[..kept], &token.text[..kept]);
-                }
+        for literals in literals {
+            let literals = literals.into_iter().map(|(_, which, from, length)| {
+                part(&section.values[which.index(VALUES)].2, from, length * 3)
+            });
+            let literals: Vec<String> = literals.filter(|text| !text.is_empty()).collect();
+            if !literals.is_empty() {
+                section.check_literals(&literals.iter().map(|text| &**text).collect::<Vec<_>>());
             }
         }
     }
 
     #[test]
-    fn postings_come_back(
-        values in 1usize..3_000,
-        picked in vec(any::<Pick>(), 1..400),
-        is_complement: bool,
-    ) {
-        let mut list: Vec<u32> = picked.iter().map(|pick| pick.index(values) as u32).collect();
-        list.sort_unstable();
-        list.dedup();
-        if is_complement && list.len() < values {
-            list = (0..values as u32).filter(|value| list.binary_search(value).is_err()).collect();
-        }
-        let bytes = check_postings(&list, values);
-        for cut in 0..bytes.len().min(20) {
-            let mut out = postings::ValueSet::none(values);
-            let is_short = postings::decode(&bytes[..cut], list.len(), values, &mut out).is_err();
-            prop_assert!(is_short);
-        }
-    }
-
-    #[test]
-    fn any_bytes_are_read_without_panic(bytes: Vec<u8>, count in 0usize..5_000, values in 1usize..5_000) {
-        let mut out = postings::ValueSet::none(values);
-        let _ = postings::decode(&bytes, count, values, &mut out);
-        let _ = dictionary::read_page(&bytes, b"first", count % 200, values, 1_000, |_, entry| {
-            entry();
-            true
+    fn tokens_are_where_the_words_are(text in any_text(0..80)) {
+        let mut plain = terms::Plain::default();
+        plain.set("what was there before 日 is gone");
+        plain.set(&text);
+        let mut found = Vec::new();
+        plain.for_each_token(&text, |start, token| {
+            assert_eq!(&text.as_bytes()[start..start + token.text.len()], token.text);
+            let known = terms::Token::of_term(token.text);
+            assert_eq!((token.head, token.hash), (known.head, known.hash));
+            found.push(folded(std::str::from_utf8(token.text).unwrap()));
         });
-    }
-
-    #[test]
-    fn dictionaries_come_back(mut terms in vec(vec(any::<u8>(), 1..50), 1..400)) {
-        terms.sort_unstable();
-        terms.dedup();
-        let mut writer = dictionary::Writer::default();
-        let list = |n: usize| vec![n as u8; n % 60];
-        for (n, term) in terms.iter().enumerate() {
-            writer.push(term, n + 1, &list(n));
-        }
-        prop_assert_eq!(writer.finish(), terms.len());
-        let mut pages = &writer.pages[..];
-        let mut n = 0;
-        for (first, bytes) in writer.firsts.iter().zip(&writer.page_bytes) {
-            let (page, rest) = pages.split_at(*bytes);
-            pages = rest;
-            let count = (terms.len() - n).min(dictionary::PAGE_TERMS);
-            let outside = writer.postings.len() as u64;
-            dictionary::read_page(page, first, count, terms.len(), outside, |term, entry| {
-                assert_eq!(term, terms[n]);
-                let entry = entry();
-                assert_eq!(entry.count, n + 1);
-                let found = match &entry.list {
-                    dictionary::List::Inline(bytes) => &bytes[..],
-                    dictionary::List::At(range) => {
-                        &writer.postings[range.start as usize..range.end as usize]
-                    }
-                };
-                assert_eq!(found, list(n));
-                n += 1;
-                true
-            }).unwrap();
-        }
-        prop_assert_eq!(n, terms.len());
-    }
-}
-
-#[track_caller]
-fn check_postings(list: &[u32], values: usize) -> Vec<u8> {
-    let mut bytes = Vec::new();
-    postings::encode(list, values, &mut bytes);
-    let mut out = postings::ValueSet::none(values);
-    postings::decode(&bytes, list.len(), values, &mut out).unwrap();
-    assert!(out.from(0).eq(list.iter().map(|value| *value as usize)));
-    assert_eq!(out.count(), list.len());
-    bytes
-}
-
-#[test]
-fn postings_are_small_at_every_density() {
-    let every = |step: usize, values: usize| -> Vec<u32> {
-        (0..values as u32)
-            .filter(|value| (*value as usize).is_multiple_of(step))
-            .collect()
-    };
-    assert_eq!(check_postings(&every(1, 1_000), 1_000).len(), 0, "all");
-    assert_eq!(check_postings(&[0], 1).len(), 0);
-    assert_eq!(
-        check_postings(&every(1, 999), 1_000).len(),
-        125,
-        "all but the last: a bitmap"
-    );
-    assert_eq!(check_postings(&every(2, 1_000), 1_000).len(), 125);
-    assert!(check_postings(&every(3, 1_000), 1_000).len() <= 126);
-    assert!(check_postings(&every(100, 500_000), 500_000).len() <= 5_000);
-    for value in [0, 1, 62, 63, 64, 65, 262_143, 524_287] {
-        assert!(check_postings(&[value], 524_288).len() <= 4, "one value");
-    }
-    // Far apart, next to a crowd: the worst for one parameter.
-    let mut crowd = every(1, 2_000);
-    crowd.push(524_287);
-    assert!(check_postings(&crowd, 524_288).len() <= 2_600);
-    for values in [63, 64, 65, 127, 128, 129] {
-        let mut all = postings::ValueSet::none(values);
-        all.fill();
-        assert_eq!(all.count(), values);
-        assert!(all.has_any(values - 1, values) && !all.has_any(values, values + 64));
+        prop_assert_eq!(found, words(&text));
     }
 }
