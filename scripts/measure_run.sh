@@ -2,18 +2,26 @@
 # Measures what `taffrail run` costs the program that it records: throughput of stdout and latency
 # of a message, bare and wrapped, interleaved. Needs a release build and nothing else that runs.
 #
-#   cargo build --release -p taffrail-cli && scripts/measure_run.sh [target/release/taffrail]
+#   cargo build --release -p taffrail-cli
+#   cargo build --release -p taffrail-ingest --example message_latency
+#   scripts/measure_run.sh [PROGRAM]
 #
-# With TAFFRAIL_URL and a key set, records are sent; else they wait in a directory that is removed.
+# PROGRAM is release/taffrail of the target directory unless it is given; the example is taken from
+# beside it, or from where LATENCY says. With TAFFRAIL_URL and a key set, records are sent; else they wait in a directory that is removed.
 set -eu
-program=$(readlink -f "${1:-target/release/taffrail}")
+program=$(readlink -f "${1:-${CARGO_TARGET_DIR:-target}/release/taffrail}")
+latency=${LATENCY:-$(dirname "$program")/examples/message_latency}
+for needed in "$program" "$latency"; do
+    [ -x "$needed" ] || { echo "$needed is not there: see the head of this script" >&2; exit 2; }
+done
 rounds=${ROUNDS:-5}
 folder=$(mktemp -d)
 trap 'rm -rf "$folder"' EXIT
+# In place of the shell of the pipeline: that would hold stdout until the exit.
 wrapped() {
-    "$program" run --instance measured --quiet --state "$folder/state" --key-file "$folder/key" -- "$@"
+    exec "$program" run --instance measured --quiet --state "$folder/state" --key-file "$folder/key" -- "$@"
 }
-bare() { "$@"; }
+bare() { exec "$@"; }
 now_us() { echo $(($(date +%s%N) / 1000)); }
 
 # Lines of a log, 50 MB each second for ten seconds: what a program of that speed writes.
@@ -49,7 +57,7 @@ while [ $round -lt "$rounds" ]; do
     round=$((round + 1))
 done
 
-echo "latency: run 'cargo run --release -p taffrail-ingest --example message_latency -- COMMAND…'"
+echo "latency: round trips of 20,000 messages through cat"
 for how in bare wrapped; do
     case $how in
     bare) set -- cat ;;
@@ -58,5 +66,5 @@ for how in bare wrapped; do
             --key-file "$folder/key" -- cat
         ;;
     esac
-    "${LATENCY:-target/release/examples/message_latency}" "$@" | sed "s/^/  $how: /"
+    "$latency" "$@" | sed "s/^/  $how: /"
 done

@@ -4,10 +4,13 @@
     scripts/mcp_servers/check.py [--repeat N] [--only NAME] TAFFRAIL WORKDIR
 
 Installs package.json and both requirements files into WORKDIR, starts a server of TAFFRAIL there, and
-prints a table. For each MCP server:
+prints a table. For each MCP server there is a session of the bare server and one of the wrapped, both
+between two programs that count, hash and note when each line passes:
 - the streams outside the wrapper and inside it have the same hashes, in both directions;
 - the answers and the exit code are those of the bare server;
-- the round trips of one call, without the tees, bare and wrapped: what the wrapper adds;
+- how long each message is on its way from one of the two programs to the other, without the wrapper
+  between them and with it: what it adds is the difference, whatever the server and the client take.
+  Messages that were sent before the inner program was ready wait for its start and are left out;
 - how many calls the wrapper recorded, counted by search, against how many were made. A wrapper waits
   half a second at its end for the server; what is not sent by then, on a machine that has much else to
   do, is sent by the next run of the instance, which is what happens here too.
@@ -25,6 +28,8 @@ import time
 import urllib.request
 
 HERE = pathlib.Path(__file__).parent
+# What may be added to a message, in milliseconds, and for which share of all messages.
+ADDED_MS_MAX = {0.5: 0.2, 0.99: 2.0}
 
 
 def install(work):
@@ -138,40 +143,54 @@ def settle(recorder, query, made, wrap):
     return recorded
 
 
+def on_the_way_ms(outside, inside):
+    """How long each message took from one tee to the other, in both directions."""
+    requests = zip(outside["stdin"]["lines_ns"], inside["stdin"]["lines_ns"])
+    taken = [seen - sent for sent, seen in requests if sent >= inside["ready_ns"]]
+    answers = zip(inside["stdout"]["lines_ns"], outside["stdout"]["lines_ns"])
+    taken += [seen - sent for sent, seen in answers]
+    return [nanoseconds / 1e6 for nanoseconds in taken]
+
+
+def session(work, server, between, mode, repeat):
+    """One session with what is `between` the tees: what the client saw, and what they did."""
+    tee = [sys.executable, str(HERE / "hashing_tee.py")]
+    outer, inner = str(work / "outer.json"), str(work / "inner.json")
+    fresh(work, server)
+    seen = drive(work, server, [*tee, outer, *between, *tee, inner, *server["command"]], mode, repeat)
+    return seen, *(json.load(open(path, encoding="utf-8")) for path in (outer, inner))
+
+
 def check(taffrail, recorder, work, server, mode, repeat):
     """One row of the table, and whether all of it holds."""
     instance = f"{server['name']}-{mode}"
-    tee = [sys.executable, str(HERE / "hashing_tee.py")]
-    outer, inner = str(work / "outer.json"), str(work / "inner.json")
     wrap = wrapper(taffrail, recorder, work, instance)
+    bare, *bare_tees = session(work, server, [], mode, repeat)
+    wrapped, outside, inside = session(work, server, wrap, mode, repeat)
 
-    fresh(work, server)
-    bare = drive(work, server, [*tee, outer, *server["command"]], mode, 0)
-    bare_tee = json.load(open(outer, encoding="utf-8"))
-    fresh(work, server)
-    wrapped = drive(work, server, [*tee, outer, *wrap, *tee, inner, *server["command"]], mode, 0)
-    outside, inside = (json.load(open(path, encoding="utf-8")) for path in (outer, inner))
+    same_bytes = all(
+        outside[way][what] == inside[way][what]
+        for way in ("stdin", "stdout", "stderr") for what in ("bytes", "sha256"))
+    same_answers = all(bare[what] == wrapped[what] for what in ("version", "answers"))
+    exits = [tee["exit"] for tee in (*bare_tees, outside, inside)]
+    same_exit = len(set(exits)) == 1
 
-    same_bytes = all(outside[way] == inside[way] for way in ("stdin", "stdout", "stderr"))
-    same_answers = bare == wrapped
-    same_exit = bare_tee["exit"] == outside["exit"] == inside["exit"]
-
-    fresh(work, server)
-    quick = drive(work, server, server["command"], mode, repeat)["round_trips_ms"]
-    fresh(work, server)
-    slowed = drive(work, server, [*wrap, *server["command"]], mode, repeat)["round_trips_ms"]
-    made = 2 * len(server["calls"]) + (repeat if server["calls"] else 0)
+    made = len(server["calls"]) + (repeat if server["calls"] else 0)
     query = f'instance_id:"{instance}" mcp.method.name:"tools/call"'
     recorded = settle(recorder, query, made, wrap)
-    added = [percentile(slowed, share) - percentile(quick, share) for share in (0.5, 0.99)]
-    good = same_bytes and same_answers and same_exit and recorded == made
+    ways = [on_the_way_ms(*tees) for tees in (bare_tees, (outside, inside))]
+    alone, through = ([percentile(way, share) for share in ADDED_MS_MAX] for way in ways)
+    added = [long - short for long, short in zip(through, alone)]
+    is_quick = all(ms <= most for ms, most in zip(added, ADDED_MS_MAX.values()))
+    good = same_bytes and same_answers and same_exit and recorded == made and is_quick
     return good, [
-        server["name"], server["runtime"], wrapped["version"], len(wrapped["answers"]),
+        server["name"], server["runtime"], wrapped["version"], len(ways[1]),
         outside["stdin"]["bytes"], outside["stdout"]["bytes"],
         "same" if same_bytes else "DIFFER", "same" if same_answers else "DIFFER",
-        f"{outside['exit']}" if same_exit else f"DIFFER {bare_tee['exit']} {outside['exit']} {inside['exit']}",
-        f"{percentile(quick, .5):.2f} / {percentile(quick, .99):.2f}" if quick else "–",
-        f"{added[0]:+.2f} / {added[1]:+.2f}" if quick else "–",
+        f"{exits[0]}" if same_exit else "DIFFER " + " ".join(map(str, exits)),
+        f"{percentile(bare['round_trips_ms'], .5):.2f}" if bare["round_trips_ms"] else "–",
+        f"{alone[0]:.2f} / {alone[1]:.2f}", f"{through[0]:.2f} / {through[1]:.2f}",
+        f"{added[0]:+.2f} / {added[1]:+.2f}{'' if is_quick else ' OVER'}",
         f"{recorded} of {made}",
     ]
 
@@ -189,8 +208,8 @@ def main():
     places = {"bin": work / "node_modules" / ".bin", "venv": work / "venv" / "bin",
               "handshake": work / "handshake" / "bin", "dir": work / "dir"}
     servers = [fill(server, places) for server in json.load(open(HERE / "servers.json", encoding="utf-8"))]
-    titles = ["server", "runtime", "protocol", "requests", "bytes in", "bytes out", "bytes", "answers", "exit",
-              "bare p50/p99 ms", "added p50/p99 ms", "calls recorded"]
+    titles = ["server", "runtime", "protocol", "messages", "bytes in", "bytes out", "bytes", "answers", "exit",
+              "round trip p50 ms", "without p50/p99 ms", "with p50/p99 ms", "added", "calls recorded"]
     print("| " + " | ".join(titles) + " |\n|" + "---|" * len(titles), flush=True)
     recorder = Recorder(taffrail, work)
     shutil.rmtree(work / "state", ignore_errors=True)

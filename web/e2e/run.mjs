@@ -20,6 +20,7 @@ import * as onboarding from "./journeys/onboarding.mjs";
 import * as record from "./journeys/record.mjs";
 import * as restart from "./journeys/restart.mjs";
 import * as sums from "./journeys/sums.mjs";
+import * as tables from "./journeys/tables.mjs";
 import * as tail from "./journeys/tail.mjs";
 
 const BINARY = process.env.TAFFRAIL_E2E_BINARY ?? fileURLToPath(new URL("../../target/debug/taffrail", import.meta.url));
@@ -31,7 +32,7 @@ const SENDERS = 3;
 const BEFORE_NOW_MS = 2 * 60_000;
 
 // Restart comes last: what others of the same server see must not depend on it.
-const journeys = [access, finding, record, keyboard, odd, sums, tail, onboarding, restart].flatMap((module) =>
+const journeys = [access, finding, record, keyboard, odd, sums, tables, tail, onboarding, restart].flatMap((module) =>
   Object.entries(module.journeys),
 );
 const wanted = process.argv.slice(2);

@@ -21,6 +21,13 @@ export async function settled(page) {
 const isNarrow = (page) => page.viewportSize().width < 600;
 const logs = (query = "", more = "") => `/logs?${query === "" ? "" : `q=${encodeURIComponent(query)}&`}${more}`;
 
+/** The answer of a query with pipes. */
+async function answered(page) {
+  await page.getByRole("table", { name: "Answer of the query" }).getByRole("row").nth(2).waitFor();
+  await page.locator(".histogram canvas").first().waitFor();
+  await settled(page);
+}
+
 /** Opens the record that fits the question best: in the middle of the incident. */
 async function openRecord(page) {
   await ready(page);
@@ -97,6 +104,20 @@ export const STATES = [
       for (let i = 0; i < 4; i += 1) await page.keyboard.press("j");
     },
   },
+  {
+    name: "table",
+    path: logs("* | stats count(), count_if(level>=error) as errors, p95(duration_ms) by source, tool.name", "by=-errors"),
+    act: answered,
+  },
+  {
+    name: "timechart",
+    path: logs("* | timechart 1m count(), p95(duration_ms) by source"),
+    act: async (page) => {
+      await answered(page);
+      await page.getByRole("region", { name: "Chart" }).locator("canvas").waitFor();
+    },
+  },
+  { name: "table-records", path: logs("level:error | limit 200 | fields timestamp, level, source, duration_ms, message"), act: answered },
   { name: "detail-fields", path: logs("source:postgres-mcp level:error"), act: openRecord },
   { name: "detail-json", path: logs(RECORD), act: tab("JSON") },
   { name: "detail-context", path: logs(RECORD), act: tab("Context") },

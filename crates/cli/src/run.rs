@@ -9,6 +9,7 @@
 //! - Where recording cannot even begin, the program runs without it.
 //! - Until a server has acknowledged a record, it is in an encrypted spool ([`buffer`]).
 mod buffer;
+mod capture_rules;
 mod lifecycle;
 mod lines;
 mod proxy;
@@ -21,6 +22,7 @@ mod writer;
 use crate::{delivery::HttpSender, failure::Failure, shown::shown};
 use anyhow::{Context, Result};
 use buffer::BufferOptions;
+use capture_rules::Capture;
 use clap::{Args, ValueEnum};
 use proxy::ProxyArguments;
 use recorder::RecorderOptions;
@@ -81,6 +83,9 @@ pub struct RunArguments {
         value_name = "FILE"
     )]
     token_file: Option<PathBuf>,
+    /// Configuration file with rules for what is printed, read after those in the usual places
+    #[arg(long, value_name = "FILE")]
+    config: Option<PathBuf>,
     /// Directory of unsent records [default: ~/.taffrail/run/INSTANCE]
     #[arg(long, value_name = "DIR")]
     state: Option<PathBuf>,
@@ -180,6 +185,10 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
         let text = "--restart needs a stdin that is no terminal: a terminal goes with its program";
         return Err(Failure::Usage(text.to_string()).into());
     }
+    let capture = Capture::load(arguments.config.clone())?;
+    if let Some(fault) = capture.fault.as_deref().filter(|_| !arguments.quiet) {
+        say(fault);
+    }
     // Said now rather than at the end: it cannot work ever.
     HttpSender::new(&arguments.server, None)?;
     let program = arguments.command.first().cloned().unwrap_or_default();
@@ -212,6 +221,7 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
             memory_limit_bytes: arguments.memory_limit_mib.map(|mib| mib << 20),
             cpu_limit_percent: arguments.cpu_limit_percent,
             is_terminal: false,
+            capture,
             buffer,
         },
     })

@@ -37,6 +37,26 @@ pub struct CustomStream {
     pub access: AccessClass,
 }
 
+impl CustomStream {
+    /// The stream with its number.
+    #[must_use]
+    pub fn definition(&self, number: StreamNumber) -> StreamDefinition {
+        StreamDefinition {
+            number,
+            name: self.name.as_str().into(),
+            retention_days: self.retention_days,
+            debug_retention_days: None,
+            compress_after_days: Some(7),
+            is_archived: false,
+            is_sealed: false,
+            is_policy: false,
+            is_strict: false,
+            is_own_events: false,
+            access: self.access,
+        }
+    }
+}
+
 /// What an engine needs to know to be opened.
 #[derive(Clone)]
 pub struct EngineOptions {
@@ -191,19 +211,7 @@ async fn catalogue(options: &EngineOptions, meta: &AnyMeta) -> Result<StreamCata
             .await
             .map_err(OpenError::Meta)?;
         catalogue
-            .add(StreamDefinition {
-                number,
-                name: stream.name.as_str().into(),
-                retention_days: stream.retention_days,
-                debug_retention_days: None,
-                compress_after_days: Some(7),
-                is_archived: false,
-                is_sealed: false,
-                is_policy: false,
-                is_strict: false,
-                is_own_events: false,
-                access: stream.access,
-            })
+            .add(stream.definition(number))
             .map_err(OpenError::Stream)?;
     }
     Ok(catalogue)

@@ -39,6 +39,8 @@ pub use taffrail_model::instance::Origin;
 
 /// Bytes of a message that the expressions look at: a request or a level is said early.
 const LOOKED_AT_BYTES_MAX: usize = 2_048;
+/// Rules of the configuration: every line is asked against each, and there are 60 default ones.
+pub const CAPTURE_RULES_MAX: usize = 200;
 
 const ERROR_TYPE: &str = "error.type";
 const ERROR_MESSAGE: &str = "error.message";
@@ -50,6 +52,15 @@ const ERROR_STACK: &str = "error.stack";
 pub struct CaptureConfig {
     /// The rules in order.
     pub rules: Vec<CaptureRule>,
+}
+
+impl CaptureConfig {
+    /// The rules of `above`, then these.
+    #[must_use]
+    pub fn below(&self, mut above: CaptureConfig) -> CaptureConfig {
+        above.rules.extend_from_slice(&self.rules);
+        above
+    }
 }
 
 /// A rule for captured output. Every condition that is given must hold; at least one of `to` and
@@ -123,6 +134,11 @@ impl CaptureRules {
     /// # Errors
     /// [`ConfigError`] names the rule that is wrong.
     pub fn new(config: &CaptureConfig) -> Result<CaptureRules, ConfigError> {
+        if config.rules.len() > CAPTURE_RULES_MAX {
+            return Err(ConfigError::CaptureRuleCount {
+                rules: config.rules.len(),
+            });
+        }
         let mut patterns: Vec<&str> = Vec::new();
         let (mut streams, mut levels) = (Vec::new(), Vec::new());
         for (rule, number) in config.rules.iter().zip(1..) {

@@ -1,5 +1,5 @@
 //! What a pipeline is told at its start, and what can be wrong with it.
-use crate::capture::CaptureConfig;
+use crate::capture::{CAPTURE_RULES_MAX, CaptureConfig};
 use jiff::tz::TimeZone;
 use serde::Deserialize;
 use taffrail_model::level::Level;
@@ -175,6 +175,12 @@ pub enum ConfigError {
         rule: usize,
         /// The stream.
         stream: String,
+    },
+    /// More rules for captured output than each line can be asked against.
+    #[error("{rules} capture rules are more than {CAPTURE_RULES_MAX}")]
+    CaptureRuleCount {
+        /// How many there are.
+        rules: usize,
     },
     /// A rule for captured output that says nothing.
     #[error("capture rule {rule}: needs `to`, `level` or both")]

@@ -18,9 +18,9 @@ use std::{collections::BTreeMap, net::SocketAddr, path::PathBuf};
 use taffrail_engine::{
     memory::{self, Pools},
     options::{CustomStream, EngineOptions},
-    pipeline::{PipelineConfig, config::RedactionConfig},
+    pipeline::{CaptureConfig, PipelineConfig, config::RedactionConfig},
 };
-use taffrail_model::stream::AccessClass;
+use taffrail_model::stream::{AccessClass, StreamCatalogue, StreamNumber};
 
 /// Where the server listens when nothing else is said.
 pub const DEFAULT_LISTEN: SocketAddr =
@@ -52,6 +52,9 @@ pub struct Config {
     pub streams: BTreeMap<String, StreamSettings>,
     /// Redaction beyond the default rules.
     pub redaction: RedactionConfig,
+    /// Rules for the output of programs that `taffrail run` records; the server takes what it is
+    /// sent.
+    pub capture: CaptureConfig,
     /// Whether `/metrics` needs no credential.
     pub metrics_are_public: bool,
     /// The first admin, made if there is no account yet.
@@ -167,6 +170,7 @@ impl Default for Config {
             memory: MemorySettings::default(),
             streams: BTreeMap::new(),
             redaction: RedactionConfig::default(),
+            capture: CaptureConfig::default(),
             metrics_are_public: false,
             first_admin: None,
             bootstrap_key: None,
@@ -175,23 +179,38 @@ impl Default for Config {
 }
 
 impl Config {
-    /// What the engine is opened with.
+    /// The streams by name, for who sends to them: numbers of those that are configured are given
+    /// by a server.
     #[must_use]
-    pub fn engine_options(&self) -> EngineOptions {
-        let streams = self
-            .streams
-            .iter()
+    pub fn catalogue(&self) -> StreamCatalogue {
+        let mut catalogue = StreamCatalogue::built_in();
+        let numbers = StreamNumber::FIRST_CUSTOM.0..;
+        for (stream, number) in self.custom_streams().iter().zip(numbers) {
+            // Names were checked when they were read.
+            let _ = catalogue.add(stream.definition(StreamNumber(number)));
+        }
+        catalogue
+    }
+
+    fn custom_streams(&self) -> Vec<CustomStream> {
+        let streams = self.streams.iter();
+        streams
             .map(|(name, settings)| CustomStream {
                 name: name.clone(),
                 retention_days: settings.retention_days,
                 access: settings.access,
             })
-            .collect();
+            .collect()
+    }
+
+    /// What the engine is opened with.
+    #[must_use]
+    pub fn engine_options(&self) -> EngineOptions {
         EngineOptions {
             key_file: self.key_file.clone(),
             is_encrypted: self.encryption,
             memory: self.memory.pools(),
-            streams,
+            streams: self.custom_streams(),
             pipeline: PipelineConfig {
                 redaction: self.redaction.clone(),
                 ..PipelineConfig::default()

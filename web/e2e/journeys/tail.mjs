@@ -1,5 +1,6 @@
 // The live tail: what is sent is shown once, paused and counted, and not lost over a break.
 import assert from "node:assert/strict";
+import { connect, createServer } from "node:net";
 import { STREAM } from "../data.mjs";
 
 /** Records with a mark and a number, in order. */
@@ -101,6 +102,87 @@ async function dropped({ admin, server }) {
   await one.sees("1,234 dropped: the page was too slow");
 }
 
+/** Records that the server lets a client be behind (`LAG_POSITIONS_MAX` in crates/engine/src/live.rs). */
+const LAG_RECORDS = 200_000;
+/** More than the buffers of the connections on the way hold, those of the kernel included. */
+const STALLED_RECORDS = 6_000;
+const STALLED_BYTES = 4_000;
+
+/** A way to the server on which live tails can be made to stand still: nothing is read from them, nothing is lost. */
+async function stallingWay(server) {
+  const to = new URL(server.base);
+  const tails = new Set();
+  let isStalled = false;
+  const listener = createServer((near) => {
+    const far = connect(Number(to.port), to.hostname);
+    const end = () => [near, far].forEach((one) => one.destroy());
+    for (const one of [near, far]) one.on("error", end).on("close", end);
+    near.once("data", (head) => {
+      const isTail = head.toString("latin1").startsWith("GET /ws/");
+      const back = { stall: () => far.unpipe(near).pause(), goOn: () => far.pipe(near) };
+      if (isTail) tails.add(back);
+      far.on("close", () => tails.delete(back));
+      far.write(head);
+      near.pipe(far);
+      if (isTail && isStalled) back.stall();
+      else back.goOn();
+    });
+  });
+  await new Promise((resolve) => listener.listen(0, "127.0.0.1", resolve));
+  return {
+    server: { base: `http://127.0.0.1:${listener.address().port}` },
+    stall() {
+      isStalled = true;
+      for (const tail of tails) tail.stall();
+    },
+    goOn() {
+      isStalled = false;
+      for (const tail of tails) tail.goOn();
+    },
+    close: () => listener.close(),
+  };
+}
+
+async function stalled({ admin, server }) {
+  const way = await stallingWay(server);
+  try {
+    const mark = `stalled${Date.now()}`;
+    const one = await admin({ server: way.server });
+    // A tail that says nothing for long is taken for dead, and another one begins behind its cursor.
+    one.expects(/WebSocket/);
+    await one.go(`/logs?live=1&q=${mark}`);
+    await one.sees("Waiting for records");
+    await server.send(STREAM, numbered(mark, 0, 1));
+    await one.sees(one.grid.getByText(" n0.").first());
+    way.stall();
+    const padding = " ".padEnd(STALLED_BYTES, "0123456789abcdef ");
+    for (let from = 1; from < STALLED_RECORDS; from += 500) {
+      const records = numbered(mark, from, Math.min(from + 500, STALLED_RECORDS));
+      await server.send(STREAM, records.map((record) => ({ ...record, message: record.message + padding })));
+    }
+    // Others that nobody waits for, until the server gives up what it has not sent.
+    const others = Array(10_000).fill('{"level":"info","source":"other","message":"m"}').join("\n");
+    for (let more = 0; more <= LAG_RECORDS; more += 10_000) await server.send(STREAM, others);
+    way.goOn();
+    const lost = one.page.locator(".lost");
+    await one.until("it says what was dropped", async () => (await lost.count()) > 0, 60_000);
+    const numberOf = async (locator) => Number((await locator.innerText()).replaceAll(/\D/g, ""));
+    const shown = () => numberOf(one.page.locator(".bar .muted").first());
+    const dropped = () => numberOf(lost);
+    await one.until("each is shown or counted", async () => (await shown()) + (await dropped()) === STALLED_RECORDS, 60_000);
+    assert.match(await lost.innerText(), /^[\d,]+ dropped: the page was too slow$/);
+    // The tail goes on, and what it shows is what came before the gap, and after it.
+    await server.send(STREAM, numbered(mark, STALLED_RECORDS, STALLED_RECORDS + 1));
+    await one.sees(one.grid.getByText(` n${STALLED_RECORDS}.`).first());
+    await one.press("Space");
+    const numbers = await allNumbers(one);
+    assert.ok(numbers.every((number, at) => at === 0 || number > numbers[at - 1]), "each once and in order");
+    assert.equal(numbers.length, STALLED_RECORDS + 1 - (await dropped()));
+  } finally {
+    way.close();
+  }
+}
+
 async function brokenOff({ admin, server }) {
   const mark = `broken${Date.now()}`;
   const one = await admin();
@@ -138,6 +220,7 @@ export const journeys = {
   "tail with pause and resume": pauseAndResume,
   "tail of 2,000 records at once": manyAtOnce,
   "tail says what was dropped": dropped,
+  "tail of a connection that stood still says how many records it missed": stalled,
   "tail resumes from its cursor when it breaks off": brokenOff,
   "tail with a faulty query says so": refused,
 };

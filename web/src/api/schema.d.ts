@@ -663,8 +663,8 @@ export interface paths {
         /**
          * Live tail (WebSocket)
          * @description The latest `backlog` records, then every matching new record once and in order of arrival, as
-         *     text frames: `{"type":"log_entry","data":{…},"cursor":"…"}`, `{"type":"dropped","count":…}` if
-         *     the client is too slow, `{"type":"cursor","cursor":"…"}` every second, `{"type":"error",…}`.
+         *     text frames: `{"type":"log_entry","data":{…},"cursor":"…"}`, `{"type":"dropped","count":…,"cursor":"…"}`
+         *     if the client is too slow, `{"type":"cursor","cursor":"…"}` every second, `{"type":"error",…}`.
          *     A cursor resumes after a reconnect.
          */
         get: operations["tail_socket"];

@@ -48,6 +48,7 @@ for (const [theme, values] of Object.entries(themes)) {
     test("controls and charts stand out", () => {
       for (const back of ["canvas", "surface", "hover", "selected"]) check("control-border", back, 3);
       for (const kind of ["info", "warn", "error", "critical", "other"]) check(`chart-${kind}`, "canvas", 3);
+      for (let series = 0; series < 8; series += 1) check(`series-${series}`, "canvas", 3);
     });
     test("both themes have the same colours", () => {
       expect(Object.keys(values).sort()).toEqual(Object.keys(themes.light).sort());

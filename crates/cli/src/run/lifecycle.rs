@@ -331,7 +331,7 @@ fn command_line(command: &[std::ffi::OsString]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::buffer::BufferOptions;
+    use crate::run::{buffer::BufferOptions, capture_rules::Capture};
 
     const MIB: u64 = 1 << 20;
 
@@ -347,6 +347,7 @@ mod tests {
             cpu_limit_percent: Some(90),
             is_service_named: true,
             is_terminal: false,
+            capture: Capture::default(),
             buffer: BufferOptions {
                 folder: None,
                 instance: "i".into(),

@@ -7,6 +7,7 @@
 //! - Bytes that the tap could not keep are said in their place.
 use super::{
     buffer::{BufferOptions, Fate},
+    capture_rules::Capture,
     lifecycle::{self, Lifecycle},
     lines::OutputLines,
     writer::Writer,
@@ -70,6 +71,8 @@ pub struct RecorderOptions {
     pub cpu_limit_percent: Option<u64>,
     /// Whether a person types into a terminal: then nothing is a protocol.
     pub is_terminal: bool,
+    /// How what is printed is sorted.
+    pub capture: Capture,
     /// Where records wait.
     pub buffer: BufferOptions,
 }
@@ -291,6 +294,10 @@ impl Worker {
         told: mpsc::Receiver<(Timestamp, Told)>,
         clock: SteadyClock,
     ) -> Result<Worker> {
+        let mut writer = Writer::new(&options)?;
+        if let Some(fault) = &options.capture.fault {
+            writer.note(clock.now(), fault.clone(), Vec::new());
+        }
         Ok(Worker {
             session: session(&options),
             heard: Vec::new(),
@@ -302,7 +309,7 @@ impl Worker {
             sample_at: Instant::now(),
             lost_bytes: [0; 3],
             unread: [0; 3],
-            writer: Writer::new(&options)?,
+            writer,
             options,
             tapped,
             told,

@@ -13,7 +13,7 @@ use std::{
     time::{Duration, Instant},
 };
 use taffrail_ingest::listen::process::{
-    capture::{Capture, State},
+    capture::{self, Capture, State},
     ended::Ended,
     signals::{self, Received},
     tap::{TAP_BYTES_MAX, Tap, tap},
@@ -74,9 +74,12 @@ pub fn run(options: Options) -> Result<Infallible> {
         // The receiver lives as long as the process.
         let _ = of_signals.send(Event::Signal(received));
     })?;
-    let is_restartable = options.restart != RestartArgument::Never;
     let command = options.recorder.command.clone();
-    let mut capture = Capture::prepare(command, is_restartable)?;
+    let capture_options = capture::Options {
+        is_restartable: options.restart != RestartArgument::Never,
+        is_silent: options.is_quiet,
+    };
+    let mut capture = Capture::prepare(command, capture_options)?;
     capture.change_input(options.is_trace_injected.then(trace::injector));
     let (tap, tapped) = tap(TAP_BYTES_MAX);
     let recorder_options = RecorderOptions {

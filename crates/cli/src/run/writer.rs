@@ -16,9 +16,7 @@ use std::{
     time::{Duration, Instant},
 };
 use taffrail_engine::{
-    pipeline::{
-        Arrival, CaptureConfig, LineOptions, PROCESS_NAME, Pipeline, PipelineConfig, Side, Stamp,
-    },
+    pipeline::{Arrival, LineOptions, PROCESS_NAME, Pipeline, PipelineConfig, Side, Stamp},
     spool::Bodies,
 };
 use taffrail_ingest::{
@@ -73,7 +71,7 @@ impl Writer {
             side: Side::Shipper,
             hostname: hostname(),
             source: Some(options.service.clone()),
-            capture: Some(CaptureConfig::default()),
+            capture: Some(options.capture.rules.clone()),
             ..PipelineConfig::default()
         })?;
         // Random enough to tell runs apart: 128 bits.
@@ -92,7 +90,7 @@ impl Writer {
         }
         Ok(Writer {
             pipeline,
-            catalogue: StreamCatalogue::built_in(),
+            catalogue: options.capture.catalogue.clone(),
             labels,
             process: None,
             waiting: Vec::new(),

@@ -417,3 +417,54 @@ fn several_wrappers_of_an_instance_work_at_once() {
     });
     drop(running);
 }
+
+const SORTED: &str = "\
+streams: {batch: {retention_days: 7}}
+capture:
+  rules:
+    - {origins: [stderr], pattern: ^started, to: instance.app, level: debug}
+    - {pattern: ^nightly, to: batch}
+";
+
+#[test]
+fn what_is_printed_is_sorted_by_the_rules_of_the_configuration() {
+    let folder = tempfile::tempdir().unwrap();
+    let configuration = folder.path().join("config.yaml");
+    std::fs::write(&configuration, SORTED).unwrap();
+    let start = Start {
+        arguments: vec!["--config".into(), configuration.clone().into()],
+        ..Start::in_folder(folder.path())
+    };
+    let server = Server::start(&start);
+    let scene = Scene::with_server(&server.url());
+    let text = "echo started >&2; echo nightly run; echo other >&2";
+    let asked = ["--config", configuration.to_str().unwrap()];
+    run(script(&scene, &asked, text), 0);
+    if waiting_files(&scene) > 0 {
+        // A loaded machine: the next run sends it.
+        run(script(&scene, &[], "sleep 2"), 0);
+    }
+    wait_until("all is stored", || {
+        let counts = ["instance.error", "batch"].map(|stream| server.count(stream, ""));
+        (counts == [1, 1]).then_some(())
+    });
+    assert_eq!(messages(&server, "instance.error"), ["other"]);
+    assert_eq!(messages(&server, "batch"), ["nightly run"]);
+    assert_eq!(server.count("instance.app", "level:debug started"), 1);
+}
+
+#[test]
+fn a_fault_in_the_configuration_does_not_keep_the_program_from_running() {
+    let scene = Scene::new();
+    std::fs::create_dir(scene.path(".taffrail")).unwrap();
+    let usual = scene.path(".taffrail/config.yaml");
+    std::fs::write(&usual, "capture: {rules: [{to: nowhere}]}\n").unwrap();
+    let said = run(script(&scene, &[], "exit 3"), 3);
+    let fault = "config.yaml:1: capture rule 1: there is no stream \"nowhere\"";
+    assert!(said.contains(fault), "{said}");
+    assert_eq!(run(script(&scene, &["--quiet"], "exit 3"), 3), "");
+    // Asked for by name, it must be right: the code of wrong usage.
+    let asked = ["--config", usual.to_str().unwrap()];
+    let said = run(script(&scene, &asked, "exit 3"), 2);
+    assert!(said.contains(fault), "{said}");
+}

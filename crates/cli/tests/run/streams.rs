@@ -208,6 +208,49 @@ fn one_pipe_for_both_outputs_keeps_their_order() {
     assert_eq!(texts[0], texts[1]);
 }
 
+/// Whether who reads stdout, or both outputs as one pipe, finds the end of what the program has
+/// closed while that goes on: what the wrapper holds is closed at the same time.
+#[track_caller]
+fn check_end(command: &mut std::process::Command, is_stderr_read_too: bool) {
+    let (mut ours, theirs) = std::io::pipe().unwrap();
+    if is_stderr_read_too {
+        command.stderr(theirs.try_clone().unwrap());
+    }
+    let started = command.stdin(Stdio::piped()).stdout(theirs);
+    let mut running = Running {
+        child: started.spawn().unwrap(),
+    };
+    // The command holds the writing ends too.
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut text = String::new();
+    ours.read_to_string(&mut text).unwrap();
+    assert_eq!(text, "last\n");
+    assert!(running.child.try_wait().unwrap().is_none());
+    drop(running.child.stdin.take());
+    assert_eq!(ended(running.end()), (Some(5), None));
+}
+
+const CLOSING_BOTH: [&str; 3] = [
+    "sh",
+    "-c",
+    "echo last; exec >&- 2>&-; cat >/dev/null; exit 5",
+];
+
+#[test]
+fn one_pipe_for_both_outputs_ends_with_the_program_if_nothing_is_said_later() {
+    let scene = Scene::new();
+    check_end(&mut scene.command(How::Bare, &CLOSING_BOTH), true);
+    check_end(scene.run(&["--quiet"]).args(CLOSING_BOTH), true);
+}
+
+#[test]
+fn stdout_ends_with_the_program_while_stderr_stays_open() {
+    for how in How::BOTH {
+        let scene = Scene::new();
+        check_end(&mut scene.command(how, &CLOSING_BOTH), false);
+    }
+}
+
 /// What the program finds at its three descriptors.
 const KINDS: &str = "kind() { readlink /proc/$$/fd/$1 | sed 's/:.*//'; }; \
                      kinds=\"$(kind 0) $(kind 1) $(kind 2)\"; echo \"$kinds\" > \"$0\"";

@@ -269,6 +269,27 @@ fn wrong_rules_are_named() {
 }
 
 #[test]
+fn the_number_of_rules_is_limited() {
+    let fault = |count| {
+        let rule = CaptureRule {
+            level: Some(Info),
+            ..CaptureRule::default()
+        };
+        let config = CaptureConfig {
+            rules: vec![rule; count],
+        };
+        CaptureRules::new(&config)
+            .err()
+            .map(|fault| fault.to_string())
+    };
+    assert_eq!(fault(CAPTURE_RULES_MAX), None);
+    assert_eq!(
+        fault(CAPTURE_RULES_MAX + 1).unwrap(),
+        "201 capture rules are more than 200"
+    );
+}
+
+#[test]
 fn the_default_rules_send_to_streams_that_exist() {
     rules().check(&StreamCatalogue::built_in()).unwrap();
     assert!(

@@ -6,7 +6,7 @@ use serde::{
     de::{Error, IgnoredAny, Unexpected},
 };
 use std::{collections::BTreeMap, fmt, net::SocketAddr, path::PathBuf};
-use taffrail_engine::pipeline::config::RedactionConfig;
+use taffrail_engine::pipeline::{CaptureConfig, config::RedactionConfig};
 use taffrail_model::stream::AccessClass;
 
 /// The keys of a file; what is missing is left to the layers below.
@@ -24,6 +24,7 @@ pub(crate) struct ConfigFile {
     #[serde(deserialize_with = "streams")]
     pub streams: BTreeMap<String, StreamSettings>,
     pub redaction: Option<RedactionConfig>,
+    pub capture: CaptureConfig,
     pub metrics: Option<Metrics>,
     pub logging: Option<Logging>,
 }

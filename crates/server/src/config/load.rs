@@ -5,6 +5,7 @@ use super::{
     file::{ConfigFile, parse_listen, parse_size, parse_switch, parse_tails_bytes},
 };
 use std::path::{Path, PathBuf};
+use taffrail_engine::pipeline::{CaptureConfig, Pipeline, PipelineConfig};
 
 /// Bytes of a configuration file: a larger one is no configuration.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -78,6 +79,7 @@ pub fn load(sources: &Sources) -> Result<Loaded, ConfigFaults> {
         notes: Vec::new(),
         faults: Vec::new(),
         memory_place: Place::Whole,
+        captures: Vec::new(),
     };
     for path in &sources.optional_files {
         loading.file(path, false);
@@ -105,6 +107,8 @@ struct Loading {
     faults: Vec<ConfigFault>,
     /// Where memory was spoken of last.
     memory_place: Place,
+    /// The rules for captured output of each file, and where they stand.
+    captures: Vec<(Place, CaptureConfig)>,
 }
 
 impl Loading {
@@ -125,10 +129,14 @@ impl Loading {
         // A file of comments alone is null.
         match serde_yaml_ng::from_str::<Option<ConfigFile>>(&text) {
             Ok(file) => {
-                if let Some(line) = line_of_memory(&text) {
+                if let Some(line) = line_of(&text, &["memory:", "tails_bytes:"]) {
                     self.memory_place = place(Some(line));
                 }
-                self.lay(path, file.unwrap_or_default());
+                let mut file = file.unwrap_or_default();
+                let capture = std::mem::take(&mut file.capture);
+                let line = line_of(&text, &["capture:"]);
+                self.captures.push((place(line), capture));
+                self.lay(path, file);
             }
             Err(fault) => {
                 let line = fault.location().map(|location| location.line());
@@ -252,9 +260,29 @@ impl Loading {
         }
     }
 
+    /// The rules of later layers come first, since the first that holds decides.
+    fn lay_captures(&mut self) {
+        let catalogue = self.config.catalogue();
+        for (place, capture) in std::mem::take(&mut self.captures) {
+            if capture.rules.is_empty() {
+                continue;
+            }
+            let capture = self.config.capture.below(capture);
+            let pipeline = Pipeline::new(PipelineConfig {
+                capture: Some(capture.clone()),
+                ..PipelineConfig::default()
+            });
+            match pipeline.and_then(|pipeline| pipeline.check(&catalogue)) {
+                Ok(()) => self.config.capture = capture,
+                Err(fault) => self.fault(place, fault.to_string(), None),
+            }
+        }
+    }
+
     fn check_whole(&mut self) {
+        self.lay_captures();
         let options = self.config.engine_options();
-        if let Err(fault) = taffrail_engine::pipeline::Pipeline::new(options.pipeline) {
+        if let Err(fault) = Pipeline::new(options.pipeline) {
             self.fault(Place::Whole, fault.to_string(), None);
         }
         let memory = &self.config.memory;
@@ -278,9 +306,8 @@ impl Loading {
     }
 }
 
-/// The line of a file, from 1, that speaks of memory first.
-fn line_of_memory(text: &str) -> Option<usize> {
-    let keys = ["memory:", "tails_bytes:"];
+/// The line of a file, from 1, that has one of these keys first.
+fn line_of(text: &str, keys: &[&str]) -> Option<usize> {
     let is_key = |line: &str| keys.iter().any(|key| line.starts_with(key));
     text.lines().position(is_key).map(|index| index + 1)
 }
@@ -591,6 +618,60 @@ mod tests {
         assert_eq!(loaded.config.redaction.patterns[0].name, "ticket");
         let bad = "redaction:\n  patterns:\n    - {name: ticket, regex: '('}\n";
         assert!(from_files(&[bad], &[]).is_err());
+    }
+
+    #[test]
+    fn rules_for_captured_output_of_later_layers_come_first_and_are_checked() {
+        let loaded = from_files(
+            &[
+                "capture: {rules: [{pattern: ^a, level: warn}, {pattern: ^b, level: debug}]}\n",
+                "streams: {mine: {retention_days: 1}}\ncapture:\n  rules:\n    - {origins: [stderr], fields: [job], level_min: warn, to: mine}\n",
+            ],
+            &[],
+        );
+        let config = loaded.unwrap().config;
+        let patterns = config.capture.rules.iter().map(|rule| &rule.pattern);
+        assert_eq!(
+            patterns.map(Option::as_deref).collect::<Vec<_>>(),
+            [None, Some("^a"), Some("^b")]
+        );
+        assert_eq!(config.capture.rules[0].to.as_deref(), Some("mine"));
+        for (rule, line, part) in [
+            (
+                "{pattern: ^a}",
+                2,
+                "capture rule 2: needs `to`, `level` or both",
+            ),
+            (
+                "{pattern: '(', level: warn}",
+                2,
+                "capture rule 2: the regular expression",
+            ),
+            (
+                "{to: nowhere}",
+                2,
+                "capture rule 2: there is no stream \"nowhere\"",
+            ),
+            (
+                "{to: errors, levl_min: warn}",
+                4,
+                "did you mean `level_min`?",
+            ),
+            (
+                "{origins: [stdot], to: errors}",
+                4,
+                "did you mean `stdout`?",
+            ),
+            ("{level: loud}", 4, "unknown value `loud`"),
+        ] {
+            let text = format!(
+                "encryption: true\ncapture: {{rules: [\n  {{pattern: ^first, level: info}},\n  {rule}]}}\n"
+            );
+            let faults = from_files(&["capture: {rules: [{level: info}]}", &text], &[]);
+            let faults = faults.unwrap_err();
+            let is_placed = faults[0].starts_with(&format!("1.yaml:{line}: "));
+            assert!(is_placed && faults[0].contains(part), "{rule}: {faults:?}");
+        }
     }
 
     #[test]

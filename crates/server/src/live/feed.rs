@@ -262,10 +262,11 @@ async fn deliver<G: Future<Output = ()> + Send>(
             }
         }
         LiveEvent::Dropped(count) => {
+            let cursor = cursor_text(cursor);
             let message = Message {
                 kind: "dropped",
-                json: json!({ "type": "dropped", "count": count }).to_string(),
-                cursor: Some(cursor_text(cursor)),
+                json: json!({ "type": "dropped", "count": count, "cursor": cursor }).to_string(),
+                cursor: Some(cursor),
             };
             beside.finish(outlet.send(message)).await?;
         }

@@ -33,8 +33,8 @@ const CLOSE_WAIT: Duration = Duration::from_secs(1);
 /// Live tail (WebSocket)
 ///
 /// The latest `backlog` records, then every matching new record once and in order of arrival, as
-/// text frames: `{"type":"log_entry","data":{…},"cursor":"…"}`, `{"type":"dropped","count":…}` if
-/// the client is too slow, `{"type":"cursor","cursor":"…"}` every second, `{"type":"error",…}`.
+/// text frames: `{"type":"log_entry","data":{…},"cursor":"…"}`, `{"type":"dropped","count":…,"cursor":"…"}`
+/// if the client is too slow, `{"type":"cursor","cursor":"…"}` every second, `{"type":"error",…}`.
 /// A cursor resumes after a reconnect.
 #[utoipa::path(
     get, path = "/ws/logs", tag = "tail", params(schema::TailParameters),

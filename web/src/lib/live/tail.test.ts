@@ -191,6 +191,14 @@ describe("a tail", () => {
     expect(counts.dropped).toBe(7);
   });
 
+  it("does not hear of what was dropped a second time after a break", () => {
+    start();
+    world.say(entry(1), { type: "dropped", count: 5, cursor: "c6" });
+    world.last.onclose?.({ code: 1006, reason: "" });
+    world.pass(250);
+    expect(new URL(world.last.url).searchParams.get("cursor")).toBe("c6");
+  });
+
   it("ends with a refusal and never comes back", () => {
     start();
     world.say({ type: "error", status: 401, detail: "the session has ended", problem: "urn:x" });

@@ -67,6 +67,12 @@ export function filterEnd(query: string): number {
   return at;
 }
 
+/** What selects records: the query without its pipes. */
+export const filterOf = (query: string) => query.slice(0, filterEnd(query)).trimEnd();
+
+/** Whether the query makes something else of the records than a list of them. */
+export const hasPipes = (query: string) => filterEnd(query) < query.length;
+
 /** A value as a query writes it, exactly: `level:error`, `status:200`, `source:="Figma Plugin"`. */
 export function equals(field: string, value: unknown): string {
   const name = field.replace(/[\s:()[\]{}"\\/<>=|]/g, "\\$&").replace(/^(?=[\d+!-])/, "\\");

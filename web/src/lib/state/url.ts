@@ -16,6 +16,8 @@ export interface LogsView {
   streams: string[];
   columns: string[];
   sort: "desc" | "asc";
+  /** Column that a table is sorted by, `-` in front for the greatest first; empty: as the query says. */
+  by: string;
   mode: "list" | "patterns";
   /** Moment at which the list begins, its range being wider; `null`: at the end that comes first. */
   at: string | null;
@@ -39,6 +41,7 @@ export const DEFAULT_VIEW: LogsView = {
   streams: [],
   columns: DEFAULT_COLUMNS,
   sort: "desc",
+  by: "",
   mode: "list",
   at: null,
   row: null,
@@ -77,6 +80,7 @@ export function parseLogs(search: URLSearchParams): LogsView {
     streams: words(search.get("scope")).map(unescapeWord),
     columns: columns.length > 0 ? columns : DEFAULT_COLUMNS,
     sort: search.get("sort") === "asc" ? "asc" : "desc",
+    by: search.get("by") ?? "",
     mode: search.get("mode") === "patterns" ? "patterns" : "list",
     at: momentIn(search.get("at")),
     row: search.get("row") || null,
@@ -100,6 +104,7 @@ export function printLogs(view: LogsView): string {
   put("scope", view.streams.map(escapeWord).join(","), "");
   put("cols", columns(view.columns), columns(DEFAULT_COLUMNS));
   put("sort", view.sort, "desc");
+  put("by", view.by, "");
   put("mode", view.mode, "list");
   put("at", view.at ?? "", "");
   put("row", view.row ?? "", "");

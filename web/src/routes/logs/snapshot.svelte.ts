@@ -6,12 +6,16 @@
 // - The list holds at most LIST_RECORDS_MAX records; what it holds stays while it grows. It grows at
 //   its end, and at its front too when it began at a moment in the middle (`at`): no record is in it
 //   twice, and none between two of its records is missing.
+// - A query with pipes is answered by a table in place of the list. What else is asked of the
+//   question is about the records that the table was made of.
 // - An answer that comes after the question has changed is dropped, and its request is ended.
 import { untrack } from "svelte";
 import { ask, client } from "$api/client";
 import { ApiError, asApiError } from "$api/errors";
 import { preferences } from "$lib/state/preferences.svelte";
 import { printTime, resolveRange, type TimeRange } from "$lib/state/time";
+import { filterOf, hasPipes } from "$lib/query/terms";
+import { isTable, type TableData } from "$lib/table/answer";
 import { PREVIEW_BYTES, rowFields, type LogRecord } from "./records";
 
 /** Records that one list holds: nobody scrolls further, and the page stays quick. */
@@ -58,6 +62,8 @@ export class Snapshot {
   /** The question that `records` answer, or will; `null` while there is none that can be asked. */
   question = $state.raw<Question | null>(null);
   records = $state.raw<LogRecord[]>([]);
+  /** The answer of a query with pipes; `null`: the answer is the list. */
+  table = $state.raw<TableData | null>(null);
   /** `first`: a new question is under way and old records are still shown. */
   loading = $state<"first" | "more" | "before" | null>(null);
   /** Rises with every change of `records`. */
@@ -88,10 +94,10 @@ export class Snapshot {
   async ask(wanted: Wanted): Promise<void> {
     this.#wanted = wanted;
     const request = this.#begin("first");
-    this.isStale = untrack(() => this.records.length > 0);
+    this.isStale = untrack(() => this.records.length > 0 || this.table !== null);
     const moments = resolveRange(wanted.range, Date.now());
     const fixed = {
-      query: wanted.query,
+      query: filterOf(wanted.query),
       streams: wanted.streams.length > 0 ? wanted.streams : null,
       ...moments,
       start_time: printTime(moments.start),
@@ -103,8 +109,14 @@ export class Snapshot {
       const { as_of } = await ask(client.POST("/api/v1/search", { body: probe, signal }));
       if (signal.aborted) return;
       this.question = { ...fixed, as_of };
+      if (hasPipes(wanted.query)) {
+        const table = await this.#table({ ...this.question, query: wanted.query }, signal);
+        if (!signal.aborted) this.#putTable(table);
+        return;
+      }
       const page = await this.#page(this.question, this.#behind(wanted), null, signal);
       if (signal.aborted) return;
+      this.table = null;
       this.#frontCursor = null;
       this.hasBefore = this.#isInside(wanted.at);
       this.#put(page.records, 0);
@@ -143,6 +155,20 @@ export class Snapshot {
     });
   }
 
+  async #table(question: Question, signal: AbortSignal): Promise<TableData> {
+    const answer: object = await ask(client.POST("/api/v1/search", { body: common(question), signal }));
+    if (!isTable(answer)) throw new ApiError("unreadable", "the server answered a query with pipes without a table");
+    return answer;
+  }
+
+  #putTable(table: TableData): void {
+    this.table = table;
+    this.#put([], 0);
+    this.hasBefore = false;
+    this.isStale = false;
+    this.#take({ cursor: null, partial: table.partial });
+  }
+
   #put(records: LogRecord[], shifted: number): void {
     this.records = records;
     this.shifted = shifted;
@@ -169,7 +195,7 @@ export class Snapshot {
   retry(): void {
     const wanted = this.#wanted;
     if (!wanted) return;
-    const isFirst = this.isStale || this.records.length === 0;
+    const isFirst = this.isStale || this.records.length === 0 || this.table !== null;
     this.error = null;
     void (isFirst ? this.ask(wanted) : this.more().then(() => this.before()));
   }

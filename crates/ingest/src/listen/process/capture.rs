@@ -79,13 +79,21 @@ impl Drop for Session {
     }
 }
 
+/// How a program is captured.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Options {
+    /// Whether the program may be started again, and finds what is not read then.
+    pub is_restartable: bool,
+    /// Whether nothing is said at the end, so that stderr may end when the program's does.
+    pub is_silent: bool,
+}
+
 /// A program and our standard streams.
 pub struct Capture {
     command: Vec<OsString>,
+    options: Options,
     /// stdin, stdout and stderr of the program.
     inside: [Inner; 3],
-    /// Whether the program may be started again, and finds what is not read then.
-    is_restartable: bool,
     session: Option<Session>,
     /// Inner terminals for outputs, with the outer ones.
     terminals: Vec<(OwnedFd, Standard)>,
@@ -103,11 +111,11 @@ impl Capture {
     ///
     /// # Errors
     /// [`CaptureError`].
-    pub fn prepare(command: Vec<OsString>, is_restartable: bool) -> Result<Capture, CaptureError> {
+    pub fn prepare(command: Vec<OsString>, options: Options) -> Result<Capture, CaptureError> {
         let mut capture = Capture {
             command,
+            options,
             inside: [Inner::Ours, Inner::Ours, Inner::Ours],
-            is_restartable,
             session: None,
             terminals: Vec::new(),
             witness: None,
@@ -220,16 +228,22 @@ impl Capture {
             self.inside[standard as usize] = Inner::Made(inside);
             self.waiting.push(Pump {
                 from: End::made(from),
-                to: match is_one {
-                    true => End::OursTwice(standard, Standard::Error),
-                    false => End::Ours(standard),
-                },
+                to: self.output_end(standard, is_one),
                 direction: Some(direction(standard)),
                 lines: None,
                 outer: None,
             });
         }
         Ok(())
+    }
+
+    /// Where an output goes: stderr stays open for what we may have to say.
+    fn output_end(&self, standard: Standard, is_one: bool) -> End {
+        match (standard, self.options.is_silent) {
+            (Standard::Error, false) => End::OursKept(standard),
+            (_, true) if is_one => End::OursTwice(standard, Standard::Error),
+            _ => End::Ours(standard),
+        }
     }
 
     /// Starts the program, and with the first start the pumps; `started` is called before anything
@@ -256,9 +270,9 @@ impl Capture {
             .args([stage::NAME, stage])
             .arg(getpid().to_string())
             .args(&self.command)
-            .stdin(input.stdio(self.is_restartable)?)
-            .stdout(output.stdio(self.is_restartable)?)
-            .stderr(error.stdio(self.is_restartable)?);
+            .stdin(input.stdio(self.options.is_restartable)?)
+            .stdout(output.stdio(self.options.is_restartable)?)
+            .stderr(error.stdio(self.options.is_restartable)?);
         let child = command.spawn().map_err(starting("the program"))?;
         // Its streams are open in the program only.
         drop(command);
@@ -419,7 +433,7 @@ impl Capture {
             let Outcome::StillOpen(End::Made(from), to) = output.join() else {
                 continue;
             };
-            let (End::Ours(to) | End::OursTwice(to, _)) = to else {
+            let (End::Ours(to) | End::OursTwice(to, _) | End::OursKept(to)) = to else {
                 continue;
             };
             // The end of a session takes its terminal from everybody.
@@ -429,6 +443,9 @@ impl Capture {
             }
         }
         Standard::Output.close();
+        if self.options.is_silent {
+            Standard::Error.close();
+        }
         self.restore();
         Ok(relays)
     }

@@ -3,8 +3,9 @@
 //! Invariants
 //! - A byte that was read is written before the next is read: what waits inside is one read, and
 //!   the beginning of a line where lines are changed. The copy is of what is written.
-//! - The end of the source closes the target. A target that nobody reads closes the source, so
-//!   that who writes to it gets SIGPIPE or EPIPE at the next write, as it would without us.
+//! - The end of the source closes the target, unless that is [kept](End::OursKept). A target that
+//!   nobody reads closes the source, so that who writes to it gets SIGPIPE or EPIPE at the next
+//!   write, as it would without us.
 //! - Bytes that came before the program ended are passed on after it; what is open then, because
 //!   somebody else holds it, is handed back.
 //!
@@ -41,8 +42,10 @@ const NOW: Timespec = Timespec {
 pub enum End {
     /// One of ours.
     Ours(Standard),
-    /// One of ours that is several.
+    /// One of ours that is two.
     OursTwice(Standard, Standard),
+    /// One of ours that stays open at the end, since something may have to be said.
+    OursKept(Standard),
     /// One that we made.
     Made(Arc<OwnedFd>),
 }
@@ -56,7 +59,9 @@ impl End {
 
     fn fd(&self) -> BorrowedFd<'_> {
         match self {
-            End::Ours(standard) | End::OursTwice(standard, _) => standard.fd(),
+            End::Ours(standard) | End::OursTwice(standard, _) | End::OursKept(standard) => {
+                standard.fd()
+            }
             End::Made(fd) => fd.as_fd(),
         }
     }
@@ -68,6 +73,7 @@ impl End {
                 one.close();
                 two.close();
             }
+            End::OursKept(_) => {}
             End::Made(fd) => drop(fd),
         }
     }

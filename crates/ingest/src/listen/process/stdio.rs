@@ -8,7 +8,7 @@ use rustix::{
     fs::{FileType, Mode, OFlags, fstat},
     net::{AddressFamily, SocketFlags, SocketType, socketpair},
     pipe::{PipeFlags, pipe_with},
-    stdio::{dup2_stdin, dup2_stdout},
+    stdio::{dup2_stderr, dup2_stdin, dup2_stdout},
     termios::isatty,
 };
 
@@ -73,8 +73,7 @@ impl Standard {
     }
 
     /// Closes it, so that who holds the other end sees that. `/dev/null` stands in its place, since
-    /// what is opened later must not become a standard stream. Standard error stays open until we
-    /// end: something may have to be said.
+    /// what is opened later must not become a standard stream.
     pub fn close(self) {
         let Ok(null) = null() else {
             return;
@@ -83,7 +82,7 @@ impl Standard {
         let _ = match self {
             Standard::Input => dup2_stdin(&null),
             Standard::Output => dup2_stdout(&null),
-            Standard::Error => Ok(()),
+            Standard::Error => dup2_stderr(&null),
         };
     }
 }

@@ -1,0 +1,121 @@
+// A timechart's table as the series of a chart.
+//
+// What the pipe says is read from its text as far as a drawing needs it: the width of a bucket, the
+// functions, the fields after `by`. The columns are the answer's; where both do not fit together
+// (the columns were chosen by `fields`), nothing is drawn.
+import { NumberText } from "$api/json";
+import { type Bars, durationMs } from "$lib/charts/buckets";
+import { filterEnd } from "$lib/query/terms";
+import { isNumeric, wholeText, type TableData } from "./answer";
+
+/** Series of a chart: more colours cannot be told apart. */
+export const SERIES_MAX = 8;
+/** Buckets that are drawn; a table has no more. */
+const BUCKETS_MAX = 5_000;
+
+/** What a timechart pipe says. */
+export interface TimechartPipe {
+  widthMs: number;
+  /** Its functions as they are written. */
+  functions: string[];
+  /** Number of fields after `by`. */
+  groups: number;
+}
+
+export interface TimeSeries {
+  bars: Bars;
+  /** Whether the series add up to something: counts and sums do, quantiles do not. */
+  isStacked: boolean;
+  /** Series that are not drawn (lines) or drawn together as one (bars). */
+  others: number;
+}
+
+/** The timechart of a query, if it has one that a chart can show. */
+export function timechartOf(query: string): TimechartPipe | null {
+  const pipes = splitOutside(query.slice(filterEnd(query)), "|");
+  if (pipes.some((pipe) => /^\s*fields\b/.test(pipe))) return null;
+  const [, width, rest = ""] = pipes.map((pipe) => /^\s*timechart\s+(\S+)(.*)$/s.exec(pipe)).find((found) => found !== null) ?? [];
+  const widthMs = width === undefined ? null : durationMs(width);
+  if (widthMs === null) return null;
+  const [, functions = "", by = ""] = /^(.*?)(?:\bby\s+([^()]*))?$/s.exec(rest.trim()) ?? [];
+  const listed = splitOutside(functions, ",").map((text) => text.trim());
+  return {
+    widthMs,
+    functions: listed.filter((text) => text !== ""),
+    groups: splitOutside(by, ",").filter((text) => text.trim() !== "").length,
+  };
+}
+
+/** Parts of a text between a mark that stands outside of quotes and brackets. */
+function splitOutside(text: string, mark: string): string[] {
+  const parts = [""];
+  let depth = 0;
+  let isQuoted = false;
+  for (let at = 0; at < text.length; at += 1) {
+    const one = text[at]!;
+    if (one === "\\") {
+      parts[parts.length - 1] += text.slice(at, at + 2);
+      at += 1;
+      continue;
+    }
+    if (one === '"') isQuoted = !isQuoted;
+    else if (!isQuoted && one === "(") depth += 1;
+    else if (!isQuoted && one === ")") depth -= 1;
+    if (one === mark && !isQuoted && depth === 0) parts.push("");
+    else parts[parts.length - 1] += one;
+  }
+  return parts;
+}
+
+/** Columns of the table that can be drawn, by name. */
+export function measures(table: TableData, pipe: TimechartPipe): string[] {
+  if (table.columns[0]?.type !== "time") return [];
+  return table.columns.slice(1 + pipe.groups).filter(isNumeric).map(({ name }) => name);
+}
+
+const numberOf = (value: unknown) => (value instanceof NumberText ? value.valueOf() : typeof value === "number" ? value : NaN);
+
+/** One measure of the table over time, a series for each combination of the groups. */
+export function timeSeries(table: TableData, pipe: TimechartPipe, measure: string, start: number, end: number): TimeSeries {
+  const { widthMs, groups } = pipe;
+  const at = table.columns.findIndex(({ name }, place) => place > groups && name === measure);
+  const isStacked = /^(count|count_if|sum)\b/.test(pipe.functions[at - 1 - groups] ?? "count");
+  const times = table.rows.map((row) => Date.parse(String(row[0])));
+  const first = Math.min(...bounds(times, Math.min), Math.floor(start / widthMs) * widthMs);
+  const last = Math.max(...bounds(times, Math.max), Math.floor((end - 1) / widthMs) * widthMs);
+  const length = Math.max(1, Math.min(Math.round((last - first) / widthMs) + 1, BUCKETS_MAX));
+  const found = new Map<string, { key: string; counts: number[]; total: number }>();
+  for (const [place, row] of table.rows.entries()) {
+    const key = groups === 0 ? measure : row.slice(1, 1 + groups).map((value) => wholeText(value) || "none").join(" · ");
+    const one = found.get(key) ?? { key, counts: new Array<number>(length).fill(isStacked ? 0 : NaN), total: 0 };
+    found.set(key, one);
+    const value = numberOf(row[at]);
+    const bucket = Math.round((times[place]! - first) / widthMs);
+    if (Number.isNaN(value) || bucket < 0 || bucket >= length) continue;
+    one.counts[bucket] = value;
+    one.total += isStacked ? value : 1;
+  }
+  const series = [...found.values()].sort((a, b) => b.total - a.total || (a.key < b.key ? -1 : 1));
+  return { bars: toBars(limited(series, isStacked), first, widthMs, length), isStacked, others: Math.max(0, series.length - SERIES_MAX) };
+}
+
+/** At most so many arguments as a call takes: the least or the greatest of all. */
+const bounds = (values: number[], pick: (...values: number[]) => number) =>
+  values.length === 0 ? [] : [values.reduce((one, two) => pick(one, two))];
+
+type Series = Bars["series"];
+
+function limited(series: Series, isStacked: boolean): Series {
+  if (series.length <= SERIES_MAX) return series;
+  const kept = series.slice(0, SERIES_MAX);
+  if (!isStacked) return kept;
+  const rest = series.slice(SERIES_MAX);
+  const counts = kept[0]!.counts.map((_, at) => rest.reduce((sum, one) => sum + one.counts[at]!, 0));
+  return [...kept, { key: "other", counts, total: rest.reduce((sum, one) => sum + one.total, 0) }];
+}
+
+function toBars(series: Series, first: number, widthMs: number, length: number): Bars {
+  const times = Array.from({ length }, (_, at) => first + at * widthMs);
+  const totals = times.map((_, at) => series.reduce((sum, one) => sum + (one.counts[at] || 0), 0));
+  return { times, widthMs, series, totals, total: totals.reduce((sum, one) => sum + one, 0) };
+}
