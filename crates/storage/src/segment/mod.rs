@@ -20,6 +20,8 @@ mod encode;
 mod filter;
 mod find;
 mod fixed;
+#[cfg(test)]
+mod fixture_tests;
 mod gather;
 mod ints;
 mod needle;

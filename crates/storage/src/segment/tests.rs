@@ -47,7 +47,7 @@ impl ReadAt for Bytes {
     }
 }
 
-fn extent(input: &SectionInput) -> Extent {
+pub(super) fn extent(input: &SectionInput) -> Extent {
     Extent {
         rows: input.timestamps.len() as u32,
         time_min: Timestamp(*input.timestamps.iter().min().unwrap()),
@@ -591,7 +591,7 @@ fn what_cannot_be_a_section_is_refused() {
 }
 
 /// A section with every encoding, small enough to be damaged at every byte.
-fn all_encodings() -> SectionInput {
+pub(super) fn all_encodings() -> SectionInput {
     let mut input = one_column(1_100, |n| Some((Kind::String, uuid(n % 90))));
     type Make = fn(usize) -> String;
     let makes: [(&str, Make); 11] = [
