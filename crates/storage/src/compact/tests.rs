@@ -19,6 +19,7 @@ use std::{
 use taffrail_model::{
     clock::Clock,
     column::{ColumnSet, Kind},
+    limits::TAIL_ROWS_MAX,
     position::Position,
     stream::{StreamCatalogue, StreamNumber},
     tenant::TenantNumber,
@@ -350,6 +351,35 @@ fn a_day_that_has_closed_is_merged_down() {
     world.compact();
     assert_eq!(world.sections(), 2);
     assert_eq!(world.rows(), before);
+}
+
+#[test]
+fn large_sections_are_merged_once_no_records_come() {
+    let world = World::new();
+    world.flushes(key(1, 0), 4, TAIL_ROWS_MAX as u64 / 2);
+    assert!(world.compact().is_idle());
+    assert_eq!(world.sections(), 4);
+    world.clock.advance_ns(FULL_PASS_S * NS_PER_S);
+    assert_eq!(world.compact().sections, 4);
+    assert_eq!(world.sections(), 1);
+}
+
+#[test]
+fn how_long_a_partition_is_busy() {
+    let compaction = Compaction::default();
+    let (one, other) = (key(1, 0), key(2, 0));
+    let is_busy = |key: &PartitionKey, second: i64| {
+        let now = Timestamp(TODAY * NS_PER_DAY + second * NS_PER_S);
+        compaction.inflow(key, now).is_busy
+    };
+    assert!(is_busy(&one, 0), "the start counts as a flush");
+    assert!(is_busy(&one, QUIET_S - 1));
+    assert!(!is_busy(&one, QUIET_S));
+    let flushed = Timestamp(TODAY * NS_PER_DAY + 500 * NS_PER_S);
+    compaction.call_flushed(&[one], flushed);
+    assert!(is_busy(&one, 500 + QUIET_S - 1));
+    assert!(!is_busy(&one, 500 + QUIET_S));
+    assert!(!is_busy(&other, 500));
 }
 
 #[test]
