@@ -2,6 +2,7 @@
 //!
 //! Data goes to stdout and everything else to stderr. Exit codes: 0, 1 failure, 2 usage, 3 server
 //! unreachable, 4 not allowed, 5 partial result, 130 interrupted ([`failure`]).
+mod allocator;
 mod client;
 mod completions;
 mod delivery;
@@ -81,7 +82,10 @@ fn main() -> ExitCode {
 fn run(command: Command) -> Result<()> {
     match command {
         Command::Demo(arguments) => server_runtime()?.block_on(demo::run(arguments)),
-        Command::Serve(arguments) => server_runtime()?.block_on(serve::run(arguments)),
+        Command::Serve(arguments) => {
+            allocator::have_few_arenas();
+            server_runtime()?.block_on(serve::run(arguments))
+        }
         Command::Ship(arguments) => ship::run(*arguments),
         Command::Run(arguments) => run::run(*arguments),
         Command::Logs(arguments) => client_runtime()?.block_on(logs::run(arguments)),
