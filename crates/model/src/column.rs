@@ -100,6 +100,7 @@ impl Column {
     }
 
     /// The texts of all values, one for each of [`Column::rows`].
+    #[inline]
     pub fn texts(&self) -> impl Iterator<Item = &str> + '_ {
         let starts = std::iter::once(0).chain(self.ends.iter().map(|end| *end as usize));
         starts
