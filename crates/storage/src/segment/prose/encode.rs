@@ -33,11 +33,11 @@ const HEAD_BYTES_MAX: usize = 1 << 20;
 const ZSTD_HASH_LOG: u32 = 17;
 /// A head is at most this part of its column.
 const HEAD_PART: usize = 16;
-/// Packing after a head takes three times as long, and a reader holds it: it must save one byte in
-/// so many of the second frame.
+/// Packing after a head takes longer, and a reader holds it: it must save one byte in so many of the
+/// second frame.
 const HEAD_GAIN_PART: usize = 10;
 /// Packing at all must save one byte in so many of it. Words that repeat are codes already; where
-/// little else repeats, frames that are not unpacked are searched twice as fast.
+/// little else repeats, most of the time of a search would be that of unpacking.
 const GAIN_PART: usize = 8;
 /// Encoded data is much if one in so many bytes of all tokens is of it.
 const DATA_PART: usize = 16;

@@ -35,7 +35,7 @@ const PART_BYTES_MIN: usize = 3;
 const KEPT_CANDIDATES_MAX: usize = 32;
 
 /// Candidates from which on values are looked at by their codes: what each symbol means for the
-/// question is worked out once, in the time in which some twenty values are unpacked.
+/// question is worked out first, which a few values are not worth.
 const JUDGED_CANDIDATES_MIN: usize = 24;
 
 /// Looks for text; `None` if the index is of no use.

@@ -109,11 +109,11 @@ impl Plain {
             }
             return;
         }
-        let mut places = Places {
+        let places = Places {
             bytes: &self.bytes,
             at: 0,
         };
-        while let Some(place) = places.next() {
+        for place in places {
             let token = Token {
                 text: bytes.get(place.start..place.end).unwrap_or_default(),
                 head: place.head,
