@@ -59,8 +59,8 @@ impl NumberColumn for SectionNumbers {
             return Ok(());
         }
         if values < presence.rows_in(block) {
-            let rows = presence.rows_of(block);
-            out.rows = rows.map_err(|flaw| self.reader.damaged(self.column.area, flaw))?;
+            let rows = presence.rows_into(block, &mut out.rows);
+            rows.map_err(|flaw| self.reader.damaged(self.column.area, flaw))?;
         }
         self.reader.with_block_page(&self.column, block, |page| {
             ints::decode_into(&mut Cursor::new(page), values, &mut out.values)
