@@ -128,7 +128,8 @@ impl Ids {
             }
             Ids::Coded(coded) => {
                 tally.add_all(coded.codes.get(start..end).unwrap_or_default());
-                for (code, rows) in tally.drain(u8::MAX) {
+                let last = u8::try_from(coded.ids.len().saturating_sub(1)).unwrap_or(u8::MAX);
+                for (code, rows) in tally.drain(last) {
                     take(coded.id(code), u64::from(rows));
                 }
             }
