@@ -15,21 +15,25 @@ pub trait CodedColumn: Send + Sync {
     fn bytes(&self) -> usize;
     /// The text of a code below [`CodedColumn::texts`]; written to the buffer if it is not kept.
     fn text<'a>(&'a self, code: u32, buffer: &'a mut String) -> &'a str;
-    /// The code of each row of a block, or [`CodedColumn::texts`] for a row without a value: in
-    /// `out`, which is overwritten, unless all rows have the same.
+    /// The code of each row of a block, or [`CodedColumn::texts`] for a row without a value.
     ///
     /// # Errors
     /// [`ReadError`].
-    fn codes(&self, block: usize, out: &mut Vec<u32>) -> Result<BlockCodes, ReadError>;
+    fn codes(&self, block: usize) -> Result<BlockCodes, ReadError>;
 }
 
-/// Where the codes of a block are.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+/// Texts up to which a code is a byte: one number more is needed for rows without a value.
+pub const NARROW_TEXTS_MAX: u32 = 255;
+
+/// The codes of a block: each is at most [`CodedColumn::texts`].
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BlockCodes {
     /// All rows have this one.
     One(u32),
-    /// One for each row, in the buffer.
-    Each,
+    /// One for each row, of a column of at most [`NARROW_TEXTS_MAX`] texts.
+    Narrow(Vec<u8>),
+    /// One for each row.
+    Wide(Vec<u32>),
 }
 
 /// A column whose values are decimal numbers, whatever their kind and text: integers over a common

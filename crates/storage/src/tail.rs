@@ -1,14 +1,21 @@
 //! Tails: acknowledged rows that are not in a segment yet, as plain columns.
 //!
 //! A tail is a list of immutable chunks. A commit adds one; small neighbours are merged so that
-//! their number stays logarithmic in the rows.
-use crate::read::{ColumnStats, Extent, ReadError, RowSource};
+//! their number stays logarithmic in the rows. What questions ask as codes or numbers is made from
+//! the text once a chunk.
+mod views;
+
+use crate::{
+    coded::{CodedColumn, NumberColumn},
+    read::{ColumnStats, Extent, ReadError, RowSource},
+};
 use std::{borrow::Cow, sync::Arc};
 use taffrail_model::{
     column::{Column, ColumnSet, FieldName},
     position::Position,
     time::Timestamp,
 };
+use views::Views;
 
 /// Some rows of a tail, in order of position. Immutable. One block.
 #[derive(Debug)]
@@ -18,6 +25,7 @@ pub struct TailChunk {
     positions: Vec<u64>,
     names: Vec<FieldName>,
     columns: Vec<Arc<Column>>,
+    views: Views,
     memory_bytes: usize,
 }
 
@@ -41,7 +49,8 @@ impl TailChunk {
             position_min: Position(positions[0]),
             position_max: Position(positions[positions.len() - 1]),
         };
-        let memory_bytes = columns.memory_bytes() + timestamps.len() * 16 + 256;
+        let bytes = columns.memory_bytes() + timestamps.len() * 16 + 256;
+        let views_room = views::room(bytes);
         let (names, columns) = columns
             .into_columns()
             .filter(|(_, column)| !column.is_empty())
@@ -56,11 +65,12 @@ impl TailChunk {
             positions,
             names,
             columns,
-            memory_bytes,
+            views: Views::new(views_room),
+            memory_bytes: bytes + views_room,
         }
     }
 
-    /// Bytes in memory.
+    /// Bytes in memory, those that views of its columns may take included.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
         self.memory_bytes
@@ -80,8 +90,12 @@ impl TailChunk {
 
     /// The column of a name.
     pub(crate) fn find(&self, name: &str) -> Option<&Arc<Column>> {
+        self.find_numbered(name).map(|(_, column)| column)
+    }
+
+    fn find_numbered(&self, name: &str) -> Option<(usize, &Arc<Column>)> {
         let at = self.names.iter().position(|have| &**have == name)?;
-        Some(&self.columns[at])
+        Some((at, self.columns.get(at)?))
     }
 
     /// All (name, column).
@@ -121,6 +135,19 @@ impl RowSource for TailChunk {
 
     fn stats(&self, _block: usize, _name: &str) -> Result<Option<ColumnStats>, ReadError> {
         Ok(None)
+    }
+
+    fn coded(&self, name: &str) -> Result<Option<Arc<dyn CodedColumn>>, ReadError> {
+        let column = self.find_numbered(name);
+        let codes = column.and_then(|(at, column)| self.views.codes(at, column, self.extent.rows));
+        Ok(codes.map(|codes| codes as Arc<dyn CodedColumn>))
+    }
+
+    fn numbers(&self, name: &str) -> Result<Option<Arc<dyn NumberColumn>>, ReadError> {
+        let column = self.find_numbered(name);
+        let numbers =
+            column.and_then(|(at, column)| self.views.numbers(at, column, self.extent.rows));
+        Ok(numbers.map(|numbers| numbers as Arc<dyn NumberColumn>))
     }
 
     fn may_contain(&self, _: usize, _: &str, _: u64) -> Result<bool, ReadError> {

@@ -38,6 +38,11 @@ impl Selection {
         }
     }
 
+    /// Rows of the block, in the set or not.
+    pub(super) fn rows(&self) -> u32 {
+        self.rows
+    }
+
     /// A bit for each row, the lowest of a word first.
     pub(super) fn words(&self) -> &[u64] {
         &self.words
@@ -82,11 +87,16 @@ impl Selection {
     /// The rows of the set of which `keep` says so, given something for each row of the block.
     /// Rows past the end of `each` are dropped.
     pub(super) fn keep_by<T>(&self, each: &[T], keep: impl Fn(&T) -> bool) -> Selection {
-        let chunks = each.chunks(64).map(|chunk| {
+        self.keep_bits(each.chunks(64).map(|chunk| {
             let bits = chunk.iter().enumerate();
             bits.fold(0u64, |word, (bit, one)| word | u64::from(keep(one)) << bit)
-        });
-        let kept = chunks.chain(std::iter::repeat(0));
+        }))
+    }
+
+    /// The rows of the set whose bits are set in `kept`, which gives a word for each 64 rows, the
+    /// lowest bit first. Words that are missing have none.
+    pub(super) fn keep_bits(&self, kept: impl Iterator<Item = u64>) -> Selection {
+        let kept = kept.chain(std::iter::repeat(0));
         let words = self.words.iter().zip(kept).map(|(word, kept)| word & kept);
         Selection {
             words: words.collect(),
@@ -112,6 +122,27 @@ impl Selection {
                 }
             }
         }
+    }
+
+    /// The rows as runs of neighbours, ascending: the first of a run, and the one behind its last.
+    pub(super) fn runs(&self) -> impl Iterator<Item = (usize, usize)> + '_ {
+        let mut at = 0;
+        std::iter::from_fn(move || {
+            let start = self.next(at, 0)?;
+            let end = self.next(start, u64::MAX);
+            at = end.map_or(self.rows as usize, |end| end.min(self.rows as usize));
+            Some((start, at))
+        })
+    }
+
+    /// The first row from `at` on whose bit is set after `flip`.
+    fn next(&self, at: usize, flip: u64) -> Option<usize> {
+        let first = at / 64;
+        let mut words = self.words.iter().skip(first).map(|word| word ^ flip);
+        let word = words.next()? & u64::MAX << (at % 64);
+        let words = std::iter::once(word).chain(words);
+        let (index, word) = (first..).zip(words).find(|(_, word)| *word != 0)?;
+        Some(index * 64 + word.trailing_zeros() as usize)
     }
 
     /// The rows, ascending.
@@ -157,6 +188,12 @@ mod tests {
             let mut both = all.clone();
             both.intersect(&kept);
             assert_eq!(both, kept);
+            for set in [&all, &odd, &kept, &Selection::none(rows)] {
+                let runs: Vec<_> = set.runs().collect();
+                let of_runs = runs.iter().flat_map(|(start, end)| *start..*end);
+                assert!(of_runs.eq(set.iter().map(|row| row as usize)));
+                assert!(runs.windows(2).all(|pair| pair[0].1 < pair[1].0));
+            }
             assert!(all.is_all() && (rows == 0 || !kept.is_all()));
             even.unite(&all);
             assert_eq!(even, all);

@@ -90,7 +90,7 @@ pub(super) fn window(bytes: &[u8], at: usize) -> u64 {
 }
 
 /// The lowest `width` (≤ 64) bits set.
-pub(super) fn mask(width: u32) -> u64 {
+pub(super) const fn mask(width: u32) -> u64 {
     if width >= 64 {
         u64::MAX
     } else {
@@ -118,6 +118,52 @@ pub(super) fn get_wide(bytes: &[u8], width: u32, index: usize) -> u128 {
     } else {
         u128::from(window(bytes, at) & mask(width))
     }
+}
+
+/// Appends the `count` numbers of `width` (≤ 8) bits; zeros past the end.
+///
+/// Eight numbers are one word. They are spread to its eight bytes in three steps, each of which
+/// moves the upper half of every part to where the part is twice as wide.
+pub(super) fn unpack_bytes(bytes: &[u8], width: u32, count: usize, out: &mut Vec<u8>) {
+    let start = out.len();
+    out.resize(start + count.next_multiple_of(8), 0);
+    let eights = out[start..].as_chunks_mut::<8>().0;
+    macro_rules! widths {
+        ($($width:literal)*) => {
+            match width {
+                $($width => spread_eights::<$width>(bytes, eights),)*
+                _ => {}
+            }
+        };
+    }
+    widths!(1 2 3 4 5 6 7 8);
+    out.truncate(start + count);
+}
+
+fn spread_eights<const WIDTH: u32>(bytes: &[u8], eights: &mut [[u8; 8]]) {
+    let mut at = 0;
+    for eight in eights {
+        let rest = bytes.get(at..).unwrap_or_default();
+        let word = match rest.first_chunk::<8>() {
+            Some(word) => *word,
+            None => {
+                let mut word = [0; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                word
+            }
+        };
+        *eight = spread::<WIDTH>(u64::from_le_bytes(word)).to_le_bytes();
+        at += WIDTH as usize;
+    }
+}
+
+/// The lowest eight numbers of `WIDTH` bits, each in a byte.
+fn spread<const WIDTH: u32>(word: u64) -> u64 {
+    let (four, two, one) = (mask(4 * WIDTH), mask(2 * WIDTH), mask(WIDTH));
+    let (two, one) = (two * 0x1_0000_0001, one * 0x1_0001_0001_0001);
+    let word = (word & four) | (word >> (4 * WIDTH) & four) << 32;
+    let word = (word & two) | (word >> (2 * WIDTH) & two) << 16;
+    (word & one) | (word >> WIDTH & one) << 8
 }
 
 /// Numbers that are unpacked at once.
@@ -245,6 +291,14 @@ mod tests {
             unpack(&bytes, width, count, |numbers| unpacked.extend_from_slice(numbers));
             let wanted: Vec<u64> = (0..count).map(|index| get(&bytes, width, index)).collect();
             prop_assert_eq!(unpacked, wanted);
+        }
+
+        #[test]
+        fn bytes_are_unpacked_as_they_are_looked_up(bytes: Vec<u8>, width in 0u32..=8, count in 0usize..500) {
+            let mut unpacked = vec![9];
+            unpack_bytes(&bytes, width, count, &mut unpacked);
+            let wanted = (0..count).map(|index| get(&bytes, width, index) as u8);
+            prop_assert_eq!(unpacked, [9].into_iter().chain(wanted).collect::<Vec<_>>());
         }
 
         #[test]

@@ -2,12 +2,13 @@
 use super::{
     directory::Layout,
     fixed::Form,
+    ints,
     reader::{OpenColumn, SectionReader},
     text::Texts,
-    wire::Flaw,
+    wire::Cursor,
 };
 use crate::{
-    coded::{BlockCodes, CodedColumn},
+    coded::{BlockCodes, CodedColumn, NARROW_TEXTS_MAX},
     read::ReadError,
 };
 use std::sync::Arc;
@@ -104,58 +105,56 @@ impl CodedColumn for SectionCodes {
         }
     }
 
-    fn codes(&self, block: usize, out: &mut Vec<u32>) -> Result<BlockCodes, ReadError> {
+    fn codes(&self, block: usize) -> Result<BlockCodes, ReadError> {
         let rows = self.column.presence.rows_in(block);
         let values = self.column.presence.count(block);
         if values == 0 {
             return Ok(BlockCodes::One(self.texts));
         }
-        if matches!(self.dictionary, Dictionary::Constant) {
-            if values == rows {
-                return Ok(BlockCodes::One(0));
+        let codes = match self.dictionary {
+            Dictionary::Constant => ints::Codes::One(0),
+            _ => self.reader.with_block_page(&self.column, block, |page| {
+                ints::decode_codes(&mut Cursor::new(page), values, self.texts)
+            })?,
+        };
+        let is_narrow = self.texts <= NARROW_TEXTS_MAX;
+        Ok(match codes {
+            ints::Codes::One(code) if values == rows => BlockCodes::One(code),
+            ints::Codes::One(code) if is_narrow => {
+                BlockCodes::Narrow(self.spread(block, vec![code as u8; values])?)
             }
-            out.clear();
-            out.resize(values, 0);
-        } else {
-            let codes = self.reader.codes(&self.column, block)?;
-            if !are_below(&codes, self.texts) {
-                let flaw = Flaw("a code is not in the dictionary");
-                return Err(self.reader.damaged(self.column.area, flaw));
+            ints::Codes::One(code) => BlockCodes::Wide(self.spread(block, vec![code; values])?),
+            ints::Codes::Narrow(codes) if is_narrow => {
+                BlockCodes::Narrow(self.spread(block, codes)?)
             }
-            let first = codes.first().copied().unwrap_or_default();
-            if values == rows && codes.iter().all(|code| *code == first) {
-                return Ok(BlockCodes::One(first as u32));
+            // Of 256 texts, so that one more is no byte.
+            ints::Codes::Narrow(codes) => {
+                let codes = codes.into_iter().map(u32::from).collect();
+                BlockCodes::Wide(self.spread(block, codes)?)
             }
-            out.clear();
-            out.extend(codes.iter().map(|code| *code as u32));
-        }
-        if values < rows {
-            self.spread(block, rows, out)?;
-        }
-        Ok(BlockCodes::Each)
+            ints::Codes::Wide(codes) => BlockCodes::Wide(self.spread(block, codes)?),
+        })
     }
 }
 
-/// Whether all codes stand for a text.
-fn are_below(codes: &[i64], texts: u32) -> bool {
-    // No code is above the union of their bits, which costs less than the greatest of them.
-    let bits = codes.iter().fold(0, |bits, code| bits | *code as u64);
-    let is_below = |code: &i64| (0..i64::from(texts)).contains(code);
-    bits < u64::from(texts) || codes.iter().all(is_below)
-}
-
 impl SectionCodes {
-    /// Puts the codes of the values where their rows are.
-    fn spread(&self, block: usize, rows: usize, out: &mut Vec<u32>) -> Result<(), ReadError> {
-        let present = self.column.presence.rows_of(block);
-        let present = present.map_err(|flaw| self.reader.damaged(self.column.area, flaw))?;
-        let codes = std::mem::take(out);
-        out.resize(rows, self.texts);
-        for (row, code) in present.iter().zip(codes) {
+    /// Puts the codes of the values where their rows are; the other rows get the number of texts,
+    /// which a code must be able to be.
+    fn spread<T: Copy + TryFrom<u32>>(
+        &self,
+        block: usize,
+        codes: Vec<T>,
+    ) -> Result<Vec<T>, ReadError> {
+        let rows = self.column.presence.rows_in(block);
+        let Some(missing) = T::try_from(self.texts).ok().filter(|_| codes.len() < rows) else {
+            return Ok(codes);
+        };
+        let mut out = vec![missing; rows];
+        for (row, code) in self.reader.rows_of(&self.column, block)?.iter().zip(codes) {
             if let Some(place) = out.get_mut(*row as usize) {
                 *place = code;
             }
         }
-        Ok(())
+        Ok(out)
     }
 }

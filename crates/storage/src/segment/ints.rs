@@ -2,7 +2,7 @@
 //!
 //! The number of values is known from outside. All arithmetic wraps, so that any `i64` comes back.
 use super::{
-    bits::{Packer, packed_bytes, unpack, width_of},
+    bits::{Packer, mask, packed_bytes, unpack, unpack_bytes, width_of},
     wire::{Cursor, Flaw, put_varint, put_zigzag},
 };
 
@@ -98,40 +98,155 @@ pub(super) fn decode_into(
     out: &mut Vec<i64>,
 ) -> Result<(), Flaw> {
     out.clear();
-    let head = cursor.byte()?;
-    let width = u32::from(head & !DELTA);
-    if width > 64 {
-        return Err(Flaw("a width is above 64 bits"));
+    let packed = Packed::read(cursor, count)?;
+    packed.extend(out, |value| value);
+    Ok(())
+}
+
+/// What [`decode_codes`] reads.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Codes {
+    /// All are this one.
+    One(u32),
+    /// One for each value, where all codes below the end fit.
+    Narrow(Vec<u8>),
+    Wide(Vec<u32>),
+}
+
+/// Reads `count` values, each of which must be from 0 to below `end`. They are narrow if all below
+/// `end` are, and not all the same.
+pub(super) fn decode_codes(cursor: &mut Cursor<'_>, count: usize, end: u32) -> Result<Codes, Flaw> {
+    let packed = Packed::read(cursor, count)?;
+    let codes = match (packed.constant(), u8::try_from(end.saturating_sub(1))) {
+        (Some(code), _) => Codes::One(below(code, end)?),
+        (None, Ok(last)) => Codes::Narrow(packed.narrow_codes(last)?),
+        (None, Err(_)) => Codes::Wide(packed.wide_codes(end)?),
+    };
+    Ok(codes)
+}
+
+const NO_CODE: Flaw = Flaw("a code is not in the dictionary");
+
+fn below(code: i64, end: u32) -> Result<u32, Flaw> {
+    let code = u32::try_from(code).ok();
+    code.filter(|code| *code < end).ok_or(NO_CODE)
+}
+
+/// A run of integers that is not unpacked yet.
+struct Packed<'a> {
+    base: i64,
+    /// The value that differences start from.
+    first: Option<i64>,
+    divisor: u64,
+    width: u32,
+    bytes: &'a [u8],
+    count: usize,
+}
+
+impl<'a> Packed<'a> {
+    fn read(cursor: &mut Cursor<'a>, count: usize) -> Result<Packed<'a>, Flaw> {
+        let head = cursor.byte()?;
+        let width = u32::from(head & !DELTA);
+        if width > 64 {
+            return Err(Flaw("a width is above 64 bits"));
+        }
+        let base = cursor.zigzag()?;
+        let first = match head & DELTA {
+            0 => None,
+            _ => Some(cursor.zigzag()?),
+        };
+        let divisor = if width == 0 { 0 } else { cursor.varint()? };
+        let packed = match first {
+            Some(_) => count.saturating_sub(1),
+            None => count,
+        };
+        Ok(Packed {
+            base,
+            first,
+            divisor,
+            width,
+            bytes: cursor.take(packed_bytes(packed, width))?,
+            count,
+        })
     }
-    let base = cursor.zigzag()?;
-    let first = match head & DELTA {
-        0 => None,
-        _ => Some(cursor.zigzag()?),
-    };
-    let divisor = if width == 0 { 0 } else { cursor.varint()? };
-    let packed = match first {
-        Some(_) => count.saturating_sub(1),
-        None => count,
-    };
-    let bytes = cursor.take(packed_bytes(packed, width))?;
-    out.reserve(count);
-    let value = |number: u64| base.wrapping_add(number.wrapping_mul(divisor) as i64);
-    match first {
-        None => unpack(bytes, width, count, |numbers| {
-            out.extend(numbers.iter().map(|number| value(*number)));
-        }),
-        Some(_) if count == 0 => {}
-        Some(mut last) => {
-            out.push(last);
-            unpack(bytes, width, packed, |numbers| {
-                out.extend(numbers.iter().map(|number| {
-                    last = last.wrapping_add(value(*number));
-                    last
-                }));
+
+    /// The value, if all are known to be the same.
+    fn constant(&self) -> Option<i64> {
+        (self.first.is_none() && self.width == 0).then_some(self.base)
+    }
+
+    /// Appends what `make` makes of each value.
+    fn extend<T>(&self, out: &mut Vec<T>, mut make: impl FnMut(i64) -> T) {
+        out.reserve(self.count);
+        let value = |number: u64| {
+            self.base
+                .wrapping_add(number.wrapping_mul(self.divisor) as i64)
+        };
+        let Some(mut last) = self.first else {
+            return unpack(self.bytes, self.width, self.count, |numbers| {
+                out.extend(numbers.iter().map(|number| make(value(*number))));
             });
+        };
+        let Some(steps) = self.count.checked_sub(1) else {
+            return;
+        };
+        out.push(make(last));
+        unpack(self.bytes, self.width, steps, |numbers| {
+            out.extend(numbers.iter().map(|number| {
+                last = last.wrapping_add(value(*number));
+                make(last)
+            }));
+        });
+    }
+
+    /// The values, none of which may be above `last`.
+    fn narrow_codes(&self, last: u8) -> Result<Vec<u8>, Flaw> {
+        let mut codes = Vec::new();
+        let base = u8::try_from(self.base).ok();
+        // Whatever the numbers of this width are, a byte holds their sum with the base.
+        let base = base.filter(|base| {
+            self.first.is_none()
+                && self.divisor == 1
+                && self.width <= 8
+                && u64::from(*base) + mask(self.width) <= u8::MAX.into()
+        });
+        match base {
+            Some(base) => {
+                unpack_bytes(self.bytes, self.width, self.count, &mut codes);
+                codes.iter_mut().for_each(|code| *code += base);
+            }
+            None => {
+                // No value has a bit that all of them together do not have.
+                let mut bits = 0;
+                self.extend(&mut codes, |value| {
+                    bits |= value;
+                    value as u8
+                });
+                if !(0..=u8::MAX.into()).contains(&bits) {
+                    return Err(NO_CODE);
+                }
+            }
+        }
+        let greatest = codes.iter().fold(0, |greatest, code| *code.max(&greatest));
+        match greatest <= last {
+            true => Ok(codes),
+            false => Err(NO_CODE),
         }
     }
-    Ok(())
+
+    /// The values, each of which must be below `end`.
+    fn wide_codes(&self, end: u32) -> Result<Vec<u32>, Flaw> {
+        let mut codes = Vec::new();
+        let mut greatest = 0;
+        self.extend(&mut codes, |value| {
+            greatest = greatest.max(value as u64);
+            value as u32
+        });
+        match greatest < u64::from(end) || codes.is_empty() {
+            true => Ok(codes),
+            false => Err(NO_CODE),
+        }
+    }
 }
 
 /// Reads `count` numbers that may be at most `max` each.
@@ -183,7 +298,67 @@ mod tests {
         assert!(check(&microseconds) <= 10 * 1_024 / 8 + 8);
     }
 
+    /// What codes below `end` are, value by value.
+    fn codes_of(values: &[i64], end: u32) -> Result<Vec<u32>, Flaw> {
+        let codes = values.iter().map(|value| u32::try_from(*value).ok());
+        let codes: Option<Vec<u32>> = codes.map(|code| code.filter(|code| *code < end)).collect();
+        codes.ok_or(NO_CODE)
+    }
+
+    #[track_caller]
+    fn check_codes(values: &[i64], end: u32) {
+        let mut out = Vec::new();
+        encode(values, &mut out);
+        let found = decode_codes(&mut Cursor::new(&out), values.len(), end);
+        let found = found.map(|codes| match codes {
+            Codes::One(code) => vec![code; values.len()],
+            Codes::Narrow(codes) => codes.into_iter().map(u32::from).collect(),
+            Codes::Wide(codes) => codes,
+        });
+        assert_eq!(found, codes_of(values, end), "{end}");
+    }
+
+    #[test]
+    fn codes_are_those_of_the_dictionary() {
+        for end in [1, 2, 5, 255, 256, 257, 70_000, u32::MAX] {
+            let last = i64::from(end) - 1;
+            check_codes(&[last; 20], end);
+            check_codes(&[last + 1; 20], end);
+            check_codes(&[0, last, 0, 0, last / 2], end);
+            check_codes(&[0, last + 1, 0, 0, last / 2], end);
+            check_codes(&[0, last, -1, 0], end);
+            check_codes(&[-1, -1, -1], end);
+            check_codes(&[0, last, i64::from(u32::MAX) + 1, 0], end);
+            check_codes(&[0, i64::MIN, i64::MAX], end);
+            // Differences that take fewer bits, and steps of a common divisor.
+            let ascending: Vec<i64> = (0..100).map(|n| n * last / 99).collect();
+            check_codes(&ascending, end);
+            let steps: Vec<i64> = (0..100).map(|n| n * 7 % 10 * (last / 9)).collect();
+            check_codes(&steps, end);
+        }
+    }
+
     proptest! {
+        #[test]
+        fn any_codes_come_back(
+            values in proptest::collection::vec(0i64..300, 2..200),
+            first in 0i64..3,
+            end in 1u32..500,
+        ) {
+            let values: Vec<i64> = values.iter().map(|value| value + first * 100).collect();
+            check_codes(&values, end);
+        }
+
+        #[test]
+        fn any_bytes_are_codes_below_the_end_or_none(
+            bytes: Vec<u8>, count in 1usize..2_000, end in 1u32..1_000,
+        ) {
+            let values = decode(&mut Cursor::new(&bytes), count);
+            let found = decode_codes(&mut Cursor::new(&bytes), count, end);
+            let wanted = values.and_then(|values| codes_of(&values, end));
+            prop_assert_eq!(found.is_ok(), wanted.is_ok());
+        }
+
         #[test]
         fn any_values_come_back(values: Vec<i64>) {
             check(&values);

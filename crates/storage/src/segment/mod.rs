@@ -25,7 +25,7 @@ mod fixture_tests;
 mod gather;
 mod ints;
 mod needle;
-mod number;
+pub(crate) mod number;
 mod numbers;
 mod packed;
 mod presence;

@@ -10,14 +10,14 @@ pub(super) fn parse_integer(text: &str) -> Option<i64> {
 
 /// A decimal number: `scaled` / 10^`decimals`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Decimal {
+pub(crate) struct Decimal {
     pub scaled: i64,
     pub decimals: u8,
 }
 
 /// The value of a number in plain notation that [`write_decimal`] writes the same: no exponent,
 /// no superfluous zero in front, no minus before zero; any zeros at the end.
-pub(super) fn parse_decimal(text: &str) -> Option<Decimal> {
+pub(crate) fn parse_decimal(text: &str) -> Option<Decimal> {
     let (negative, digits) = match text.strip_prefix('-') {
         Some(digits) => (true, digits.as_bytes()),
         None => (false, text.as_bytes()),
@@ -54,7 +54,7 @@ pub(super) fn parse_decimal(text: &str) -> Option<Decimal> {
 }
 
 /// The same number with more decimals.
-pub(super) fn rescale(number: Decimal, decimals: u8) -> Option<i64> {
+pub(crate) fn rescale(number: Decimal, decimals: u8) -> Option<i64> {
     let more = decimals.checked_sub(number.decimals)?;
     number.scaled.checked_mul(10i64.checked_pow(more.into())?)
 }

@@ -3,7 +3,7 @@ use super::{
     directory::Layout,
     ints,
     reader::{OpenColumn, SectionReader},
-    wire::Cursor,
+    wire::{Cursor, Flaw},
 };
 use crate::{
     coded::{BlockNumbers, NumberColumn},
@@ -11,6 +11,14 @@ use crate::{
 };
 use std::sync::Arc;
 use taffrail_model::column::Kind;
+
+/// Kinds of numbers, and of strings that are some, are before the others.
+const _: () = assert!(
+    (Kind::String as u8) < Kind::Bool as u8
+        && (Kind::Integer as u8) < Kind::Bool as u8
+        && (Kind::Float as u8) < Kind::Bool as u8
+        && (Kind::Bool as u8) < Kind::Json as u8
+);
 
 /// A column of integers or decimals.
 struct SectionNumbers {
@@ -27,9 +35,10 @@ pub(super) fn open(
     let Some(column) = reader.open_column(name)? else {
         return Ok(None);
     };
+    // Of several kinds each block says which: those of numbers come first.
     if !matches!(
         column.directory.kind,
-        Some(Kind::Integer | Kind::Float | Kind::String)
+        None | Some(Kind::Integer | Kind::Float | Kind::String)
     ) {
         return Ok(None);
     }
@@ -59,11 +68,16 @@ impl NumberColumn for SectionNumbers {
             return Ok(());
         }
         if values < presence.rows_in(block) {
-            let rows = presence.rows_of(block);
-            out.rows = rows.map_err(|flaw| self.reader.damaged(self.column.area, flaw))?;
+            let rows = presence.rows_into(block, &mut out.rows);
+            rows.map_err(|flaw| self.reader.damaged(self.column.area, flaw))?;
         }
         self.reader.with_block_page(&self.column, block, |page| {
-            ints::decode_into(&mut Cursor::new(page), values, &mut out.values)
+            let mut cursor = Cursor::new(page);
+            if self.column.directory.kind.is_none() {
+                ints::decode_codes(&mut cursor, values, Kind::Bool as u32)
+                    .map_err(|_| Flaw("a number is of a kind that is none"))?;
+            }
+            ints::decode_into(&mut cursor, values, &mut out.values)
         })
     }
 }

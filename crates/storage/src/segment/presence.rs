@@ -140,30 +140,34 @@ impl Presence {
 
     /// Rows of a block that have a value, ascending; as many as [`Presence::values_of`] says.
     pub(super) fn rows_of(&self, block: usize) -> Result<Vec<u32>, Flaw> {
+        let mut present = Vec::with_capacity(self.count(block));
+        self.rows_into(block, &mut present)?;
+        Ok(present)
+    }
+
+    /// As [`Presence::rows_of`], into a buffer that is overwritten.
+    pub(super) fn rows_into(&self, block: usize, present: &mut Vec<u32>) -> Result<(), Flaw> {
+        present.clear();
         let rows = rows_of_block(self.rows, block) as u32;
         let part = match self.parts.get(block..block + 2) {
             Some([start, end]) => self.bytes.get(*start as usize..*end as usize),
             _ => None,
         };
         let mut cursor = Cursor::new(part.unwrap_or_default());
-        let present: Vec<u32> = match cursor.byte()? {
-            ALL => (0..rows).collect(),
-            BITMAP => rows_of_bitmap(cursor.rest(), rows),
-            LISTED => decode_list(&mut cursor, rows)?,
+        match cursor.byte()? {
+            ALL => present.extend(0..rows),
+            BITMAP => add_rows_of_bitmap(cursor.rest(), rows, present),
+            LISTED => present.extend(decode_list(&mut cursor, rows)?),
             LISTED_ABSENT => {
                 let absent = decode_list(&mut cursor, rows)?;
                 let mut next = absent.iter().peekable();
-                (0..rows)
-                    .filter(|row| next.next_if_eq(&row).is_none())
-                    .collect()
+                present.extend((0..rows).filter(|row| next.next_if_eq(&row).is_none()));
             }
-            _ => Vec::new(),
-        };
-        let (start, end) = self.values_of(block);
-        if present.len() == end - start {
-            Ok(present)
-        } else {
-            Err(Flaw("a presence does not have the rows that it counts"))
+            _ => {}
+        }
+        match present.len() == self.count(block) {
+            true => Ok(()),
+            false => Err(Flaw("a presence does not have the rows that it counts")),
         }
     }
 }
@@ -190,9 +194,9 @@ fn skip_block(cursor: &mut Cursor<'_>, rows: usize) -> Result<usize, Flaw> {
     }
 }
 
-/// The rows whose bits are set.
-fn rows_of_bitmap(bitmap: &[u8], rows: u32) -> Vec<u32> {
-    let mut present = Vec::with_capacity(rows as usize);
+/// Appends the rows whose bits are set.
+fn add_rows_of_bitmap(bitmap: &[u8], rows: u32, present: &mut Vec<u32>) {
+    present.reserve(rows as usize);
     for (first, bytes) in (0..).step_by(64).zip(bitmap.chunks(8)) {
         let mut word = [0; 8];
         word.iter_mut()
@@ -205,7 +209,6 @@ fn rows_of_bitmap(bitmap: &[u8], rows: u32) -> Vec<u32> {
         }
     }
     present.truncate(present.partition_point(|row| *row < rows));
-    present
 }
 
 fn decode_list(cursor: &mut Cursor<'_>, rows: u32) -> Result<Vec<u32>, Flaw> {

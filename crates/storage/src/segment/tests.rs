@@ -738,7 +738,7 @@ fn read_all(reader: &SectionReader) -> bool {
             let _ = reader.stats(block, name);
             let _ = reader.add_present(block, name, &mut [0; 16]);
             if let Ok(Some(coded)) = reader.coded(name) {
-                let _ = coded.codes(block, &mut Vec::new());
+                let _ = coded.codes(block);
                 let _ = coded.text(block as u32, &mut String::new());
             }
             if let Ok(Some(numbers)) = reader.numbers(name) {

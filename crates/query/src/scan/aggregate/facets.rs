@@ -170,15 +170,12 @@ impl FacetTable {
     }
 
     fn add_rows(&mut self, ids: &Ids, selection: &Selection) {
-        match ids {
-            Ids::One(id) => self.add(*id, selection.count() as u64),
-            Ids::Each(ids) => {
-                self.counts.resize(self.texts.len() + 1, 0);
-                for row in selection.iter() {
-                    self.counts[ids[row as usize] as usize] += 1;
-                }
+        self.counts.resize(self.texts.len() + 1, 0);
+        ids.each_count(selection, |id, rows| {
+            if let Some(count) = self.counts.get_mut(id as usize) {
+                *count += rows;
             }
-        }
+        });
     }
 
     /// Drops rare values while there are too many; whether there were: numbers are then others.

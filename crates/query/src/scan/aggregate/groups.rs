@@ -10,7 +10,7 @@ use super::super::{
 };
 use super::{
     budget::Budget,
-    keys::{Ids, KeyField},
+    keys::{CodedIds, Ids, KeyField},
     kinds::Kinds,
 };
 use crate::{
@@ -20,12 +20,15 @@ use crate::{
 use std::{collections::HashMap, sync::Arc};
 use taffrail_model::{
     column::Value,
-    limits::{AGGREGATE_GROUPS_MAX, HISTOGRAM_BUCKETS_MAX},
+    limits::{AGGREGATE_GROUPS_MAX, BLOCK_ROWS, HISTOGRAM_BUCKETS_MAX},
     time::Timestamp,
 };
 
 /// Bytes that a number costs besides its text: two tables and what they leave free.
 const ID_BYTES: usize = 96;
+/// Pairs of codes up to which a block has a table of them: not more than it has rows, or looking
+/// the rows up is as cheap.
+const CODE_PAIRS_MAX: usize = BLOCK_ROWS;
 
 /// Numbers of texts; 0 is a row without a value.
 #[derive(Default)]
@@ -179,39 +182,83 @@ impl PairIds {
 
     fn ids(
         &mut self,
-        first: &Ids,
+        first: Ids,
         second: Ids,
         selection: &Selection,
         budget: &mut Budget,
     ) -> Result<Ids, ScanError> {
-        let mut out = match (first, second) {
-            (Ids::One(first), Ids::One(second)) => {
-                return self.id((*first, second), budget).map(Ids::One);
+        match (first, second) {
+            (Ids::One(first), Ids::One(second)) => self.id((first, second), budget).map(Ids::One),
+            (Ids::One(first), Ids::Coded(mut coded)) => {
+                coded.renumber(|second| self.id((first, second), budget))?;
+                Ok(Ids::Coded(coded))
             }
-            (_, Ids::Each(second)) => second,
-            (Ids::Each(first), Ids::One(second)) => {
-                let mut out = vec![second; first.len()];
-                // The second is the same: runs of the first are looked up once.
-                let mut last: Option<(u32, u32)> = None;
-                for row in selection.iter() {
-                    let first = first[row as usize];
-                    let id = match last {
-                        Some((have, id)) if have == first => id,
-                        _ => self.id((first, second), budget)?,
-                    };
-                    last = Some((first, id));
-                    out[row as usize] = id;
-                }
-                return Ok(Ids::Each(out));
+            (Ids::Coded(mut coded), Ids::One(second)) => {
+                coded.renumber(|first| self.id((first, second), budget))?;
+                Ok(Ids::Coded(coded))
             }
-        };
+            (Ids::Coded(first), Ids::Coded(second))
+                if first.width() * second.width() <= CODE_PAIRS_MAX =>
+            {
+                self.ids_of_codes(&first, &second, selection, budget)
+            }
+            (first, second) => self.ids_of_rows(&first, &second, selection, budget),
+        }
+    }
+
+    /// The pair of each row, looked up row by row; runs of one pair are looked up once.
+    fn ids_of_rows(
+        &mut self,
+        first: &Ids,
+        second: &Ids,
+        selection: &Selection,
+        budget: &mut Budget,
+    ) -> Result<Ids, ScanError> {
+        let mut out = vec![0; selection.rows() as usize];
+        let mut last: Option<((u32, u32), u32)> = None;
         for row in selection.iter() {
-            let first = match first {
-                Ids::One(first) => *first,
-                Ids::Each(first) => first[row as usize],
+            let pair = (first.of(row), second.of(row));
+            let id = match last {
+                Some((have, id)) if have == pair => id,
+                _ => self.id(pair, budget)?,
             };
-            let place = &mut out[row as usize];
-            *place = self.id((first, *place), budget)?;
+            last = Some((pair, id));
+            if let Some(place) = out.get_mut(row as usize) {
+                *place = id;
+            }
+        }
+        Ok(Ids::Each(out))
+    }
+
+    /// The pair of each row, looked up once for each two codes.
+    fn ids_of_codes(
+        &mut self,
+        first: &CodedIds,
+        second: &CodedIds,
+        selection: &Selection,
+        budget: &mut Budget,
+    ) -> Result<Ids, ScanError> {
+        let mut out = vec![0; selection.rows() as usize];
+        let mut known: Vec<Option<u32>> = vec![None; first.width() * second.width()];
+        for row in selection.iter() {
+            let codes = (
+                first.codes.get(row as usize),
+                second.codes.get(row as usize),
+            );
+            let ((Some(a), Some(b)), Some(place)) = (codes, out.get_mut(row as usize)) else {
+                continue;
+            };
+            let at = usize::from(*a) * second.width() + usize::from(*b);
+            *place = match known.get(at) {
+                Some(Some(id)) => *id,
+                _ => {
+                    let id = self.id((first.id(*a), second.id(*b)), budget)?;
+                    if let Some(known) = known.get_mut(at) {
+                        *known = Some(id);
+                    }
+                    id
+                }
+            };
         }
         Ok(Ids::Each(out))
     }
@@ -299,7 +346,7 @@ impl<'a> Groups<'a> {
                 (None, _) => ids,
                 (Some(before), pairs) => match pairs.next() {
                     Some(pairs) => pairs
-                        .ids(&before, ids, selection, budget)
+                        .ids(before, ids, selection, budget)
                         .map_err(BlockFault::Stop)?,
                     None => before,
                 },

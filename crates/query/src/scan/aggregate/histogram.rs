@@ -12,15 +12,20 @@ use super::{
     count::time_extent,
     facets::facets,
     keys::{Ids, KeyField},
+    tally::Tally,
 };
 use crate::result::{Histogram, ScanError, Series, SeriesKey};
-use std::collections::{BTreeMap, HashMap};
+use std::{
+    collections::{BTreeMap, HashMap},
+    ops::RangeInclusive,
+};
 use taffrail_model::{
     column::{FieldName, Value},
     limits::{HISTOGRAM_BUCKETS_MAX, HISTOGRAM_SERIES_MAX},
     time::Timestamp,
 };
 use taffrail_storage::read::Extent;
+
 /// Runs a histogram.
 pub(in crate::scan) fn histogram(
     scan: &Scan<'_>,
@@ -71,6 +76,7 @@ pub(super) fn too_many_buckets(scan: &Scan<'_>, interval_ns: i64) -> Result<Scan
 struct HistogramCollector<'a> {
     by: Option<KeyField<'a>>,
     counts: Counts,
+    tally: Tally,
 }
 
 /// What was counted.
@@ -97,6 +103,7 @@ impl<'a> HistogramCollector<'a> {
                 series_of: HashMap::new(),
                 buckets: BTreeMap::new(),
             },
+            tally: Tally::default(),
         }
     }
 }
@@ -137,12 +144,19 @@ impl Counts {
         series
     }
 
-    fn add(&mut self, bucket: i64, series: usize, count: u64) {
+    /// The counts of a bucket, one for each series that there is.
+    fn bucket(&mut self, bucket: i64) -> &mut Vec<u64> {
         let counts = self.buckets.entry(bucket).or_default();
-        if counts.len() <= series {
-            counts.resize(series + 1, 0);
+        if counts.len() < self.keys.len() {
+            counts.resize(self.keys.len(), 0);
         }
-        counts[series] += count;
+        counts
+    }
+
+    fn add(&mut self, bucket: i64, series: usize, count: u64) {
+        if let Some(have) = self.bucket(bucket).get_mut(series) {
+            *have += count;
+        }
     }
 
     fn is_too_long(&self) -> bool {
@@ -228,7 +242,8 @@ impl<'a> Collector<'a> for HistogramCollector<'a> {
         match (bucket, times) {
             (Some(bucket), _) => counts.add_rows(bucket, &series, selection),
             (None, times) => {
-                counts.add_timed(times.as_deref().map_or(&[], |t| t), &series, selection)
+                let times = times.as_deref().map_or(&[][..], |times| times);
+                counts.add_timed(times, &series, selection, &mut self.tally);
             }
         }
         Ok(())
@@ -244,49 +259,58 @@ impl Counts {
 
     /// Counts rows of one bucket.
     fn add_rows(&mut self, bucket: i64, series: &Ids, selection: &Selection) {
-        match series {
-            Ids::One(series) => self.add(bucket, *series as usize, selection.count() as u64),
-            Ids::Each(ids) => {
-                let mut counts = vec![0; self.keys.len()];
-                for row in selection.iter() {
-                    counts[ids[row as usize] as usize] += 1;
-                }
-                self.flush(bucket, &mut counts);
+        let counts = self.bucket(bucket);
+        series.each_count(selection, |series, rows| {
+            if let Some(count) = counts.get_mut(series as usize) {
+                *count += rows;
             }
-        }
+        });
     }
 
-    /// Counts rows by their times.
-    fn add_timed(&mut self, times: &[i64], series: &Ids, selection: &Selection) {
+    /// Counts rows by their times, of which neighbours are mostly in one bucket.
+    fn add_timed(&mut self, times: &[i64], series: &Ids, selection: &Selection, tally: &mut Tally) {
         let mut counts = vec![0; self.keys.len()];
-        let (mut start, mut last, mut bucket) = (0, 0, None);
-        for row in selection.iter() {
-            let time = times[row as usize];
-            if bucket.is_none() || !(start <= time && time <= last) {
-                if let Some(bucket) = bucket {
-                    self.flush(bucket, &mut counts);
-                }
-                let next = time.div_euclid(self.interval_ns);
-                start = next.saturating_mul(self.interval_ns);
-                last = start.saturating_add(self.interval_ns - 1);
-                bucket = Some(next);
+        let mut open: Option<(i64, RangeInclusive<i64>)> = None;
+        for (start, end) in selection.runs() {
+            let mut at = start;
+            while let Some(time) = times.get(at).filter(|_| at < end) {
+                let within = match open.take() {
+                    Some((bucket, within)) if within.contains(time) => (bucket, within),
+                    before => {
+                        if let Some((bucket, _)) = before {
+                            self.flush(bucket, &mut counts);
+                        }
+                        self.bucket_with(*time)
+                    }
+                };
+                let run = times.get(at..end).unwrap_or_default();
+                let cut = run.iter().position(|time| !within.1.contains(time));
+                let cut = cut.map_or(end, |rows| at + rows);
+                series.each_count_in(tally, at, cut, |series, rows| {
+                    if let Some(count) = counts.get_mut(series as usize) {
+                        *count += rows;
+                    }
+                });
+                open = Some(within);
+                at = cut;
             }
-            let series = match series {
-                Ids::One(series) => *series,
-                Ids::Each(ids) => ids[row as usize],
-            };
-            counts[series as usize] += 1;
         }
-        if let Some(bucket) = bucket {
+        if let Some((bucket, _)) = open {
             self.flush(bucket, &mut counts);
         }
     }
 
+    /// The bucket of a time, and its times.
+    fn bucket_with(&self, time: i64) -> (i64, RangeInclusive<i64>) {
+        let bucket = time.div_euclid(self.interval_ns);
+        let start = bucket.saturating_mul(self.interval_ns);
+        (bucket, start..=start.saturating_add(self.interval_ns - 1))
+    }
+
+    /// Adds counts of a bucket, series by series, and takes them away.
     fn flush(&mut self, bucket: i64, counts: &mut [u64]) {
-        for (series, count) in counts.iter_mut().enumerate() {
-            if *count > 0 {
-                self.add(bucket, series, std::mem::take(count));
-            }
+        for (have, count) in self.bucket(bucket).iter_mut().zip(counts) {
+            *have += std::mem::take(count);
         }
     }
 

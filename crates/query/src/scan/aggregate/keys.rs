@@ -1,14 +1,16 @@
 //! The values that rows are grouped by, as small numbers.
 //!
 //! A source that keeps a field as codes is read as codes: each code is looked up at most once a
-//! source, and then every row is one access to a table. All else is read as text, of which runs of
-//! the same value are looked up once.
+//! source. Codes that are bytes stay codes, with a table of what they stand for, and their rows are
+//! counted before anything is looked up: a count by value touches each row once. All else is read
+//! as text, of which runs of the same value are looked up once.
 use super::super::{
     asked::AskedField,
     block::{BlockFault, BlockView},
     drive::{OpenBlock, OpenSource},
     selection::Selection,
 };
+use super::tally::Tally;
 use std::sync::Arc;
 use taffrail_model::{
     column::{Kind, Value},
@@ -21,6 +23,9 @@ const SOURCES_MAX: usize = 16;
 /// Bytes that are remembered of all sources together: many dictionaries of usual size. What one
 /// source needs is always kept, or each of its blocks would look it up anew.
 const SOURCES_BYTES_MAX: usize = 8 << 20;
+/// Rows of a run from which on counting its codes first is cheaper: the counters of all codes are
+/// looked at afterwards.
+const TALLIED_ROWS_MIN: usize = 128;
 /// A code that was not looked up yet.
 const UNKNOWN: u32 = u32::MAX;
 
@@ -29,8 +34,111 @@ const UNKNOWN: u32 = u32::MAX;
 pub(super) enum Ids {
     /// All rows have this one.
     One(u32),
+    /// One for each code.
+    Coded(CodedIds),
     /// One for each row of the block; those of rows that were not asked for mean nothing.
     Each(Vec<u32>),
+}
+
+/// The numbers of a block whose rows have codes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct CodedIds {
+    /// Of each row.
+    pub(super) codes: Vec<u8>,
+    /// The number of each code; those of codes that no row asked for has mean nothing.
+    ids: Vec<u32>,
+    /// The codes of the rows asked for, and how many rows have them.
+    rows: Vec<(u8, u32)>,
+}
+
+impl CodedIds {
+    /// The number of a code.
+    pub(super) fn id(&self, code: u8) -> u32 {
+        self.ids.get(usize::from(code)).copied().unwrap_or(UNKNOWN)
+    }
+
+    /// How many codes there may be.
+    pub(super) fn width(&self) -> usize {
+        self.ids.len()
+    }
+
+    /// Gives each code of the rows asked for another number, made of the one it has.
+    pub(super) fn renumber<E>(
+        &mut self,
+        mut number: impl FnMut(u32) -> Result<u32, E>,
+    ) -> Result<(), E> {
+        for (code, _) in &self.rows {
+            if let Some(id) = self.ids.get_mut(usize::from(*code)) {
+                *id = number(*id)?;
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Ids {
+    /// The number of a row; none is as great as that of a row that is not there.
+    #[inline]
+    pub(super) fn of(&self, row: u32) -> u32 {
+        match self {
+            Ids::One(id) => *id,
+            Ids::Coded(coded) => match coded.codes.get(row as usize) {
+                Some(code) => coded.id(*code),
+                None => UNKNOWN,
+            },
+            Ids::Each(ids) => ids.get(row as usize).copied().unwrap_or(UNKNOWN),
+        }
+    }
+
+    /// Gives numbers and how many of the rows that the numbers were asked for have them: a number
+    /// may come several times.
+    pub(super) fn each_count(&self, asked: &Selection, mut take: impl FnMut(u32, u64)) {
+        match self {
+            Ids::One(id) => take(*id, asked.count() as u64),
+            Ids::Coded(coded) => {
+                for (code, rows) in &coded.rows {
+                    take(coded.id(*code), u64::from(*rows));
+                }
+            }
+            Ids::Each(ids) if asked.is_all() => ids.iter().for_each(|id| take(*id, 1)),
+            Ids::Each(_) => self.each(asked, |id| take(id, 1)),
+        }
+    }
+
+    /// Gives the number of each row selected.
+    pub(super) fn each(&self, selection: &Selection, mut take: impl FnMut(u32)) {
+        for row in selection.iter() {
+            take(self.of(row));
+        }
+    }
+
+    /// Gives the numbers of rows from `start` to before `end`, each with how many rows have it.
+    pub(super) fn each_count_in(
+        &self,
+        tally: &mut Tally,
+        start: usize,
+        end: usize,
+        mut take: impl FnMut(u32, u64),
+    ) {
+        match self {
+            Ids::One(id) => take(*id, (end - start) as u64),
+            Ids::Coded(coded) if end - start < TALLIED_ROWS_MIN => {
+                let codes = coded.codes.get(start..end).unwrap_or_default();
+                codes.iter().for_each(|code| take(coded.id(*code), 1));
+            }
+            Ids::Coded(coded) => {
+                tally.add_all(coded.codes.get(start..end).unwrap_or_default());
+                let last = u8::try_from(coded.ids.len().saturating_sub(1)).unwrap_or(u8::MAX);
+                for (code, rows) in tally.drain(last) {
+                    take(coded.id(code), u64::from(rows));
+                }
+            }
+            Ids::Each(ids) => {
+                let ids = ids.get(start..end).unwrap_or_default();
+                ids.iter().for_each(|id| take(*id, 1));
+            }
+        }
+    }
 }
 
 /// Something that is remembered of each source.
@@ -88,7 +196,7 @@ impl<'a, T> PerSource<'a, T> {
 pub(super) struct KeyField<'a> {
     pub(super) asked: AskedField,
     sources: PerSource<'a, Option<CodeIds>>,
-    codes: Vec<u32>,
+    tally: Tally,
 }
 
 /// A coded column of one source with what its codes stand for.
@@ -102,7 +210,7 @@ impl<'a> KeyField<'a> {
         KeyField {
             asked,
             sources: PerSource::default(),
-            codes: Vec::new(),
+            tally: Tally::default(),
         }
     }
 
@@ -127,7 +235,7 @@ impl<'a> KeyField<'a> {
         let asked = &self.asked;
         let coded = self.sources.get(&block.open, || open(block, asked))?;
         match coded {
-            Some(coded) => coded.ids(block.block, &mut self.codes, selection, resolve),
+            Some(coded) => coded.ids(block.block, &mut self.tally, selection, resolve),
             None => text_ids(&self.asked, block, view, selection, resolve),
         }
     }
@@ -152,13 +260,26 @@ impl CodeIds {
     fn ids(
         &mut self,
         block: usize,
-        codes: &mut Vec<u32>,
+        tally: &mut Tally,
         selection: &Selection,
         resolve: &mut dyn FnMut(Option<Value<'_>>) -> Result<u32, BlockFault>,
     ) -> Result<Ids, BlockFault> {
-        if let BlockCodes::One(code) = self.column.codes(block, codes)? {
-            return self.id(code, resolve).map(Ids::One);
-        }
+        let codes = match self.column.codes(block)? {
+            BlockCodes::One(code) => return self.id(code, resolve).map(Ids::One),
+            BlockCodes::Narrow(codes) => {
+                tally.add_selected(&codes, selection);
+                let rows = tally.drain(u8::try_from(self.column.texts()).unwrap_or(u8::MAX));
+                for (code, _) in &rows {
+                    self.id((*code).into(), resolve)?;
+                }
+                return Ok(Ids::Coded(CodedIds {
+                    codes,
+                    ids: self.ids.clone(),
+                    rows,
+                }));
+            }
+            BlockCodes::Wide(codes) => codes,
+        };
         let mut out = vec![0; codes.len()];
         if selection.is_all() {
             for (id, code) in out.iter_mut().zip(codes.iter()) {

@@ -23,6 +23,7 @@ mod numbers;
 mod quantile;
 mod state;
 mod table;
+mod tally;
 
 pub use budget::MemoryPool;
 pub(super) use count::{count, time_extent};

@@ -12,13 +12,18 @@ use super::super::{
 use super::keys::PerSource;
 use crate::{number::Number, result::ScanError};
 use std::{borrow::Cow, rc::Rc, sync::Arc};
-use taffrail_model::{column::Kind, field};
+use taffrail_model::{
+    column::{Kind, Value},
+    field,
+};
 use taffrail_storage::coded::{BlockNumbers, NumberColumn};
 
 /// A field whose numbers are read.
 pub(super) struct NumberField<'a> {
     pub(super) asked: AskedField,
     sources: PerSource<'a, Option<Arc<dyn NumberColumn>>>,
+    /// What was read last and is done with: its memory serves the next block.
+    spare: BlockNumbers,
 }
 
 /// The numbers of the rows of a block.
@@ -34,6 +39,14 @@ impl<'a> NumberField<'a> {
         NumberField {
             asked,
             sources: PerSource::default(),
+            spare: BlockNumbers::default(),
+        }
+    }
+
+    /// Takes back what was read.
+    pub(super) fn give_back(&mut self, rows: NumberRows<'_>) {
+        if let NumberRows::Scaled(numbers, _) = rows {
+            self.spare = numbers;
         }
     }
 
@@ -55,9 +68,8 @@ impl<'a> NumberField<'a> {
         let asked = &self.asked;
         let columns = &block.open.columns;
         let has_alias = |alias| columns.names.contains(alias);
+        let has_others = asked.alias.as_ref().is_some_and(has_alias) || asked.may_overflow(columns);
         let column = self.sources.get(&block.open, || {
-            let has_others =
-                asked.alias.as_ref().is_some_and(has_alias) || asked.may_overflow(columns);
             let column = match has_others {
                 true => None,
                 false => block.open.source.numbers(&asked.canonical)?,
@@ -66,22 +78,29 @@ impl<'a> NumberField<'a> {
             Ok((column, 0))
         })?;
         if let Some(column) = column {
-            let mut numbers = BlockNumbers::default();
+            let mut numbers = std::mem::take(&mut self.spare);
             column.numbers(block.block, &mut numbers)?;
             return Ok(NumberRows::Scaled(numbers, column.decimals()));
         }
-        let columns = asked.load(view, columns, selection)?;
-        if columns.is_empty() {
-            return Ok(NumberRows::Parsed(Vec::new()));
+        if !has_others {
+            let loaded = view.column(&asked.canonical)?;
+            let values = loaded.iter().flat_map(|loaded| loaded.column.iter());
+            let values = values.filter(|(row, _)| selection.has(*row));
+            return Ok(NumberRows::Parsed(values.filter_map(parsed).collect()));
         }
-        let numbers = selection.iter().filter_map(|row| {
-            let value = columns.get(row)?;
-            let may_be = matches!(value.kind, Kind::Integer | Kind::Float | Kind::String);
-            let number = Number::parse(value.text).filter(|_| may_be)?;
-            Some((row, number.by_value()))
-        });
-        Ok(NumberRows::Parsed(numbers.collect()))
+        let columns = asked.load(view, columns, selection)?;
+        let values = selection
+            .iter()
+            .filter_map(|row| Some((row, columns.get(row)?)));
+        Ok(NumberRows::Parsed(values.filter_map(parsed).collect()))
     }
+}
+
+/// The number of a row, if its value is one.
+fn parsed((row, value): (u32, Value<'_>)) -> Option<(u32, Number)> {
+    let may_be = matches!(value.kind, Kind::Integer | Kind::Float | Kind::String);
+    let number = Number::parse(value.text).filter(|_| may_be)?;
+    Some((row, number.by_value()))
 }
 
 impl NumberRows<'_> {

@@ -44,20 +44,29 @@ struct Side {
 
 impl Quantiles {
     /// Adds a finite number; the bytes that this took.
+    #[inline]
     pub(super) fn add(&mut self, number: f64) -> usize {
         match self {
             Quantiles::Many(buckets) => buckets.add(number, 1),
-            Quantiles::Few(numbers) => {
-                numbers.push(number);
-                if numbers.len() <= EXACT_MAX {
-                    return size_of::<f64>();
-                }
-                let mut buckets = Box::new(Buckets::new());
-                let bytes: usize = numbers.iter().map(|number| buckets.add(*number, 1)).sum();
-                *self = Quantiles::Many(buckets);
-                bytes + size_of::<Buckets>()
-            }
+            Quantiles::Few(_) => self.add_to_few(number),
         }
+    }
+
+    /// Adds one of the first numbers, or the one that makes them many.
+    #[cold]
+    #[inline(never)]
+    fn add_to_few(&mut self, number: f64) -> usize {
+        let Quantiles::Few(numbers) = self else {
+            return 0;
+        };
+        numbers.push(number);
+        if numbers.len() <= EXACT_MAX {
+            return size_of::<f64>();
+        }
+        let mut buckets = Box::new(Buckets::new());
+        let bytes: usize = numbers.iter().map(|number| buckets.add(*number, 1)).sum();
+        *self = Quantiles::Many(buckets);
+        bytes + size_of::<Buckets>()
     }
 
     /// Takes over the numbers of another; the bytes that this took.
@@ -114,8 +123,13 @@ impl Buckets {
 
     #[inline]
     fn add(&mut self, number: f64, count: u64) -> usize {
-        self.least = self.least.min(number);
-        self.greatest = self.greatest.max(number);
+        // Numbers are finite, and seldom further out than all before: a branch is foreseen.
+        if number < self.least {
+            self.least = number;
+        }
+        if number > self.greatest {
+            self.greatest = number;
+        }
         if number > 0.0 {
             self.above.add(bucket_of(number), count)
         } else if number < 0.0 {
@@ -181,6 +195,7 @@ impl Side {
 
     /// Makes room up to a bucket that is not there yet.
     #[cold]
+    #[inline(never)]
     fn grow(&mut self, bucket: usize, count: u64) -> usize {
         let before = self.counts.len();
         if self.counts.is_empty() {

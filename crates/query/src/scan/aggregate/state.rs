@@ -377,9 +377,18 @@ impl<'a> State<'a> {
         values: &[Ids],
         budget: &mut Budget,
     ) -> Result<(), ScanError> {
-        count(groups, selection, &mut self.counts);
+        let add = |counts: &mut [u64], group: u32, rows: u64| {
+            if let Some(count) = counts.get_mut(group as usize) {
+                *count += rows;
+            }
+        };
+        groups.each_count(selection, |group, rows| add(&mut self.counts, group, rows));
         for (condition, matching) in self.conditions.iter_mut().zip(matching) {
-            count(groups, matching, &mut condition.counts);
+            let counts = &mut condition.counts;
+            match groups {
+                Ids::One(group) => add(counts, *group, matching.count() as u64),
+                groups => groups.each(matching, |group| add(counts, group, 1)),
+            }
         }
         for (state, rows) in self.numbers.iter_mut().zip(numbers) {
             state.take(groups, selection, rows, budget)?;
@@ -481,32 +490,6 @@ impl<'a> State<'a> {
     }
 }
 
-/// Counts the rows selected by their group.
-fn count(groups: &Ids, selection: &Selection, counts: &mut [u64]) {
-    match groups {
-        Ids::One(group) => {
-            if let Some(count) = counts.get_mut(*group as usize) {
-                *count += selection.count() as u64;
-            }
-        }
-        Ids::Each(groups) if selection.is_all() => {
-            for group in groups {
-                if let Some(count) = counts.get_mut(*group as usize) {
-                    *count += 1;
-                }
-            }
-        }
-        Ids::Each(groups) => {
-            for row in selection.iter() {
-                let group = groups.get(row as usize).map(|group| *group as usize);
-                if let Some(count) = group.and_then(|group| counts.get_mut(group)) {
-                    *count += 1;
-                }
-            }
-        }
-    }
-}
-
 fn add_counts(mine: &mut [u64], theirs: &[u64], group_of: &[u32]) {
     for (group, theirs) in group_of.iter().zip(theirs) {
         if let Some(mine) = mine.get_mut(*group as usize) {
@@ -525,7 +508,7 @@ impl Numbers<'_> {
     ) -> Result<(), ScanError> {
         if let Some(sums) = &mut self.sums {
             rows.each(selection, |row, number| {
-                if let Some(sum) = sums.get_mut(groups.of(row)) {
+                if let Some(sum) = sums.get_mut(groups.of(row) as usize) {
                     sum.add(number);
                 }
                 Ok(())
@@ -533,7 +516,7 @@ impl Numbers<'_> {
         }
         if let Some(extremes) = &mut self.extremes {
             rows.each(selection, |row, number| {
-                if let Some(extremes) = extremes.get_mut(groups.of(row)) {
+                if let Some(extremes) = extremes.get_mut(groups.of(row) as usize) {
                     widen(extremes, number, number);
                 }
                 Ok(())
@@ -541,7 +524,7 @@ impl Numbers<'_> {
         }
         if let Some(quantiles) = &mut self.quantiles {
             rows.each_float(selection, |row, number| {
-                let bytes = match quantiles.get_mut(groups.of(row)) {
+                let bytes = match quantiles.get_mut(groups.of(row) as usize) {
                     Some(quantiles) => quantiles.add(number),
                     None => 0,
                 };
@@ -595,34 +578,38 @@ impl Values<'_> {
         ids: &Ids,
         budget: &mut Budget,
     ) -> Result<(), ScanError> {
-        // Runs of one value in one group are added once.
-        let mut last = None;
-        for row in selection.iter() {
-            let pair = (groups.of(row), ids.of(row));
-            if last == Some(pair) {
-                continue;
-            }
-            last = Some(pair);
-            let distinct = self.groups.get_mut(pair.0);
-            if let (Some(distinct), Some(hash)) = (distinct, self.hashes.get(pair.1 as u32)) {
+        let Values {
+            hashes,
+            groups: all,
+            ..
+        } = self;
+        let mut add = |group: u32, id: u32| -> Result<(), ScanError> {
+            if let (Some(distinct), Some(hash)) = (all.get_mut(group as usize), hashes.get(id)) {
                 let bytes = distinct.add(hash);
                 if bytes > 0 {
                     budget.charge(bytes)?;
                 }
             }
+            Ok(())
+        };
+        if let (Ids::One(group), Ids::Coded(_)) = (groups, ids) {
+            let mut outcome = Ok(());
+            ids.each_count(selection, |id, _| {
+                if outcome.is_ok() {
+                    outcome = add(*group, id);
+                }
+            });
+            return outcome;
+        }
+        // Runs of one value in one group are added once.
+        let mut last = None;
+        for row in selection.iter() {
+            let pair = (groups.of(row), ids.of(row));
+            if last != Some(pair) {
+                last = Some(pair);
+                add(pair.0, pair.1)?;
+            }
         }
         Ok(())
-    }
-}
-
-impl Ids {
-    /// The number of a row.
-    #[inline]
-    fn of(&self, row: u32) -> usize {
-        match self {
-            Ids::One(id) => *id as usize,
-            // A row that is not there has no group either.
-            Ids::Each(ids) => ids.get(row as usize).map_or(usize::MAX, |id| *id as usize),
-        }
     }
 }

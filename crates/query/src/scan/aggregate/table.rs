@@ -183,6 +183,10 @@ impl<'a> Collector<'a> for GroupCollector<'_, 'a> {
                 self.state
                     .take(&groups, selection, &matching, &numbers, &values, budget)
             })
-            .map_err(BlockFault::Stop)
+            .map_err(BlockFault::Stop)?;
+        for (state, rows) in self.state.numbers.iter_mut().zip(numbers) {
+            state.field.give_back(rows);
+        }
+        Ok(())
     }
 }

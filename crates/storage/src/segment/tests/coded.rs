@@ -1,6 +1,6 @@
 //! Codes, numbers and presence say what the decoded column says.
 use super::*;
-use crate::coded::{BlockCodes, BlockNumbers};
+use crate::coded::{BlockCodes, BlockNumbers, NARROW_TEXTS_MAX};
 
 /// Compares all that is told of every column of a section.
 #[track_caller]
@@ -32,10 +32,13 @@ fn check_codes(
     let Some(coded) = reader.coded(name).unwrap() else {
         return;
     };
-    let mut codes = vec![7; 3];
-    let all = match coded.codes(block, &mut codes).unwrap() {
+    let all = match coded.codes(block).unwrap() {
         BlockCodes::One(code) => vec![code; rows as usize],
-        BlockCodes::Each => codes,
+        BlockCodes::Narrow(codes) => {
+            assert!(coded.texts() <= NARROW_TEXTS_MAX);
+            codes.into_iter().map(u32::from).collect()
+        }
+        BlockCodes::Wide(codes) => codes,
     };
     assert_eq!(all.len(), rows as usize);
     let mut buffer = String::new();
