@@ -8,8 +8,8 @@ import { RowHeights } from "./heights";
 
 /** Rows in the document at once: a screen of 22 px rows is about 60. */
 export const ROW_NODES_MAX = 120;
-/** Rows beyond each edge of the window, so that a scroll finds them drawn. */
-const OVERSCAN_ROWS = 8;
+/** Rows beyond each edge of the window, so that a turn of the wheel finds them drawn; each costs every frame. */
+const OVERSCAN_ROWS = 5;
 
 /** The rows to draw, and where. */
 export interface Slice {
