@@ -157,6 +157,20 @@ impl<'a> Collector<'a> for RowsCollector<'a> {
         self.order
     }
 
+    /// Who only counts is done sooner with neighbouring blocks at once.
+    fn is_ordered(&self) -> bool {
+        self.wanted > 0
+    }
+
+    /// Only for who counts alone: rows of the page are not known by their number.
+    fn take_count(&mut self, rows: u64) -> bool {
+        let is_taken = self.wanted == 0;
+        if is_taken {
+            self.total += rows;
+        }
+        is_taken
+    }
+
     fn is_done(&self, first: OrderKey) -> bool {
         !self.is_counting && self.is_past(first)
     }
