@@ -39,13 +39,31 @@ impl Number {
     /// `scaled` / `unit`, a power of ten, by value.
     #[inline]
     pub(crate) fn scaled(scaled: i64, unit: i64) -> Number {
-        if scaled.unsigned_abs() < EXACT_FLOATS {
-            return Number::Float(scaled as f64 / unit as f64).by_value();
+        match scaled.unsigned_abs() < EXACT_FLOATS {
+            true => Number::Float(scaled as f64 / unit as f64).by_value(),
+            false => Number::scaled_past_floats(scaled, unit),
         }
-        match scaled % unit {
-            0 => Number::Whole((scaled / unit).into()),
-            _ => Number::Float(scaled as f64 / unit as f64),
+    }
+
+    /// As [`Number::scaled`] as a float: the one nearest to the quotient.
+    #[inline]
+    pub(crate) fn scaled_float(scaled: i64, unit: i64) -> f64 {
+        match scaled.unsigned_abs() < EXACT_FLOATS {
+            true => scaled as f64 / unit as f64,
+            false => Number::scaled_past_floats(scaled, unit).as_f64(),
         }
+    }
+
+    /// Where dividing floats would round twice.
+    #[cold]
+    #[inline(never)]
+    fn scaled_past_floats(scaled: i64, unit: i64) -> Number {
+        if scaled % unit == 0 {
+            return Number::Whole((scaled / unit).into());
+        }
+        let text = format!("{scaled}e-{}", unit.ilog10());
+        let quotient = text.parse();
+        Number::Float(quotient.unwrap_or(scaled as f64 / unit as f64))
     }
 
     /// The same number, whole if its value is: `7.00` is 7. Floats at 2^53 and beyond stay, since
@@ -125,6 +143,26 @@ mod tests {
         ] {
             assert_eq!(number(a).order(number(b)), Ordering::Equal, "{a} {b}");
         }
+    }
+
+    #[test]
+    fn quotients_are_those_of_their_text() {
+        let check = |scaled: i64, decimals: u32, text: &str| {
+            let (found, wanted) = (
+                Number::scaled_float(scaled, 10i64.pow(decimals)),
+                text.parse::<f64>().unwrap(),
+            );
+            assert_eq!(found, wanted, "{text}");
+            let found = Number::scaled(scaled, 10i64.pow(decimals));
+            assert_eq!(found.as_f64(), wanted, "{text}");
+        };
+        check(-1_250, 3, "-1.250");
+        check(9_007_199_254_740_991, 1, "900719925474099.1");
+        check(9_007_199_254_740_993, 1, "900719925474099.3");
+        check(90_071_992_547_409_930, 1, "9007199254740993.0");
+        check(-90_071_992_547_409_937, 1, "-9007199254740993.7");
+        check(i64::MAX, 18, "9.223372036854775807");
+        check(i64::MIN, 1, "-922337203685477580.8");
     }
 
     #[test]

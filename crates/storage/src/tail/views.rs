@@ -20,6 +20,9 @@ use taffrail_model::column::{Column, Kind};
 /// Which part of a chunk's bytes its views may take: a byte a row for the codes of some columns and
 /// eight for the numbers of one, in records of usual size.
 const ROOM_PART: usize = 32;
+/// Integers over a power of ten below this are floats of their own, and their quotient is the
+/// float nearest to what was written.
+const EXACT_FLOATS: u64 = 1 << 53;
 /// Bytes that a text of a dictionary costs besides itself.
 const TEXT_BYTES: usize = 16;
 
@@ -175,7 +178,8 @@ pub(super) struct TailNumbers {
 }
 
 impl TailNumbers {
-    /// `None` if a value is no number in comparisons, or its text is not the plain one.
+    /// `None` if a value is no number in comparisons, its text is not the plain one, or as a float
+    /// it would not be the one nearest to its text.
     fn of(column: &Arc<Column>, rows: u32) -> Option<TailNumbers> {
         let is_number = |kind: &Kind| matches!(kind, Kind::Integer | Kind::Float | Kind::String);
         if !column.kinds().iter().all(is_number) {
@@ -195,6 +199,10 @@ impl TailNumbers {
                 decimals = number.decimals;
             }
             values.push(rescale(number, decimals)?);
+        }
+        let is_exact = |value: &i64| value.unsigned_abs() < EXACT_FLOATS;
+        if decimals > 0 && !values.iter().all(is_exact) {
+            return None;
         }
         Some(TailNumbers {
             column: column.clone(),
@@ -333,6 +341,12 @@ mod tests {
         check_numbers(&[Some("0.5"), Some("3")], Some((&[5, 30], 1)));
         check_numbers(&[Some("7"), Some("1e3")], None);
         check_numbers(&[Some("x")], None);
+        let last = Some("-900719925474099.1");
+        check_numbers(&[last], Some((&[-9_007_199_254_740_991], 1)));
+        check_numbers(&[Some("900719925474099.2")], None);
+        let whole = Some("9007199254740993");
+        check_numbers(&[whole], Some((&[9_007_199_254_740_993], 0)));
+        check_numbers(&[whole, Some("200.0")], None);
         // The first has no place for 18 decimals.
         check_numbers(&[Some("10"), Some("0.000000000000000001")], None);
         let typed = [Some((Kind::Bool, "7".to_owned()))];

@@ -140,9 +140,9 @@ impl NumberRows<'_> {
     ) -> Result<(), ScanError> {
         match self {
             NumberRows::Scaled(numbers, decimals) => {
-                let unit = unit(*decimals) as f64;
+                let unit = unit(*decimals);
                 each_scaled(numbers, selection, |row, number| {
-                    take(row, number as f64 / unit)
+                    take(row, Number::scaled_float(number, unit))
                 })
             }
             other => other.each(selection, |row, number| take(row, number.as_f64())),

@@ -93,7 +93,7 @@ fn every_encoding_is_read_as_codes_or_numbers_where_it_can_be() {
         ("dictionary", true, false),
         ("integer", false, true),
         ("decimal", false, true),
-        ("mixed", false, false),
+        ("mixed", false, true),
         ("absent", false, false),
     ] {
         assert_eq!((is_coded(name), is_number(name)), (coded, number), "{name}");
