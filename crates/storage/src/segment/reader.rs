@@ -46,7 +46,7 @@ use taffrail_model::{
 const READ_BYTES: u64 = 64 << 10;
 /// Of a block's values one in so many may be wanted for them to be decoded alone: more are as dear
 /// as the block, which is kept for the next question then.
-const PICKED_PART: usize = 8;
+const PICKED_PART: usize = 32;
 /// Entries of a dictionary above which a token's codes are looked for in each block: in a small
 /// one they are nearly everywhere.
 const DICTIONARY_ENTRIES_SMALL: usize = 64;
