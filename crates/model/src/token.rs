@@ -125,6 +125,17 @@ mod tests {
         assert_eq!(found, expected, "{text:?}");
     }
 
+    /// Segments store what follows from the classes of characters (templates, words and the blanks
+    /// between them), so another table of Unicode is another version of their format.
+    #[test]
+    fn the_classes_of_characters_are_part_of_the_format() {
+        let classes = (char::MIN..=char::MAX).fold(0xcbf2_9ce4_8422_2325u64, |hash, c| {
+            let class = u64::from(is_token_char(c)) | u64::from(is_single(c)) << 1;
+            (hash ^ class).wrapping_mul(0x0000_0100_0000_01b3)
+        });
+        assert_eq!(classes, 5_992_214_406_261_455_498);
+    }
+
     #[test]
     fn runs_of_letters_marks_and_numbers() {
         check("", &[]);

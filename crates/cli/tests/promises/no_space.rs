@@ -241,7 +241,8 @@ fn no_space_left_is_said_loses_nothing_and_is_over_when_there_is_room() {
     }
     println!("takes records {:?} after there is room", begun.elapsed());
     for _ in 0..20 {
-        assert!(ledger.send(&server).is_ok());
+        let refusal = ledger.send(&server).err();
+        assert!(refusal.is_none(), "refused with room: {refusal:?}");
     }
     assert_eq!(server.get("/healthz").status, 200);
     ledger.check(&server, "with room again");

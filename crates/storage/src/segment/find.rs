@@ -17,10 +17,10 @@ use super::{
 };
 use crate::{
     find::{Clue, Finding, TextQuestion},
-    read::ReadError,
+    read::{ReadError, RowSource},
 };
 use std::sync::Arc;
-use taffrail_model::column::Kind;
+use taffrail_model::column::{FieldName, Kind};
 
 /// Looks a question up in a column; `None` if its blocks are decoded as well.
 pub(super) fn find(
@@ -56,7 +56,7 @@ pub(super) fn find(
         Layout::FixedDictionary { form, .. } if !form.is_long() => {
             find_id_code(reader, column, *form, &**question)
         }
-        Layout::Integer => Ok(find_integer(reader, column, question)),
+        Layout::Integer => Ok(find_integer(reader, name, &column, question)),
         _ => Ok(None),
     }
 }
@@ -220,14 +220,12 @@ fn find_id_code(
         return Ok(None);
     };
     let mut wanted = Vec::new();
-    for bits in all {
-        reader.each_code_with(&column, bits, |code| {
-            if wanted.len() <= code / 64 {
-                wanted.resize(code / 64 + 1, 0u64);
-            }
-            wanted[code / 64] |= 1 << (code % 64);
-        })?;
-    }
+    reader.each_code_with(&column, &all, |code| {
+        if wanted.len() <= code / 64 {
+            wanted.resize(code / 64 + 1, 0u64);
+        }
+        wanted[code / 64] |= 1 << (code % 64);
+    })?;
     Ok(Some(match wanted.is_empty() {
         true => Arc::new(Nothing),
         false => Arc::new(Codes {
@@ -301,7 +299,7 @@ impl Finding for Ids {
 /// Rows of blocks that are decoded to be judged; none of the others pass.
 struct Decoded {
     reader: SectionReader,
-    column: OpenColumn,
+    name: FieldName,
     question: Arc<dyn TextQuestion>,
     blocks: Vec<bool>,
 }
@@ -309,7 +307,8 @@ struct Decoded {
 /// Rows with a whole number as text: most blocks have none of its size.
 fn find_integer(
     reader: &SectionReader,
-    column: OpenColumn,
+    name: &str,
+    column: &OpenColumn,
     question: &Arc<dyn TextQuestion>,
 ) -> Option<Arc<dyn Finding>> {
     let mut wanted = Vec::new();
@@ -342,7 +341,7 @@ fn find_integer(
     }
     Some(Arc::new(Decoded {
         reader: reader.clone(),
-        column,
+        name: name.into(),
         question: question.clone(),
         blocks,
     }))
@@ -361,7 +360,9 @@ impl Finding for Decoded {
         if !self.may_be_in(block) {
             return Ok(());
         }
-        let values = self.reader.decode_block(&self.column, block)?;
+        let Some(values) = self.reader.column(block, &self.name)? else {
+            return Ok(());
+        };
         for (index, row) in values.rows().iter().enumerate() {
             let value = values.value_at(index);
             if self.question.passes(value.kind, value.text) {

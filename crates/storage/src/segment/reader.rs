@@ -663,12 +663,12 @@ impl SectionReader {
         rows.map_err(|flaw| self.damaged(column.area, flaw))
     }
 
-    /// Gives `each` the codes of the ids with these bits in a column with a sorted dictionary of
-    /// them. Every page of the dictionary is read unless the bits are the highest of the id.
+    /// Gives `each` the codes of the ids with one of these bits in a column with a sorted dictionary
+    /// of them. Every page of the dictionary is read once unless all are the highest of the id.
     pub(super) fn each_code_with(
         &self,
         column: &OpenColumn,
-        bits: Bits,
+        wanted: &[Bits],
         mut each: impl FnMut(usize),
     ) -> Result<(), ReadError> {
         let Layout::FixedDictionary {
@@ -681,28 +681,28 @@ impl SectionReader {
         else {
             return Ok(());
         };
-        if let Some(range) = bits.to_range(form.bits()) {
-            let codes = self.find_codes(column, squeeze, *entries, firsts, pages, &range)?;
-            let codes = codes.into_iter().flatten();
-            codes
-                .filter_map(|code| usize::try_from(code).ok())
-                .for_each(each);
+        let ranges = wanted.iter().map(|bits| bits.to_range(form.bits()));
+        if let Some(ranges) = ranges.collect::<Option<Vec<_>>>() {
+            for range in ranges {
+                let codes = self.find_codes(column, squeeze, *entries, firsts, pages, &range)?;
+                let codes = codes.into_iter().flatten();
+                codes
+                    .filter_map(|code| usize::try_from(code).ok())
+                    .for_each(&mut each);
+            }
             return Ok(());
         }
         let mut ids = Vec::new();
+        let (part, number) = (Part::FixedPages, column.number);
         for (page, first) in firsts.iter().enumerate() {
             ids.clear();
             let count = entries_of_page(*entries, page);
-            self.with_page(
-                Part::FixedPages,
-                column.number,
-                column.area,
-                pages,
-                page,
-                |bytes| decode_fixed_page(bytes, squeeze, *first, count, &mut ids),
-            )?;
+            self.with_page(part, number, column.area, pages, page, |bytes| {
+                decode_fixed_page(bytes, squeeze, *first, count, &mut ids)
+            })?;
             let base = page * FIXED_PAGE_ENTRIES;
-            let codes = ids.iter().enumerate().filter(|(_, id)| bits.are_in(**id));
+            let is_wanted = |id: &u128| wanted.iter().any(|bits| bits.are_in(*id));
+            let codes = ids.iter().enumerate().filter(|(_, id)| is_wanted(id));
             codes.for_each(|(index, _)| each(base + index));
         }
         Ok(())

@@ -32,6 +32,10 @@ export function terms(query: string): Term[] {
 
 const isBlank = (text: string | undefined) => text === undefined || /\s/.test(text);
 
+/** Whether a term or a value begins there: what opens a regex; elsewhere a slash is a character. */
+const beginsValue = (query: string, at: number, start: number) =>
+  at === start || /[\s:(]/.test(query[at - 1]!) || (at - 1 === start && query[start] === "-");
+
 function endOfTerm(query: string, start: number): number {
   const open: string[] = [];
   let at = start;
@@ -40,9 +44,10 @@ function endOfTerm(query: string, start: number): number {
     if (open.length === 0 && (isBlank(text) || text === "|")) break;
     if (text === "\\") at += 2;
     else if (text === '"') at = behind(query, at, '"');
-    else if (text === "/" && /^$|[\s:(=-]/.test(query[at - 1] ?? "")) at = behind(query, at, "/");
+    else if (text === "/" && beginsValue(query, at, start)) at = behind(query, at, "/");
     else {
-      if (text in CLOSERS) open.push(CLOSERS[text]!);
+      // Within a word the brackets of a range are characters like others.
+      if (text === "(" || (text in CLOSERS && query[at - 1] === ":")) open.push(CLOSERS[text]!);
       // A range may close with the other bracket: [1 TO 2}.
       else if (open.length > 0 && (text === open.at(-1) || (/[\]}]/.test(text) && open.at(-1) !== ")"))) open.pop();
       at += 1;

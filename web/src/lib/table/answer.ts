@@ -6,6 +6,7 @@
 // - A cell shows at most CELL_CHARS_MAX characters; what is copied is whole.
 import type { Schemas } from "$api/client";
 import { NumberText } from "$api/json";
+import { hasHidden, visible } from "$lib/text/hidden";
 import { fullTime } from "$lib/text/time";
 
 export type TableData = Schemas["TableData"];
@@ -59,7 +60,8 @@ export function cellText(value: unknown, column: Column, digits = 0): string {
   if (value === null || value === undefined) return "–";
   if (isNumeric(column)) return shortNumber(value, digits);
   if (column.type === "time") return fullTime(String(value), "local");
-  return wholeText(value).slice(0, CELL_CHARS_MAX);
+  const text = wholeText(value).slice(0, CELL_CHARS_MAX);
+  return hasHidden(text) ? [...text].map((one) => (hasHidden(one) ? visible(one.codePointAt(0)!) : one)).join("") : text;
 }
 
 function compare(a: unknown, b: unknown): number {
@@ -102,10 +104,14 @@ export function widths(table: TableData): number[] {
   });
 }
 
-/** The table for a spreadsheet: RFC 4180. */
+/** The table for a spreadsheet: RFC 4180, with no text that it would take for a formula. */
 export function csv(table: TableData, places: readonly number[]): string {
   const cell = (text: string) => (/[",\r\n]/.test(text) ? `"${text.replaceAll('"', '""')}"` : text);
   const line = (texts: string[]) => texts.map(cell).join(",");
-  const rows = places.map((place) => line((table.rows[place] as Row).map(wholeText)));
+  const harmless = (value: unknown, at: number) => {
+    const text = wholeText(value);
+    return !isNumeric(table.columns[at]!) && /^[=+\-@\t\r]/.test(text) ? `'${text}` : text;
+  };
+  const rows = places.map((place) => line((table.rows[place] as Row).map(harmless)));
   return [line(table.columns.map(({ name }) => name)), ...rows, ""].join("\r\n");
 }

@@ -2,7 +2,7 @@ import { describe, expect, test } from "vitest";
 import { parseJson } from "$api/json";
 import { filterOf, hasPipes } from "$lib/query/terms";
 import { cellText, csv, fractions, isTable, order, widths, type TableData } from "./answer";
-import { measures, timechartOf, timeSeries } from "./timechart";
+import { bucketCount, measures, timechartOf, timeSeries } from "./timechart";
 
 function table(columns: [name: string, type: string][], rows: unknown[][]): TableData {
   const named = columns.map(([name, type]) => ({ name, type }));
@@ -14,6 +14,11 @@ describe("a query and its pipes", () => {
     ["level:error | stats count()", "level:error", true],
     ["| top 3 source", "", true],
     ['a "b | c" d\\|e', 'a "b | c" d\\|e', false],
+    ["path=/health | top source", "path=/health", true],
+    ["path:=/health | top source", "path:=/health", true],
+    ["[auth | stats count()", "[auth", true],
+    ["path:/a|b/ -/c|d/ | stats count()", "path:/a|b/ -/c|d/", true],
+    ["n:[1 TO 2} x{ | top a", "n:[1 TO 2} x{", true],
     ["", "", false],
   ])("%s", (query, filter, has) => {
     expect(filterOf(query)).toBe(filter);
@@ -32,6 +37,7 @@ describe("cells", () => {
     [{ a: [1] }, "string", '{"a":[1]}'],
     [true, "boolean", "true"],
     ["<b>", "string", "<b>"],
+    ["\u202egnp.exe\u001b", "string", "<RLO>gnp.exe\u241b"],
   ])("%s as %s", (value, type, expected) => {
     expect(cellText(value, { name: "x", type })).toBe(expected);
   });
@@ -90,6 +96,8 @@ test("columns are as wide as their values, within limits", () => {
 
 test("a table as CSV", () => {
   const made = table([["a,b", "string"], ["n", "integer"]], [['say "x"', 1], [null, 2], ["two\nlines", 3]]);
+  const formulas = table([["a", "string"], ["n", "integer"]], [['=HYPERLINK("x")', -3], ["-1", 2], ["a=b", 1]]);
+  expect(csv(formulas, [0, 1, 2])).toBe('a,n\r\n"\'=HYPERLINK(""x"")",-3\r\n\'-1,2\r\na=b,1\r\n');
   expect(csv(made, [2, 0, 1])).toBe('"a,b",n\r\n"two\nlines",3\r\n"say ""x""",1\r\n,2\r\n');
 });
 
@@ -130,7 +138,7 @@ describe("series", () => {
 
   test("counts are stacked, their sum is that of the table", () => {
     expect(measures(made, pipe)).toEqual(["count", "p95(ms)"]);
-    const { bars, isStacked, others } = timeSeries(made, pipe, "count", start, start + 4 * minute);
+    const { bars, isStacked, others } = timeSeries(made, pipe, "count", start, start + 4 * minute)!;
     expect(isStacked).toBe(true);
     expect(others).toBe(0);
     expect(bars.times).toEqual([0, 1, 2, 3].map((at) => start + at * minute));
@@ -143,7 +151,7 @@ describe("series", () => {
     expect(bars.total).toBe(13);
   });
   test("quantiles are lines with gaps", () => {
-    const { bars, isStacked } = timeSeries(made, pipe, "p95(ms)", start, start + 3 * minute);
+    const { bars, isStacked } = timeSeries(made, pipe, "p95(ms)", start, start + 3 * minute)!;
     expect(isStacked).toBe(false);
     expect(bars.series.map(({ key, counts }) => [key, counts])).toEqual([
       ["a", [10, NaN, NaN]],
@@ -155,15 +163,44 @@ describe("series", () => {
     const groups = (length: number) =>
       table(made.columns.slice(0, 3).map(({ name, type }) => [name, type]), Array.from({ length }, (_, at) => [time(0), `s${at}`, 100 - at]));
     const counted = timechartOf("* | timechart 1m by source")!;
-    const at = (length: number) => timeSeries(groups(length), counted, "count", start, start + minute);
+    const at = (length: number) => timeSeries(groups(length), counted, "count", start, start + minute)!;
     expect([at(8).bars.series.length, at(8).others]).toEqual([8, 0]);
     const past = at(10);
     expect(past.bars.series.map(({ key }) => key)).toEqual(["s0", "s1", "s2", "s3", "s4", "s5", "s6", "s7", "other"]);
     expect(past.others).toBe(2);
     expect(past.bars.total).toBe(Array.from({ length: 10 }, (_, one) => 100 - one).reduce((sum, one) => sum + one));
   });
+  test("groups that are called alike are series of their own", () => {
+    const counted = timechartOf("* | timechart 1m by a, b")!;
+    const columns: [string, string][] = [["timestamp", "time"], ["a", "string"], ["b", "string"], ["count", "integer"]];
+    const alike = table(columns, [
+      [time(0), null, "x", 9],
+      [time(0), "none", "x", 8],
+      [time(0), "p · q", "r", 7],
+      [time(0), "p", "q · r", 6],
+      ...[5, 4, 3, 2, 1].map((n) => [time(0), n === 5 ? "other" : `s${n}`, "", n]),
+    ]);
+    const { bars } = timeSeries(alike, counted, "count", start, start + minute)!;
+    const keys = bars.series.map(({ key }) => key);
+    expect(keys.slice(0, 4)).toEqual(["none · x", '["none","x"]', "p · q · r", '["p","q · r"]']);
+    expect(new Set(keys).size).toBe(keys.length);
+    expect(bars.total).toBe(45);
+    expect(bars.series.map(({ total }) => total)).toEqual([9, 8, 7, 6, 5, 4, 3, 2, 1]);
+  });
+  test("a group may be called as the rest is", () => {
+    const counted = timechartOf("* | timechart 1m by source")!;
+    const columns: [string, string][] = [["timestamp", "time"], ["source", "string"], ["count", "integer"]];
+    const nine = table(columns, ["other", ..."abcdefgh"].map((name, at) => [time(0), name, 20 - at]));
+    const keys = timeSeries(nine, counted, "count", start, start + minute)!.bars.series.map(({ key }) => key);
+    expect(keys).toEqual(["other", ..."abcdefg", "other others"]);
+  });
+  test("buckets at and past the limit", () => {
+    expect(timeSeries(made, pipe, "count", start, start + 5_000 * minute)!.bars.times).toHaveLength(5_000);
+    expect(timeSeries(made, pipe, "count", start, start + 5_001 * minute)).toBeNull();
+    expect(bucketCount(made, pipe, start, start + 5_001 * minute)).toBe(5_001);
+  });
   test("a table that is not one of time has nothing to draw", () => {
     expect(measures(table([["source", "string"], ["count", "integer"]], []), pipe)).toEqual([]);
-    expect(timeSeries(table(made.columns.map(({ name, type }) => [name, type]), []), pipe, "count", start, start + minute).bars.total).toBe(0);
+    expect(timeSeries(table(made.columns.map(({ name, type }) => [name, type]), []), pipe, "count", start, start + minute)!.bars.total).toBe(0);
   });
 });

@@ -10,8 +10,8 @@ import { isNumeric, wholeText, type TableData } from "./answer";
 
 /** Series of a chart: more colours cannot be told apart. */
 export const SERIES_MAX = 8;
-/** Buckets that are drawn; a table has no more. */
-const BUCKETS_MAX = 5_000;
+/** Buckets that are drawn: as many as the screen has dots, and twice more. */
+export const BUCKETS_MAX = 5_000;
 
 /** What a timechart pipe says. */
 export interface TimechartPipe {
@@ -75,20 +75,50 @@ export function measures(table: TableData, pipe: TimechartPipe): string[] {
 
 const numberOf = (value: unknown) => (value instanceof NumberText ? value.valueOf() : typeof value === "number" ? value : NaN);
 
-/** One measure of the table over time, a series for each combination of the groups. */
-export function timeSeries(table: TableData, pipe: TimechartPipe, measure: string, start: number, end: number): TimeSeries {
+/** Buckets between the first and the last time that are to be drawn. */
+export function bucketCount(table: TableData, { widthMs }: TimechartPipe, start: number, end: number): number {
+  const [first, last] = span(table, widthMs, start, end);
+  return Math.max(1, Math.round((last - first) / widthMs) + 1);
+}
+
+function span(table: TableData, widthMs: number, start: number, end: number): [number, number] {
+  const times = table.rows.map((row) => Date.parse(String(row[0])));
+  return [
+    Math.min(...bounds(times, Math.min), Math.floor(start / widthMs) * widthMs),
+    Math.max(...bounds(times, Math.max), Math.floor((end - 1) / widthMs) * widthMs),
+  ];
+}
+
+/** What a group is called; one that is called as another is written as JSON. */
+function nameOf(values: unknown[], taken: ReadonlySet<string>): string {
+  const plain = values.map((value) => (value === null || value === undefined ? "none" : wholeText(value))).join(" · ");
+  return taken.has(plain) ? JSON.stringify(values.map((value) => (value === null ? null : wholeText(value)))) : plain;
+}
+
+/**
+ * One measure of the table over time, a series for each combination of the groups; `null` if there
+ * are more than {@link BUCKETS_MAX} buckets.
+ */
+export function timeSeries(table: TableData, pipe: TimechartPipe, measure: string, start: number, end: number): TimeSeries | null {
   const { widthMs, groups } = pipe;
   const at = table.columns.findIndex(({ name }, place) => place > groups && name === measure);
   const isStacked = /^(count|count_if|sum)\b/.test(pipe.functions[at - 1 - groups] ?? "count");
   const times = table.rows.map((row) => Date.parse(String(row[0])));
-  const first = Math.min(...bounds(times, Math.min), Math.floor(start / widthMs) * widthMs);
-  const last = Math.max(...bounds(times, Math.max), Math.floor((end - 1) / widthMs) * widthMs);
-  const length = Math.max(1, Math.min(Math.round((last - first) / widthMs) + 1, BUCKETS_MAX));
+  const [first] = span(table, widthMs, start, end);
+  const length = bucketCount(table, pipe, start, end);
+  if (length > BUCKETS_MAX) return null;
   const found = new Map<string, { key: string; counts: number[]; total: number }>();
+  const taken = new Set<string>();
   for (const [place, row] of table.rows.entries()) {
-    const key = groups === 0 ? measure : row.slice(1, 1 + groups).map((value) => wholeText(value) || "none").join(" · ");
-    const one = found.get(key) ?? { key, counts: new Array<number>(length).fill(isStacked ? 0 : NaN), total: 0 };
-    found.set(key, one);
+    const values = row.slice(1, 1 + groups);
+    const id = JSON.stringify(values.map((value) => (value === null ? null : wholeText(value))));
+    let one = found.get(id);
+    if (one === undefined) {
+      const key = groups === 0 ? measure : nameOf(values, taken);
+      taken.add(key);
+      one = { key, counts: new Array<number>(length).fill(isStacked ? 0 : NaN), total: 0 };
+      found.set(id, one);
+    }
     const value = numberOf(row[at]);
     const bucket = Math.round((times[place]! - first) / widthMs);
     if (Number.isNaN(value) || bucket < 0 || bucket >= length) continue;
@@ -111,7 +141,9 @@ function limited(series: Series, isStacked: boolean): Series {
   if (!isStacked) return kept;
   const rest = series.slice(SERIES_MAX);
   const counts = kept[0]!.counts.map((_, at) => rest.reduce((sum, one) => sum + one.counts[at]!, 0));
-  return [...kept, { key: "other", counts, total: rest.reduce((sum, one) => sum + one.total, 0) }];
+  let key = "other";
+  while (kept.some((one) => one.key === key)) key += " others";
+  return [...kept, { key, counts, total: rest.reduce((sum, one) => sum + one.total, 0) }];
 }
 
 function toBars(series: Series, first: number, widthMs: number, length: number): Bars {

@@ -116,6 +116,8 @@ export class Snapshot {
       }
       const page = await this.#page(this.question, this.#behind(wanted), null, signal);
       if (signal.aborted) return;
+      // The server has the last word on what has pipes.
+      if (isTable(page)) return this.#putTable(page);
       this.table = null;
       this.#frontCursor = null;
       this.hasBefore = this.#isInside(wanted.at);

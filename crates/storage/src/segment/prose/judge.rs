@@ -65,7 +65,12 @@ impl Part {
                 let start = text.len().checked_sub(part.len());
                 start.is_some_and(|start| is_part(&text[start..]))
             }
-            Place::Anywhere => text.windows(part.len()).any(is_part),
+            // What is spelled out may be as long as a record, so this takes linear time.
+            Place::Anywhere if self.is_folded => {
+                let (text, part) = (text.to_ascii_lowercase(), part.to_ascii_lowercase());
+                memchr::memmem::find(&text, &part).is_some()
+            }
+            Place::Anywhere => memchr::memmem::find(text, part).is_some(),
         }
     }
 }

@@ -12,10 +12,13 @@ use super::{
 use crate::{find::Automaton, segment::fixed::Form};
 use std::ops::Range;
 
-/// States that are followed together, and steps: a template is judged in some 100 us at the most,
-/// where a block of its rows costs as much.
+/// States that are followed together, and steps of one template: more cost as much as a block of
+/// its rows.
 const STATES_MAX: usize = 64;
 const STEPS_MAX: usize = 1 << 15;
+/// Steps of all templates of a section, the most frequent first: some 10 ms, after which rows are
+/// looked at, block by block.
+pub(in crate::segment) const SECTION_STEPS_MAX: usize = 1 << 20;
 /// Texts of a dictionary that are followed one by one; of more, their characters are.
 const ENTRIES_MAX: usize = 32;
 
@@ -25,12 +28,14 @@ pub(in crate::segment) fn judge(
     head: &Head,
     index: &Index,
     template: usize,
+    section_steps: &mut usize,
 ) -> Verdict {
+    let steps = STEPS_MAX.min(*section_steps);
     let mut walk = Walk {
         automaton,
         states: Vec::new(),
         has_accepted: false,
-        steps_left: STEPS_MAX,
+        steps_left: steps,
     };
     walk.enter(automaton.start());
     let slots: Range<usize> = head.slots_of(template);
@@ -39,6 +44,7 @@ pub(in crate::segment) fn judge(
         walk.slot(head, index, slot);
     }
     walk.text(head.literal(template, slots.len()));
+    *section_steps -= steps - walk.steps_left;
     walk.verdict()
 }
 

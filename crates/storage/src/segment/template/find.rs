@@ -85,9 +85,10 @@ pub(in crate::segment) fn find(
     };
     let mut verdicts = judge.verdicts(question.clues());
     if let Some(automaton) = question.automaton() {
+        let mut steps = automaton::SECTION_STEPS_MAX;
         let unclear = verdicts.iter_mut().enumerate();
         for (template, verdict) in unclear.filter(|(_, verdict)| **verdict == Verdict::Check) {
-            *verdict = automaton::judge(automaton, &head, &index, template);
+            *verdict = automaton::judge(automaton, &head, &index, template, &mut steps);
         }
     }
     // What decides for texts does not for other kinds.
