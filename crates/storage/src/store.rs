@@ -99,6 +99,8 @@ struct MaintenanceCall {
     is_closed: bool,
     /// Why the last round failed, if it did.
     failure: Option<String>,
+    /// Rounds that have ended.
+    rounds: u64,
 }
 
 #[derive(Default)]
@@ -464,13 +466,20 @@ impl Shared {
     fn wait_for_room(&self, bytes: usize) {
         let deadline = Instant::now() + ROOM_WAIT;
         let mut call = self.maintenance.lock();
+        let rounds_before = call.rounds;
+        let had_failed = call.failure.is_some();
         loop {
+            // What failed before may succeed now: the next round, which comes by itself, tells.
+            let has_failed =
+                call.failure.is_some() && !(had_failed && call.rounds == rounds_before);
             // A refusal by the core says later what is wrong.
-            if self.core.has_room(bytes) || call.failure.is_some() || call.is_closed {
+            if self.core.has_room(bytes) || has_failed || call.is_closed {
                 return;
             }
-            call.is_called = true;
-            self.called.notify_one();
+            if !had_failed {
+                call.is_called = true;
+                self.called.notify_one();
+            }
             if self.room.wait_until(&mut call, deadline).timed_out() {
                 return;
             }
@@ -487,7 +496,10 @@ impl Shared {
             Some(source) => format!("{error}: {source}"),
             None => error.to_string(),
         });
-        self.maintenance.lock().failure = failure;
+        let mut call = self.maintenance.lock();
+        call.failure = failure;
+        call.rounds += 1;
+        drop(call);
         self.room.notify_all();
     }
 
