@@ -150,7 +150,7 @@ impl Fields {
     }
 
     /// Makes room for more records like those so far, so many for each of them.
-    pub(super) fn expect(&mut self, more_for_each: f64) {
+    pub(super) fn reserve(&mut self, more_for_each: f64) {
         for (_, column) in self.columns.iter_mut() {
             let more = |so_far: usize| (so_far as f64 * more_for_each) as usize;
             column.reserve(more(column.len()), more(column.text().len()));

@@ -192,7 +192,7 @@ impl<'a> Decoder<'a> {
             if self.indexes.len() == expects_at {
                 let read = (start - range.start) as f64;
                 self.fields
-                    .expect((range.end - start) as f64 / read * SPARE);
+                    .reserve((range.end - start) as f64 / read * SPARE);
                 expects_at = usize::MAX;
             }
             let rest = &self.body[start..range.end];

@@ -5,14 +5,14 @@
 //! a line of its own: the test says what is missing, and writes the section that belongs there into
 //! the temporary folder of the tests.
 use super::{
-    BlockCache, SectionReader, decode_all,
+    SectionReader, decode_all,
     directory::VERSION,
     encode_section,
-    tests::{all_encodings, extent},
+    tests::{all_encodings, extent, open_bytes},
 };
 use crate::{
     find::{Clue, TextQuestion},
-    read::{Extent, ReadAt, ReadError, RowSource},
+    read::{Extent, RowSource},
 };
 use ring::digest::{Context, SHA256};
 use std::{
@@ -32,33 +32,9 @@ const FIXTURES: [Fixture; 1] = [(
     "6ff263ded62c0dd1c5d06db76b64ac5b347dfe44d987ff9d81b1fcf742ecc38b",
 )];
 
-struct Bytes(Vec<u8>);
-
-impl ReadAt for Bytes {
-    fn len(&self) -> u64 {
-        self.0.len() as u64
-    }
-
-    fn read(&self, offset: u64, bytes: usize) -> Result<Vec<u8>, ReadError> {
-        Ok(self.0[offset as usize..offset as usize + bytes].to_vec())
-    }
-
-    fn name(&self) -> String {
-        "fixture".into()
-    }
-}
-
 fn path(version: u16) -> PathBuf {
     let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures");
     folder.join(format!("section-v{version}.bin"))
-}
-
-fn open(bytes: Vec<u8>, extent: Extent) -> SectionReader {
-    SectionReader::open(
-        extent,
-        Arc::new(Bytes(bytes)),
-        Arc::new(BlockCache::default()),
-    )
 }
 
 /// Times, positions and every value with its row, name and kind.
@@ -127,7 +103,7 @@ fn sections_of_every_version_are_read() {
             position_min: Position(positions.0),
             position_max: Position(positions.1),
         };
-        let reader = open(bytes, extent);
+        let (reader, _) = open_bytes(bytes, extent);
         assert_eq!(hash_of(&reader), hash, "version {version}");
         // What searching on encoded data finds is what the values have.
         assert_eq!(
@@ -158,6 +134,6 @@ fn the_version_that_is_written_has_a_fixture() {
         extent.time_max.0,
         extent.position_min.0,
         extent.position_max.0,
-        hash_of(&open(bytes, extent))
+        hash_of(&open_bytes(bytes, extent).0)
     );
 }

@@ -19,7 +19,7 @@ use taffrail_model::{
 };
 
 /// A section in memory, which counts what is read of it.
-struct Bytes {
+pub(super) struct Bytes {
     bytes: Vec<u8>,
     read: AtomicU64,
 }
@@ -57,7 +57,7 @@ pub(super) fn extent(input: &SectionInput) -> Extent {
     }
 }
 
-fn open_bytes(bytes: Vec<u8>, extent: Extent) -> (SectionReader, Arc<Bytes>) {
+pub(super) fn open_bytes(bytes: Vec<u8>, extent: Extent) -> (SectionReader, Arc<Bytes>) {
     let source = Arc::new(Bytes {
         bytes,
         read: AtomicU64::new(0),
