@@ -188,7 +188,7 @@ fn what_is_typed_is_echoed_and_read_as_without() {
         screen.type_in("helk\x7flo\r");
         screen.expect("hello\r\n");
         screen.type_in("\x04");
-        screen.expect("bye");
+        screen.expect("bye\r\n");
         assert_eq!(code_of(pid), 0);
         screen.text
     });
