@@ -12,8 +12,11 @@ fuzz_target!(|body: &[u8]| {
     assert_eq!(whole.indexes.len(), whole.columns.rows() as usize);
     assert!(whole.indexes.is_sorted_by(|before, after| before < after));
     taken_is_json(body, &whole);
-    let pieces = ndjson::cut_lines(body, 3);
-    if pieces.len() > 1 {
+    let mut cutter = ndjson::Cutter::new(body.len() / 3);
+    let parts = body.chunks(body.len() / 7 + 1);
+    let mut pieces: Vec<_> = parts.filter_map(|part| cutter.take(part)).collect();
+    if !pieces.is_empty() {
+        pieces.push(cutter.into_rest());
         same_in_pieces(&whole, &pieces);
     }
 });
@@ -31,7 +34,7 @@ fn taken_is_json(body: &[u8], whole: &RawBatch) {
     assert!(parsed.is_ok(), "{parsed:?}");
 }
 
-fn same_in_pieces(whole: &RawBatch, pieces: &[&[u8]]) {
+fn same_in_pieces(whole: &RawBatch, pieces: &[Vec<u8>]) {
     let mut taken = 0;
     let mut rejected = 0;
     for piece in pieces {

@@ -1,9 +1,9 @@
 //! The way in: a decoded batch goes through the pipeline and is committed.
 //!
-//! A large body may come in pieces, each prepared on a thread of its own, so that its sender waits
-//! for less. It stays one request: one commit, one key, one answer, positions in the order of the
-//! body, indexes of rejects counted over all of it. Where a piece alone cannot tell what the whole
-//! body would give, the body is prepared as a whole.
+//! A large body may come in pieces, prepared where and when there is room for it, so that its sender
+//! waits for less. It stays one request: one commit, one key, one answer, positions in the order of
+//! the body, indexes of rejects counted over all of it. Where a piece alone cannot tell what the
+//! whole body would give, the body is prepared as a whole.
 use crate::{
     Engine,
     admission::{Permit, Refused},
@@ -21,9 +21,10 @@ use taffrail_model::{
     tenant::TenantNumber,
     time::Timestamp,
 };
-use taffrail_pipeline::{Arrival, Writer, clean::CleanBatch};
+use taffrail_pipeline::{Arrival, Writer};
 use taffrail_storage::{
     Recall,
+    encoded::EncodedBatch,
     store_core::{CommitError, CommitRequest, IdempotencyKey as StoredKey},
 };
 use tokio::sync::oneshot;
@@ -48,44 +49,46 @@ pub struct IdempotencyKey {
     pub body_hash: [u8; 32],
 }
 
-/// A batch that has been through the pipeline and waits for its commit.
-#[derive(Debug)]
+/// A batch, or a piece of one, that has been through the pipeline and waits for its commit.
 pub struct Prepared {
-    batch: CleanBatch,
-}
-
-impl Prepared {
-    /// Whether the body had no record that could be stored.
-    #[must_use]
-    pub fn is_empty(&self) -> bool {
-        self.batch.rows() == 0
-    }
-}
-
-/// A piece of a body, and those before it.
-struct Piece {
-    batch: CleanBatch,
+    rows: EncodedBatch,
+    rejects: Vec<Reject>,
     /// Records that could be decoded.
     taken: usize,
     /// Records that could not.
     rejected: usize,
 }
 
-impl Piece {
-    fn append(&mut self, following: Piece) {
+impl Prepared {
+    /// Whether the body had no record that could be stored.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.rows.rows() == 0
+    }
+
+    /// Takes in the piece that follows in the same body. Its indexes begin at 0.
+    pub fn append(&mut self, following: Prepared) {
         // Past what 32 bits hold it is past the limits, too.
-        let records = u32::try_from(self.taken + self.rejected).unwrap_or(u32::MAX);
-        self.batch.append(following.batch, records);
+        let first_index = u32::try_from(self.taken + self.rejected).unwrap_or(u32::MAX);
+        let rejects = following.rejects.into_iter().map(|reject| Reject {
+            index: reject.index.saturating_add(first_index),
+            ..reject
+        });
+        self.rejects.extend(rejects);
+        self.rows.append(following.rows);
         self.taken += following.taken;
         self.rejected += following.rejected;
     }
 
-    fn is_within_limits(&self) -> bool {
+    /// Whether the pieces together are what their body would have given as a whole. Past any limit
+    /// of a batch they may not be: a piece cannot tell what the others have.
+    #[must_use]
+    pub fn is_within_limits(&self) -> bool {
         let is_cut = |reject: &Reject| reject.kind == RejectKind::TooManyDays;
         self.taken <= RECORDS_PER_BATCH_MAX
             && self.rejected <= REJECTS_PER_BATCH_MAX
-            && self.batch.parts().len() <= PARTITIONS_PER_BATCH_MAX
-            && !self.batch.rejects().iter().any(is_cut)
+            && self.rows.parts() <= PARTITIONS_PER_BATCH_MAX
+            && !self.rejects.iter().any(is_cut)
     }
 }
 
@@ -204,8 +207,8 @@ impl Engine {
         Ok(stream.clone())
     }
 
-    /// Runs the pipeline over a decoded batch. Works on the CPU for milliseconds: call it from a
-    /// thread that may block.
+    /// Runs the pipeline over a decoded batch and encodes it for the log. Works on the CPU for
+    /// milliseconds: call it from a thread that may block.
     ///
     /// # Errors
     /// As [`Engine::writable_stream`].
@@ -218,72 +221,12 @@ impl Engine {
         self.prepare_received(principal, stream, raw, self.now())
     }
 
-    /// As [`Engine::prepare`], for the pieces of one body, in order, each decoded and prepared on a
-    /// thread of its own. The indexes of a piece begin at 0. `None` if the body has to be looked at
-    /// as a whole, which is so past any limit of a batch: a piece cannot tell what the others have.
+    /// As [`Engine::prepare`], for what was received at a time: it is one for all pieces of a body,
+    /// whose records without a time get it, and keep their order.
     ///
     /// # Errors
     /// As [`Engine::writable_stream`].
-    pub fn prepare_pieces<D>(
-        &self,
-        principal: &Principal,
-        stream: &str,
-        pieces: Vec<D>,
-    ) -> Result<Option<Prepared>, IngestError>
-    where
-        D: FnOnce() -> Option<RawBatch> + Send,
-    {
-        // Records without a time get the time of receipt, and keep their order by it.
-        let received = self.now();
-        let prepare = |decode: D| -> Result<Option<Piece>, IngestError> {
-            let Some(raw) = decode() else {
-                return Ok(None);
-            };
-            let (taken, rejected) = (raw.indexes.len(), raw.rejects.len());
-            let prepared = self.prepare_received(principal, stream, raw, received)?;
-            Ok(Some(Piece {
-                batch: prepared.batch,
-                taken,
-                rejected,
-            }))
-        };
-        let prepare = &prepare;
-        let done: Vec<_> = std::thread::scope(|scope| {
-            let mut pieces = pieces.into_iter();
-            let first = pieces.next();
-            let threads: Vec<_> = pieces
-                .map(|piece| {
-                    std::thread::Builder::new()
-                        .name("decode".into())
-                        .spawn_scoped(scope, move || prepare(piece))
-                })
-                .collect();
-            let first = first.map(prepare);
-            let others = threads.into_iter().map(|thread| match thread {
-                Ok(thread) => thread
-                    .join()
-                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                // The system has no thread to spare: the body is done as a whole.
-                Err(_) => Ok(None),
-            });
-            first.into_iter().chain(others).collect()
-        });
-        let mut whole: Option<Piece> = None;
-        for piece in done {
-            let Some(piece) = piece? else {
-                return Ok(None);
-            };
-            match &mut whole {
-                None => whole = Some(piece),
-                Some(whole) => whole.append(piece),
-            }
-        }
-        Ok(whole
-            .filter(Piece::is_within_limits)
-            .map(|whole| Prepared { batch: whole.batch }))
-    }
-
-    fn prepare_received(
+    pub fn prepare_received(
         &self,
         principal: &Principal,
         stream: &str,
@@ -306,8 +249,13 @@ impl Engine {
             principal,
             instances: &*self.inner.instances,
         };
+        let (taken, rejected) = (raw.indexes.len(), raw.rejects.len());
+        let batch = self.inner.pipeline.process_as(raw, &arrival, &writer);
         Ok(Prepared {
-            batch: self.inner.pipeline.process_as(raw, &arrival, &writer),
+            rejects: batch.rejects().to_vec(),
+            rows: batch.into(),
+            taken,
+            rejected,
         })
     }
 
@@ -322,10 +270,10 @@ impl Engine {
         prepared: Prepared,
         key: Option<IdempotencyKey>,
     ) -> Result<IngestAnswer, IngestError> {
-        let batch = prepared.batch;
+        let batch = prepared.rows;
         let answer = IngestAnswer {
             accepted: u32::try_from(batch.rows()).unwrap_or(u32::MAX),
-            rejected: batch.rejects().to_vec(),
+            rejected: prepared.rejects,
             dropped: BTreeMap::new(),
         };
         if batch.rows() == 0 {
@@ -388,14 +336,10 @@ impl Engine {
 
     async fn commit_to_store(&self, request: CommitRequest) -> Result<Position, CommitError> {
         let (reply_in, reply) = oneshot::channel();
-        let store = self.inner.store.clone();
-        // Encoding for the log is done by the thread that commits: milliseconds for a large batch.
-        tokio::task::spawn_blocking(move || {
-            store.commit(
-                request,
-                Box::new(move |outcome| drop(reply_in.send(outcome))),
-            );
-        });
+        self.inner.store.commit(
+            request,
+            Box::new(move |outcome| drop(reply_in.send(outcome))),
+        );
         match reply.await {
             Ok(outcome) => outcome.map(|committed| committed.last),
             Err(_) => Err(CommitError::Closed),

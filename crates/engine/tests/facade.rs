@@ -7,7 +7,7 @@ use std::{collections::BTreeSet, sync::Arc};
 use taffrail_engine::{
     Engine, MaintenanceError,
     events::OwnEvent,
-    ingest::{IdempotencyKey, IngestAnswer, IngestError},
+    ingest::{IdempotencyKey, IngestAnswer, IngestError, Prepared},
     live::LiveEvent,
     options::{CustomStream, EngineOptions, OpenError},
     query::Order,
@@ -127,9 +127,17 @@ async fn what_is_acknowledged_is_found_at_once_and_after_a_restart() {
 }
 
 /// Decoders of pieces.
-fn pieces(batches: &[RawBatch]) -> Vec<impl FnOnce() -> Option<RawBatch> + Send + use<>> {
-    let batches = batches.to_vec();
-    batches.into_iter().map(|raw| move || Some(raw)).collect()
+/// The pieces of a body, prepared one by one and put together.
+fn pieces(engine: &Engine, batches: &[RawBatch]) -> Prepared {
+    let received = engine.now();
+    let prepare = |raw: &RawBatch| {
+        let prepared = engine.prepare_received(&admin(), "machine", raw.clone(), received);
+        prepared.unwrap()
+    };
+    let mut pieces = batches.iter().map(prepare);
+    let mut whole = pieces.next().unwrap();
+    pieces.for_each(|piece| whole.append(piece));
+    whole
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -160,10 +168,8 @@ async fn pieces_of_a_body_are_one_request() {
         ]),
     ];
     let send = async || {
-        let prepared = engine
-            .prepare_pieces(&admin(), "machine", pieces(&body))
-            .unwrap()
-            .unwrap();
+        let prepared = pieces(&engine, &body);
+        assert!(prepared.is_within_limits());
         let key = IdempotencyKey {
             key: "k".into(),
             body_hash: [7; 32],
@@ -179,7 +185,7 @@ async fn pieces_of_a_body_are_one_request() {
     assert_eq!(engine.status().store.requests_total, 1);
     let all = ["a", "b", "c", "d", "f"];
     assert_eq!(messages(&engine, &admin(), &Question::default()), all);
-    // Received at one time, whichever thread was first.
+    // Received at one time.
     let extent = engine.time_extent(&admin(), &Question::default());
     let extent = extent.unwrap().value.unwrap();
     assert_eq!(extent.start, extent.end);
@@ -224,15 +230,8 @@ async fn pieces_past_a_limit_of_the_whole_are_left_to_it() {
         ([rejects(REJECTS_PER_BATCH_MAX - 1), rejects(1)], true),
         ([rejects(REJECTS_PER_BATCH_MAX), rejects(1)], false),
     ] {
-        let prepared = engine
-            .prepare_pieces(&admin(), "machine", pieces(&body))
-            .unwrap();
-        assert_eq!(prepared.is_some(), is_taken);
+        assert_eq!(pieces(&engine, &body).is_within_limits(), is_taken);
     }
-    // Nor is anything left of a body of which a piece cannot be decoded.
-    let decoders: Vec<fn() -> Option<RawBatch>> = vec![|| Some(RawBatch::default()), || None];
-    let prepared = engine.prepare_pieces(&admin(), "machine", decoders);
-    assert!(prepared.unwrap().is_none());
 }
 
 #[tokio::test(flavor = "multi_thread")]

@@ -231,7 +231,7 @@ fn data(folder: &Path) -> std::path::PathBuf {
 
 fn commit(store: &StoreCore, batch: CleanBatch) -> Result<(), Fault> {
     let request = CommitRequest {
-        batch,
+        batch: batch.into(),
         idempotency: None,
     };
     for result in store.commit_group(vec![request]) {

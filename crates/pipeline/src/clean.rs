@@ -105,29 +105,13 @@ impl CleanBatch {
         }
     }
 
-    /// Takes in a batch whose records follow these in the same request; the indexes of its rejects
-    /// begin at `first_index`. It must be of the same tenant.
-    pub fn append(&mut self, following: CleanBatch, first_index: u32) {
-        debug_assert_eq!(self.tenant, following.tenant);
-        self.parts.extend(following.parts);
-        self.rejects
-            .extend(following.rejects.into_iter().map(|reject| Reject {
-                index: reject.index.saturating_add(first_index),
-                ..reject
-            }));
-        for (rule, count) in following.counts.redactions {
-            *self.counts.redactions.entry(rule).or_default() += count;
-        }
-        self.counts.values_overflowed += following.counts.values_overflowed;
-    }
-
     /// Whose.
     #[must_use]
     pub fn tenant(&self) -> TenantNumber {
         self.tenant
     }
 
-    /// One part for each stream and day, or several in the order of their records.
+    /// One part for each stream and day.
     #[must_use]
     pub fn parts(&self) -> &[CleanPart] {
         &self.parts

@@ -16,6 +16,7 @@ mod logs;
 pub mod mcps;
 pub(crate) mod metrics;
 mod openapi;
+mod pieces;
 mod question;
 pub mod schema;
 mod search;

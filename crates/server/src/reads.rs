@@ -21,7 +21,6 @@ const WAITING_MAX: usize = 256;
 /// Turns for work that takes a thread.
 pub(crate) struct Reads {
     turns: Arc<Semaphore>,
-    turns_max: usize,
     waiting: AtomicUsize,
 }
 
@@ -37,7 +36,6 @@ impl Reads {
     fn with_turns(turns: usize) -> Reads {
         Reads {
             turns: Arc::new(Semaphore::new(turns)),
-            turns_max: turns,
             waiting: AtomicUsize::new(0),
         }
     }
@@ -77,14 +75,14 @@ impl Reads {
         }
     }
 
-    /// Turns for threads that help one that has its turn, at most `max`: as many as there are cores
-    /// that no turn uses. It never waits.
-    pub(crate) fn helpers(&self, max: usize) -> Option<OwnedSemaphorePermit> {
-        let cores = self.turns_max - 1;
-        let in_use = self.turns_max - self.turns.available_permits();
-        let idle = cores.saturating_sub(in_use).min(max);
-        let idle = u32::try_from(idle).ok().filter(|idle| *idle > 0)?;
-        self.turns.clone().try_acquire_many_owned(idle).ok()
+    /// A turn, if there is one: the first of a request while any is free, others of the same request
+    /// only while a core is that no turn uses. It never waits.
+    pub(crate) fn try_turn(&self, has_turn: bool) -> Option<OwnedSemaphorePermit> {
+        let kept_free = usize::from(has_turn);
+        if self.turns.available_permits() <= kept_free {
+            return None;
+        }
+        self.turns.clone().try_acquire_owned().ok()
     }
 
     /// Turns that are free.
@@ -163,24 +161,19 @@ mod tests {
         assert_eq!(reads.free(), 1);
     }
 
-    #[tokio::test]
-    async fn helpers_are_as_many_as_cores_are_idle() {
-        // Four cores.
-        let reads = Arc::new(Reads::with_turns(5));
-        let inside = reads.clone();
-        let helped = reads.run(move |_| {
-            assert!(inside.helpers(0).is_none());
-            let two = inside.helpers(2).unwrap();
-            assert_eq!(two.num_permits(), 2);
-            let one = inside.helpers(9).unwrap();
-            assert_eq!(one.num_permits(), 1);
-            assert!(inside.helpers(9).is_none());
-            // Whoever comes still has a turn at once.
-            assert_eq!(inside.free(), 1);
-            Ok::<_, Problem>(())
-        });
-        helped.await.unwrap();
-        assert_eq!(reads.free(), 5);
+    #[test]
+    fn more_turns_are_for_idle_cores() {
+        // Two cores.
+        let reads = Reads::with_turns(3);
+        let first = reads.try_turn(false);
+        let second = reads.try_turn(true);
+        assert!(first.is_some() && second.is_some());
+        // Whoever comes still has a turn at once.
+        assert!(reads.try_turn(true).is_none());
+        let third = reads.try_turn(false);
+        assert!(third.is_some() && reads.try_turn(false).is_none());
+        drop((first, second, third));
+        assert_eq!(reads.free(), 3);
     }
 
     #[test]

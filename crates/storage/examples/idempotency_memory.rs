@@ -107,7 +107,7 @@ fn measure_snapshot(core: &StoreCore, batch: &CleanBatch, keys: u64, answers: u6
 
 fn commit(core: &StoreCore, batch: &CleanBatch, numbers: std::ops::Range<u64>, answers: u64) {
     let requests = numbers.map(|number| CommitRequest {
-        batch: batch.clone(),
+        batch: batch.clone().into(),
         idempotency: Some(IdempotencyKey {
             scope: "key 7".into(),
             key: format!("ship-0123456789abcdef-{number}-0"),

@@ -95,7 +95,7 @@ fn memory(name: &str) -> u64 {
 
 fn commit(core: &StoreCore, batch: CleanBatch) {
     let results = core.commit_group(vec![CommitRequest {
-        batch,
+        batch: batch.into(),
         idempotency: None,
     }]);
     assert!(results[0].is_ok(), "{results:?}");

@@ -1,7 +1,8 @@
 //! The log store: write-ahead log, tails, segments, manifest, recovery, retention.
 //!
 //! What is where
-//! - The way in: [`store`] (threads), [`store_core`] (the synchronous machine), the log in `wal`.
+//! - The way in: [`encoded`] rows, [`store`] (threads), [`store_core`] (the synchronous machine), the
+//!   log in `wal`.
 //! - What is read: [`snapshot`], [`read`], [`find`], [`coded`], [`tail`], [`segment`].
 //! - On disk: [`durable`] names, [`container`] around everything, [`keys`], bundles, the manifest.
 //! - Over time: [`flush`], [`compact`], [`deletion`], [`retention`], [`recovery`].
@@ -15,6 +16,7 @@ pub mod compact;
 pub mod container;
 pub mod deletion;
 pub mod durable;
+pub mod encoded;
 mod encoding;
 pub mod find;
 pub mod flush;

@@ -2,9 +2,11 @@
 //!
 //! Invariants
 //! - Every row is in exactly one of: a section, a chunk that is being flushed, a chunk of the tail.
-//! - A tail of n rows has O(log n) chunks: eight neighbours of one size become one of the next.
-//!   So a row is copied about log8(n) times, and never into a chunk past [`CHUNK_ROWS_MAX`] rows
-//!   or [`COLUMNS_MAX`] columns: a chunk that no section can hold could never be flushed.
+//! - Eight neighbouring chunks of one size become one of the next, up to [`MERGED_ROWS_MAX`] rows: so
+//!   a row is copied four times at the most, rows of large requests never, and a tail of n rows has
+//!   at most n / 2,048 chunks and some 30 of the newest rows.
+//! - No chunk is made past [`CHUNK_ROWS_MAX`] rows or [`COLUMNS_MAX`] columns: one that no section
+//!   can hold could never be flushed.
 use crate::{
     bundle::section_name,
     manifest::{Cleared, SectionId, SectionMeta},
@@ -25,9 +27,11 @@ use taffrail_model::{
 
 /// Chunks of one size that are merged together.
 const MERGE_FAN_IN: usize = 8;
-/// Rows of one chunk: a request with more is cut, and more are not merged, so that a chunk is a
-/// small block and merging never holds a commit up for long.
+/// Rows of one chunk: a request with more is cut, so that a chunk is a small block.
 pub(crate) const CHUNK_ROWS_MAX: usize = 65_536;
+/// Rows of a merged chunk. Merging is done within a commit, at about 0.1 us a row, so this many hold
+/// it up for less than a sync does; and a read of a full tail goes over 64 chunks, not hundreds.
+const MERGED_ROWS_MAX: usize = 16_384;
 
 /// A section that is served.
 pub(crate) struct Section {
@@ -82,7 +86,7 @@ impl Partition {
             let first = self.tail.len() - alike;
             let merged_rows: usize = self.tail[first..].iter().map(|chunk| rows(chunk)).sum();
             if alike < MERGE_FAN_IN
-                || merged_rows > CHUNK_ROWS_MAX
+                || merged_rows > MERGED_ROWS_MAX
                 || !do_columns_fit(&self.tail[first..])
             {
                 return;
@@ -314,17 +318,32 @@ mod tests {
 
     #[test]
     fn a_tail_keeps_few_chunks_and_every_row() {
-        for batch_rows in [1usize, 3, 100] {
+        for batch_rows in [1usize, 3, 100, 2_047] {
             let mut partition = Partition::default();
             let mut next = 1;
-            for _ in 0..3_000 {
+            for _ in 0..3_000.min(300_000 / batch_rows) {
                 let (timestamps, first, columns) = batch(next, batch_rows);
                 partition.push(timestamps, first, columns);
                 next += batch_rows as u64;
-                assert!(partition.tail.len() <= 50, "{}", partition.tail.len());
+                let (rows, chunks) = (next as usize - 1, partition.tail.len());
+                let most = rows / (MERGED_ROWS_MAX / MERGE_FAN_IN) + 4 * MERGE_FAN_IN;
+                assert!(chunks <= most, "{chunks} chunks of {rows} rows");
             }
             assert_eq!(rows_of(&partition), expected(1..next));
             assert_eq!(partition.unflushed_rows() as u64, next - 1);
+        }
+    }
+
+    #[test]
+    fn chunks_are_merged_up_to_a_bound() {
+        let each = MERGED_ROWS_MAX / MERGE_FAN_IN;
+        for (rows, chunks) in [(each, 1), (each + 1, MERGE_FAN_IN)] {
+            let mut partition = Partition::default();
+            for number in 0..MERGE_FAN_IN {
+                let (timestamps, first, columns) = batch((1 + number * rows) as u64, rows);
+                partition.push(timestamps, first, columns);
+            }
+            assert_eq!(partition.tail.len(), chunks, "{rows}");
         }
     }
 

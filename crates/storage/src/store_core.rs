@@ -15,6 +15,7 @@ use crate::{
     compact::Compaction,
     container::Entropy,
     deletion::{Deletion, KeepAll, RowSelector},
+    encoded::EncodedBatch,
     idempotency::{
         Evicted, Idempotency, IdempotencyRecord, PackedAnswer, Recall, RequestKey, short_hash,
     },
@@ -23,10 +24,7 @@ use crate::{
     partition::{Partition, Section},
     segment::{BLOCK_CACHE_BYTES, BlockCache, CacheFigures, SectionReader},
     snapshot::{Fault, PartitionView, Snapshot},
-    wal::{
-        FILES_OF_REQUESTS_MAX, FrameKind, NewFrame, PAYLOAD_BYTES_MAX, Payload, Wal, WalError,
-        WalFigures,
-    },
+    wal::{FILES_OF_REQUESTS_MAX, FrameKind, NewFrame, Payload, Wal, WalError, WalFigures},
 };
 use arc_swap::ArcSwap;
 use parking_lot::Mutex;
@@ -41,7 +39,6 @@ use std::{
 };
 use taffrail_model::{
     clock::Clock,
-    column::ColumnSet,
     files::Files,
     limits::{TAIL_ROWS_MAX, TAILS_BYTES_MAX},
     position::{PartitionKey, Position},
@@ -49,7 +46,6 @@ use taffrail_model::{
     tenant::TenantNumber,
     time::Timestamp,
 };
-use taffrail_pipeline::clean::CleanBatch;
 
 /// What a store is opened with.
 #[derive(Clone)]
@@ -90,10 +86,9 @@ impl StoreOptions {
 }
 
 /// One request to store.
-#[derive(Debug)]
 pub struct CommitRequest {
     /// Its records.
-    pub batch: CleanBatch,
+    pub batch: EncodedBatch,
     /// Its key, if it has one.
     pub idempotency: Option<IdempotencyKey>,
 }
@@ -360,110 +355,26 @@ pub(crate) enum StoreThread {
     Compaction,
 }
 
-/// Frees the key of a request that does not get as far as the group.
-struct Reservation<'a> {
-    idempotency: &'a Idempotency,
-    /// `None`: the request is prepared.
-    key: Option<RequestKey>,
-}
-
-impl Drop for Reservation<'_> {
-    fn drop(&mut self) {
-        if let Some(key) = self.key {
-            self.idempotency.forget(key);
-        }
-    }
-}
-
-/// Bytes of rows of a part that gets a thread of its own for its encoding.
-const LARGE_PART_BYTES: usize = 1 << 20;
-/// Parts of a request that are encoded at once.
-const PARTS_AT_ONCE_MAX: usize = 8;
-
 type Subscriber = Arc<dyn Fn(Position) + Send + Sync>;
 
 /// A request whose rows are encoded: what is left to do needs its position.
 pub struct Prepared {
-    parts: Vec<PreparedPart>,
+    batch: EncodedBatch,
     idempotency: Option<IdempotencyRecord>,
-    tenant: TenantNumber,
-    rows: u64,
-    memory_bytes: usize,
 }
 
 impl Prepared {
     /// Bytes that the rows take in a tail.
     #[must_use]
     pub fn memory_bytes(&self) -> usize {
-        self.memory_bytes
+        self.batch.memory_bytes()
     }
 
     /// How many rows there are.
     #[must_use]
     pub fn rows(&self) -> u64 {
-        self.rows
+        self.batch.rows()
     }
-}
-
-struct PreparedPart {
-    key: PartitionKey,
-    timestamps: Vec<i64>,
-    columns: ColumnSet,
-    payload: Vec<u8>,
-}
-
-/// Rows of one partition on their way in.
-pub(crate) struct Part {
-    pub(crate) key: PartitionKey,
-    pub(crate) timestamps: Vec<i64>,
-    pub(crate) columns: ColumnSet,
-}
-
-impl Part {
-    /// Bytes that the rows take in a tail.
-    fn memory_bytes(&self) -> usize {
-        self.columns.memory_bytes() + self.timestamps.len() * 16
-    }
-}
-
-/// The payloads of the parts of a request; the first has its idempotency record. Large parts that
-/// follow one another are encoded at once, each on a thread of its own: a sender gets large parts of
-/// one request where cores were idle when it was decoded.
-fn payloads(parts: &[Part], idempotency: Option<&IdempotencyRecord>) -> Vec<Vec<u8>> {
-    let encode = |index: usize, part: &Part| {
-        let record = idempotency.filter(|_| index == 0);
-        Payload::encode(record, Some((&part.timestamps, &part.columns)))
-    };
-    let encode = &encode;
-    let is_large = |part: &Part| part.memory_bytes() >= LARGE_PART_BYTES;
-    let mut payloads = Vec::with_capacity(parts.len());
-    let mut index = 0;
-    while index < parts.len() {
-        let following = parts[index + 1..].iter().take(PARTS_AT_ONCE_MAX - 1);
-        let helped = following.take_while(|part| is_large(part)).count();
-        std::thread::scope(|scope| {
-            let others: Vec<_> = (index + 1..=index + helped)
-                .map(|index| {
-                    std::thread::Builder::new()
-                        .name("encode".into())
-                        .spawn_scoped(scope, move || encode(index, &parts[index]))
-                        // Without a thread to spare it is done here.
-                        .map_err(|_| index)
-                })
-                .collect();
-            payloads.push(encode(index, &parts[index]));
-            payloads.extend(others.into_iter().map(|thread| {
-                match thread {
-                    Ok(thread) => thread
-                        .join()
-                        .unwrap_or_else(|panic| std::panic::resume_unwind(panic)),
-                    Err(index) => encode(index, &parts[index]),
-                }
-            }));
-        });
-        index += helped + 1;
-    }
-    payloads
 }
 
 impl StoreCore {
@@ -497,85 +408,26 @@ impl StoreCore {
             .collect()
     }
 
-    /// Encodes a request for the log: the work that needs no lock.
+    /// Makes a request ready for its group.
     ///
     /// # Errors
     /// [`CommitError::TooLarge`].
     pub fn prepare(&self, request: CommitRequest) -> Result<Prepared, CommitError> {
-        let tenant = request.batch.tenant();
-        let mut reservation = self.reservation(tenant, request.idempotency.as_ref());
-        let parts = request.batch.into_parts().into_iter().map(|part| {
-            let (stream, day, timestamps, columns) = part.into_parts();
-            let key = PartitionKey {
-                tenant,
-                stream,
-                day,
-            };
-            Part {
-                key,
-                timestamps,
-                columns,
-            }
-        });
-        let parts = parts.collect();
-        // From here on it is theirs.
-        reservation.key = None;
-        self.prepare_parts(tenant, parts, request.idempotency)
-    }
-
-    fn reservation(&self, tenant: TenantNumber, key: Option<&IdempotencyKey>) -> Reservation<'_> {
-        Reservation {
-            idempotency: &self.idempotency,
-            key: key.map(|key| RequestKey::new(tenant, &key.scope, &key.key)),
-        }
-    }
-
-    pub(crate) fn prepare_parts(
-        &self,
-        tenant: TenantNumber,
-        parts: Vec<Part>,
-        idempotency: Option<IdempotencyKey>,
-    ) -> Result<Prepared, CommitError> {
-        let mut reservation = self.reservation(tenant, idempotency.as_ref());
-        let idempotency = idempotency.map(|key| IdempotencyRecord {
-            key: RequestKey::new(tenant, &key.scope, &key.key),
+        let CommitRequest { batch, idempotency } = request;
+        let record = idempotency.map(|key| IdempotencyRecord {
+            key: RequestKey::new(batch.tenant(), &key.scope, &key.key),
             body: short_hash(&key.body_hash),
             answer: PackedAnswer::new(&key.answer),
             time: self.clock.now(),
         });
-        let mut prepared = Prepared {
-            parts: Vec::with_capacity(parts.len()),
-            idempotency,
-            tenant,
-            rows: 0,
-            memory_bytes: 0,
-        };
-        let parts = parts.into_iter().filter(|part| !part.timestamps.is_empty());
-        let parts: Vec<Part> = parts.collect();
-        if parts
-            .iter()
-            .any(|part| part.memory_bytes() > PAYLOAD_BYTES_MAX)
-        {
+        if batch.is_too_large() {
+            self.forget_record(record.as_ref());
             return Err(CommitError::TooLarge);
         }
-        let payloads = payloads(&parts, prepared.idempotency.as_ref());
-        for (mut part, payload) in parts.into_iter().zip(payloads) {
-            // A tail keeps no room that is not used; here nobody waits for a lock meanwhile.
-            for (_, column) in part.columns.iter_mut() {
-                column.shrink_to_fit();
-            }
-            let memory_bytes = part.memory_bytes();
-            prepared.rows += part.timestamps.len() as u64;
-            prepared.memory_bytes += memory_bytes;
-            prepared.parts.push(PreparedPart {
-                key: part.key,
-                timestamps: part.timestamps,
-                columns: part.columns,
-                payload,
-            });
-        }
-        reservation.key = None;
-        Ok(prepared)
+        Ok(Prepared {
+            batch,
+            idempotency: record,
+        })
     }
 
     /// Commits prepared requests as one group with one sync; one result for each, in order.
@@ -623,11 +475,11 @@ impl StoreCore {
         for mut prepared in group {
             match self.admit(log, was_in_doubt, &prepared, group_bytes) {
                 Ok(first) => {
-                    group_bytes += prepared.memory_bytes;
+                    group_bytes += prepared.memory_bytes();
                     put_frames(&mut log.wal, &mut prepared, first, &mut frames);
                     let committed = Committed {
                         first,
-                        last: Position((first.0 + prepared.rows).saturating_sub(1)),
+                        last: Position((first.0 + prepared.rows()).saturating_sub(1)),
                     };
                     results.push(Ok(committed));
                     accepted.push((prepared, committed));
@@ -688,7 +540,7 @@ impl StoreCore {
                 reason: MaintenanceError::InDoubt.to_string(),
             });
         }
-        if !self.has_room_beside(group_bytes, prepared.memory_bytes) {
+        if !self.has_room_beside(group_bytes, prepared.memory_bytes()) {
             return Err(CommitError::Overloaded);
         }
         if log.wal.live().len() >= FILES_OF_REQUESTS_MAX {
@@ -696,7 +548,7 @@ impl StoreCore {
             return Err(self.refuse(WalError::TooManyFiles));
         }
         log.wal
-            .take_positions(prepared.rows)
+            .take_positions(prepared.rows())
             .ok_or_else(|| CommitError::Refusing {
                 reason: "all positions of 48 bits are used".into(),
             })
@@ -748,7 +600,9 @@ impl StoreCore {
         let mut grown = 0;
         for (prepared, committed) in accepted {
             let mut first = committed.first;
-            for part in prepared.parts {
+            let Prepared { batch, idempotency } = prepared;
+            count(&self.counters.rows, batch.rows());
+            for part in batch.parts {
                 let rows = part.timestamps.len() as u64;
                 let partition = state.partitions.entry(part.key).or_default();
                 grown += partition.push(part.timestamps, first, part.columns);
@@ -759,9 +613,8 @@ impl StoreCore {
                 state.unflushed.insert(part.key);
                 first = Position(first.0 + rows);
             }
-            count(&self.counters.rows, prepared.rows);
             state.watermark = state.watermark.max(committed.last);
-            records.extend(prepared.idempotency);
+            records.extend(idempotency);
         }
         self.grow_tails(grown);
         let watermark = state.watermark;
@@ -1166,9 +1019,13 @@ fn put_frames(
     frames: &mut Vec<NewFrame>,
 ) {
     let request = wal.take_request();
-    let parts = prepared.parts.len() as u32;
-    for (number, part) in (0u32..).zip(&mut prepared.parts) {
+    let parts = prepared.batch.parts.len() as u32;
+    for (number, part) in (0u32..).zip(&mut prepared.batch.parts) {
         let rows = part.timestamps.len() as u32;
+        let mut plain = std::mem::take(&mut part.payload);
+        if let Some(record) = prepared.idempotency.as_ref().filter(|_| number == 0) {
+            Payload::add_record(&mut plain, record);
+        }
         frames.push(NewFrame {
             kind: FrameKind::Rows,
             request,
@@ -1177,7 +1034,7 @@ fn put_frames(
             partition: part.key,
             rows,
             first_position: first,
-            plain: std::mem::take(&mut part.payload),
+            plain,
         });
         first = Position(first.0 + u64::from(rows));
     }
@@ -1187,49 +1044,7 @@ fn put_frames(
         let mut frame =
             NewFrame::without_rows(FrameKind::Rows, Payload::encode(Some(record), None));
         frame.request = request;
-        frame.partition.tenant = prepared.tenant;
+        frame.partition.tenant = prepared.batch.tenant;
         frames.push(frame);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use taffrail_model::{column::Kind, stream::StreamNumber, time::Day};
-
-    fn part(rows: u32, text: &str) -> Part {
-        let mut columns = ColumnSet::default();
-        for row in 0..rows {
-            let text = format!("{text} {row}");
-            columns
-                .get_or_create("message")
-                .push(row, Kind::String, &text);
-        }
-        columns.set_rows(rows);
-        Part {
-            key: PartitionKey {
-                tenant: TenantNumber(1),
-                stream: StreamNumber(1),
-                day: Day(1),
-            },
-            timestamps: (0..i64::from(rows)).collect(),
-            columns,
-        }
-    }
-
-    #[test]
-    fn parts_that_are_encoded_at_once_are_those_that_came_in_order() {
-        let long = "x".repeat(2_000);
-        let large = |name: &str| part(700, &format!("{long} {name}"));
-        assert!(large("a").memory_bytes() >= LARGE_PART_BYTES);
-        let mut parts = vec![part(1, "a"), large("b"), large("c"), part(2, "d")];
-        parts.extend((0..PARTS_AT_ONCE_MAX).map(|n| large(&n.to_string())));
-        let payloads = payloads(&parts, None);
-        assert_eq!(payloads.len(), parts.len());
-        for (payload, part) in payloads.iter().zip(&parts) {
-            let (timestamps, columns) = Payload::decode(payload).unwrap().rows().unwrap();
-            assert_eq!(timestamps, part.timestamps);
-            assert_eq!(columns, part.columns);
-        }
     }
 }

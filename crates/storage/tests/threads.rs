@@ -78,7 +78,7 @@ fn batch(name: &str, rows: u32) -> CleanBatch {
 fn commit(store: &Store, batch: CleanBatch) -> Result<Committed, CommitError> {
     let (sender, receiver) = mpsc::channel();
     let request = CommitRequest {
-        batch,
+        batch: batch.into(),
         idempotency: None,
     };
     store.commit(
@@ -179,7 +179,7 @@ fn a_repeat_waits_for_the_first_and_gets_its_answer() {
         panic!("in flight");
     };
     let request = CommitRequest {
-        batch: batch("once", 2),
+        batch: batch("once", 2).into(),
         idempotency: Some(IdempotencyKey {
             scope: "s".into(),
             key: "k".into(),
@@ -235,7 +235,7 @@ fn trap(thread: &str) -> Arc<Trap> {
 
 fn keyed(key: &str) -> CommitRequest {
     CommitRequest {
-        batch: batch(key, 1),
+        batch: batch(key, 1).into(),
         idempotency: Some(IdempotencyKey {
             scope: "s".into(),
             key: key.into(),

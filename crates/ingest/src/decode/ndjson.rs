@@ -14,10 +14,13 @@
 //! - Time is linear in the body, whatever the names, nesting and faults.
 //!
 //! No tree of values is built: a string's escapes are decoded straight into its column's text.
+mod cutter;
+
 use super::{
     fields::{Fields, MemberId, NO_MEMBER, NameTooLong, ObjectId, ROOT},
     json::{self, Cursor, EXPECTED_COLON, EXPECTED_NAME, Fault, FaultKind, Surrogates},
 };
+pub use cutter::{Cutter, PIECE_BYTES_MIN};
 use std::{borrow::Cow, ops::Range};
 use taffrail_model::{
     batch::{RawBatch, Reject, RejectKind},
@@ -85,32 +88,7 @@ pub fn decode(body: &[u8]) -> Result<RawBatch, DecodeError> {
     Ok(decoder.into_batch())
 }
 
-/// Cuts a body that is NDJSON at ends of lines into at most `count` pieces of about the same length,
-/// for [`decode_lines`]; one piece if it is, or might be, of another form.
-#[must_use]
-pub fn cut_lines(body: &[u8], count: usize) -> Vec<&[u8]> {
-    let body = &body[content(body)];
-    let first_line = memchr::memchr(b'\n', body).map(|end| &body[..end]);
-    let are_lines = body.first() == Some(&b'{') && first_line.is_some_and(is_one_value);
-    if !are_lines || body.len() > BATCH_BYTES_MAX {
-        return vec![body];
-    }
-    let mut pieces = Vec::with_capacity(count);
-    let mut rest = body;
-    for left in (2..=count).rev() {
-        let from = rest.len() / left;
-        let Some(end) = memchr::memchr(b'\n', &rest[from..]) else {
-            break;
-        };
-        let (piece, after) = rest.split_at(from + end + 1);
-        pieces.push(piece);
-        rest = after;
-    }
-    pieces.push(rest);
-    pieces
-}
-
-/// Decodes a piece of [`cut_lines`]: a record on each line, whatever the first one looks like.
+/// Decodes a piece of a [`Cutter`], or what it has left: a record on each line, whatever the first one looks like.
 /// Indexes begin at 0.
 ///
 /// # Errors
@@ -121,9 +99,13 @@ pub fn decode_lines(piece: &[u8]) -> Result<RawBatch, DecodeError> {
     Ok(decoder.into_batch())
 }
 
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// What is between a byte order mark and blanks.
 fn content(body: &[u8]) -> Range<usize> {
-    let start = body.strip_prefix(b"\xef\xbb\xbf").map_or(0, |_| 3);
+    let start = body
+        .strip_prefix(BYTE_ORDER_MARK)
+        .map_or(0, |_| BYTE_ORDER_MARK.len());
     trimmed(body, start..body.len())
 }
 

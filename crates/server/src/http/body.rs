@@ -35,8 +35,25 @@ pub(crate) async fn read_body(
     headers: &HeaderMap,
     body: Body,
     bytes_max: usize,
-    mut admit: impl FnMut(usize) -> Result<(), Problem>,
+    admit: impl FnMut(usize) -> Result<(), Problem>,
 ) -> Result<Bytes, Problem> {
+    let mut kept = Vec::new();
+    let keep = |frame: &[u8]| kept.extend_from_slice(frame);
+    read_frames(headers, body, bytes_max, admit, keep).await?;
+    Ok(kept.into())
+}
+
+/// Reads a body that `keep` gets bit by bit, each after `admit` was asked for it.
+///
+/// # Errors
+/// As [`read_body`].
+pub(crate) async fn read_frames(
+    headers: &HeaderMap,
+    body: Body,
+    bytes_max: usize,
+    mut admit: impl FnMut(usize) -> Result<(), Problem>,
+    mut keep: impl FnMut(&[u8]),
+) -> Result<(), Problem> {
     let too_large = || {
         Problem::new(
             Kind::TooLarge,
@@ -50,7 +67,7 @@ pub(crate) async fn read_body(
     // No more is asked for than will come.
     let expected = said.map_or(bytes_max, |said| said as usize);
     // Only bytes that came are kept and counted: a length that lies costs nothing.
-    let mut kept: Vec<u8> = Vec::new();
+    let mut kept = 0;
     let mut admitted = 0;
     let is_short = body.size_hint().upper().is_some_and(|most| most < 64 << 10);
     let mut frames = body.into_data_stream();
@@ -64,7 +81,7 @@ pub(crate) async fn read_body(
         let frame = match frame {
             Some(frame) => frame,
             None => {
-                let until = (Instant::now() + PAUSE_MAX).min(began + time_of(kept.len()));
+                let until = (Instant::now() + PAUSE_MAX).min(began + time_of(kept));
                 tokio::time::timeout_at(until, frames.next())
                     .await
                     .map_err(|_| Problem::new(Kind::Timeout, "the body stopped coming"))?
@@ -74,10 +91,10 @@ pub(crate) async fn read_body(
         let frame = frame.map_err(|fault| {
             Problem::new(Kind::Unreadable, format!("the body broke off: {fault}"))
         })?;
-        if kept.len() + frame.len() > bytes_max {
+        if kept + frame.len() > bytes_max {
             return Err(too_large());
         }
-        let needed = kept.len() + frame.len();
+        let needed = kept + frame.len();
         if needed > admitted {
             // In steps, so that the gate is not asked for each frame.
             let step = admitted.clamp(64 << 10, 4 << 20);
@@ -86,9 +103,10 @@ pub(crate) async fn read_body(
             admit(step)?;
             admitted += step;
         }
-        kept.extend_from_slice(&frame);
+        keep(&frame);
+        kept = needed;
     }
-    Ok(kept.into())
+    Ok(())
 }
 
 /// How long a body may have taken of which so many bytes are there.

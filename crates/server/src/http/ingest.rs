@@ -1,8 +1,9 @@
 //! Ingest: a body of records becomes durable.
 use super::{
     Json,
-    body::{read_body, said_bytes},
+    body::{read_body, read_frames, said_bytes},
     data, data_text,
+    pieces::{Pieces, Work},
     schema::{IngestAnswerBody, ProblemDocument},
 };
 use crate::{
@@ -12,17 +13,18 @@ use crate::{
     state::App,
 };
 use axum::{
-    body::Bytes,
     extract::{Path, Request, State},
     http::{HeaderMap, header},
 };
+use parking_lot::Mutex;
+use ring::digest::{Context, SHA256};
 use serde_json::json;
 use taffrail_engine::{
     admission::Permit,
-    ingest::{IdempotencyKey, IngestAnswer, IngestError, Prepared},
+    ingest::{IdempotencyKey, IngestAnswer, IngestError},
 };
 use taffrail_ingest::{
-    decode::ndjson::{self, DecodeError},
+    decode::ndjson::DecodeError,
     decompress::{self, DecompressError, Encoding},
 };
 use taffrail_model::{
@@ -32,12 +34,8 @@ use taffrail_model::{
 
 /// Rejects that a problem lists: the first ones tell what is wrong with all.
 const REJECTS_SHOWN_MAX: usize = 100;
-
-/// Bytes of a piece of a body that gets a thread of its own, at least: some milliseconds of work, a
-/// hundred times what a thread costs.
-const PIECE_BYTES_MIN: usize = 1 << 20;
-/// Pieces of a body: more gain less each, and each is a frame of the log.
-const PIECES_MAX: usize = 8;
+/// Bytes of an unpacked body that are taken at once: pieces are cut where one of these ends.
+const UNPACKED_BYTES: usize = 64 << 10;
 
 /// Ingest records
 ///
@@ -80,24 +78,35 @@ pub(crate) async fn ingest(
     check_content_type(&parts.headers)?;
     let encoding = encoding(&parts.headers)?;
     let key = idempotency_key(&parts.headers)?;
-    let mut permit = app.engine.admit(&principal, 0)?;
+    let permit = app.engine.admit(&principal, 0)?;
     if let Some(said) = said_bytes(&parts.headers).filter(|said| *said <= BATCH_BYTES_MAX as u64) {
         permit.check(said as usize)?;
     }
-    let body = read_body(&parts.headers, body, BATCH_BYTES_MAX, |bytes| {
-        permit.grow(bytes).map_err(Problem::from)
-    })
-    .await?;
-    let batch = Batch {
-        app: app.clone(),
-        principal: principal.clone(),
-        stream,
-        encoding,
-        body,
-        permit,
-        key,
+    let hash = key.as_ref().map(|_| begun(&stream));
+    let work = Work::new(app.clone(), principal.clone(), stream, permit);
+    let pieces = Pieces::new(work.clone());
+    let mut batch = Batch { hash, pieces };
+    let admit = |bytes| work.permit.lock().grow(bytes).map_err(Problem::from);
+    let batch = match encoding {
+        Encoding::Identity => {
+            let keep = |frame: &[u8]| batch.take(frame);
+            read_frames(&parts.headers, body, BATCH_BYTES_MAX, admit, keep).await?;
+            batch
+        }
+        _ => {
+            let body = read_body(&parts.headers, body, BATCH_BYTES_MAX, admit).await?;
+            let permit = work.clone();
+            let unpack = move |_| batch.unpack(encoding, &body, &permit.permit);
+            app.decodes.run(unpack).await?
+        }
     };
-    let (prepared, key, _permit) = app.decodes.run(move |_| batch.prepare()).await?;
+    let body_hash = batch.hash.map(finished);
+    let prepared = batch.pieces.prepared().await?;
+    // A body without a record that can be stored leaves its key to the corrected one.
+    let key = key.filter(|_| !prepared.is_empty());
+    // The bytes that were meant are hashed: a repeat may be compressed otherwise.
+    let key = key.zip(body_hash);
+    let key = key.map(|(key, body_hash)| IdempotencyKey { key, body_hash });
     let answer = app.engine.commit(&principal, prepared, key).await?;
     if answer.accepted == 0 && !answer.rejected.is_empty() {
         return Err(all_rejected(&answer));
@@ -123,76 +132,50 @@ fn answer_body(app: &App, principal: &Principal, answer: &IngestAnswer) -> Json 
     }))
 }
 
-/// A request on its way to a blocking thread.
+/// A body on its way in.
 struct Batch {
-    app: App,
-    principal: Principal,
-    stream: String,
-    encoding: Encoding,
-    body: Bytes,
-    permit: Permit,
-    key: Option<String>,
+    /// Of what came, if the request has a key.
+    hash: Option<Context>,
+    pieces: Pieces,
 }
 
 impl Batch {
-    fn prepare(mut self) -> Result<(Prepared, Option<IdempotencyKey>, Permit), Problem> {
-        let plain = decompress::decompress(self.encoding, &self.body, BATCH_BYTES_MAX)
-            .map_err(|fault| decompress_problem(&fault))?;
-        if self.encoding != Encoding::Identity {
-            self.permit.grow(plain.len())?;
+    /// Takes the bytes that follow.
+    fn take(&mut self, bytes: &[u8]) {
+        if let Some(hash) = &mut self.hash {
+            hash.update(bytes);
         }
-        let prepared = match self.prepare_pieces(&plain)? {
-            Some(prepared) => prepared,
-            None => {
-                let raw = ndjson::decode(&plain).map_err(|fault| decode_problem(&fault))?;
-                self.app
-                    .engine
-                    .prepare(&self.principal, &self.stream, raw)?
-            }
-        };
-        // A body without a record that can be stored leaves its key to the corrected one.
-        let key = self.key.take().filter(|_| !prepared.is_empty());
-        // The bytes that were meant are hashed: a repeat may be compressed otherwise.
-        let key = key.map(|key| IdempotencyKey {
-            key,
-            body_hash: hash(&self.stream, &plain),
-        });
-        Ok((prepared, key, self.permit))
+        self.pieces.take(bytes);
     }
 
-    /// Decodes and prepares a large body in pieces, on the cores that are idle. `None` if it is not
-    /// large, no core is idle, or it has to be looked at as a whole.
-    fn prepare_pieces(&self, plain: &[u8]) -> Result<Option<Prepared>, Problem> {
-        let pieces_max = (plain.len() / PIECE_BYTES_MIN).min(PIECES_MAX);
-        let helpers_max = pieces_max.saturating_sub(1);
-        let Some(helpers) = self.app.decodes.helpers(helpers_max) else {
-            return Ok(None);
-        };
-        let pieces = ndjson::cut_lines(plain, helpers.num_permits() + 1);
-        if pieces.len() < 2 {
-            return Ok(None);
+    /// Takes a compressed body as a whole. Works on the CPU for milliseconds.
+    fn unpack(
+        mut self,
+        encoding: Encoding,
+        body: &[u8],
+        permit: &Mutex<Permit>,
+    ) -> Result<Batch, Problem> {
+        let plain = decompress::decompress(encoding, body, BATCH_BYTES_MAX)
+            .map_err(|fault| decompress_problem(&fault))?;
+        permit.lock().grow(plain.len())?;
+        for bytes in plain.chunks(UNPACKED_BYTES) {
+            self.take(bytes);
         }
-        let decoders = pieces
-            .into_iter()
-            .map(|piece| move || ndjson::decode_lines(piece).ok())
-            .collect();
-        let prepared = self
-            .app
-            .engine
-            .prepare_pieces(&self.principal, &self.stream, decoders)?;
-        drop(helpers);
-        Ok(prepared)
+        Ok(self)
     }
 }
 
-/// The stream is part of what a key stands for.
-fn hash(stream: &str, body: &[u8]) -> [u8; 32] {
-    let mut context = ring::digest::Context::new(&ring::digest::SHA256);
-    context.update(&(stream.len() as u64).to_le_bytes());
-    context.update(stream.as_bytes());
-    context.update(body);
+/// A hash of the stream, which is part of what a key stands for, and of what follows.
+fn begun(stream: &str) -> Context {
+    let mut hash = Context::new(&SHA256);
+    hash.update(&(stream.len() as u64).to_le_bytes());
+    hash.update(stream.as_bytes());
+    hash
+}
+
+fn finished(hash: Context) -> [u8; 32] {
     let mut out = [0; 32];
-    out.copy_from_slice(context.finish().as_ref());
+    out.copy_from_slice(hash.finish().as_ref());
     out
 }
 
@@ -261,7 +244,7 @@ fn decompress_problem(fault: &DecompressError) -> Problem {
     Problem::new(kind, fault.to_string())
 }
 
-fn decode_problem(fault: &DecodeError) -> Problem {
+pub(super) fn decode_problem(fault: &DecodeError) -> Problem {
     match fault {
         DecodeError::TooLarge { .. } | DecodeError::TooManyRecords => {
             Problem::new(Kind::TooLarge, fault.to_string())

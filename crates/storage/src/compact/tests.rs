@@ -5,10 +5,11 @@ use crate::{
         DELETIONS_ACTIVE_MAX, DELETIONS_ACTIVE_PER_TENANT_MAX, DeletionError, DeletionState,
         NewDeletion, RowSelector,
     },
+    encoded::{EncodedBatch, Part},
     keys::KeyFile,
     read::RowSource,
     snapshot::Snapshot,
-    store_core::{Part, StoreOptions},
+    store_core::{CommitRequest, StoreOptions},
 };
 use proptest::prelude::*;
 use std::{
@@ -175,7 +176,10 @@ impl World {
                 .collect(),
             columns,
         };
-        let prepared = self.core.prepare_parts(key.tenant, vec![part], None);
+        let prepared = self.core.prepare(CommitRequest {
+            batch: EncodedBatch::from_parts(key.tenant, vec![part]),
+            idempotency: None,
+        });
         let results = self.core.commit_prepared(vec![prepared.unwrap()]);
         assert!(results[0].is_ok(), "{results:?}");
     }
@@ -607,7 +611,10 @@ fn sections_that_do_not_fit_into_one_are_merged_no_more() {
             timestamps: vec![one.day.start().0],
             columns,
         };
-        let prepared = world.core.prepare_parts(one.tenant, vec![part], None);
+        let prepared = world.core.prepare(CommitRequest {
+            batch: EncodedBatch::from_parts(one.tenant, vec![part]),
+            idempotency: None,
+        });
         world.core.commit_prepared(vec![prepared.unwrap()]);
         world.core.flush().unwrap();
     }

@@ -2,9 +2,10 @@
 use super::*;
 use crate::{
     bundle::SEGMENTS_DIRECTORY,
+    encoded::{EncodedBatch, Part},
     keys::KeyFile,
     read::ReadError,
-    store_core::{CommitError, Committed, IdempotencyKey, Part},
+    store_core::{CommitError, CommitRequest, Committed, IdempotencyKey},
 };
 use std::{collections::BTreeMap, sync::atomic::AtomicU64, sync::atomic::Ordering};
 use taffrail_model::{
@@ -122,7 +123,11 @@ fn send(core: &StoreCore, requests: &[Request<'_>]) -> Vec<Result<Committed, Com
             .map(|(key, rows)| part(*key, name, *rows))
             .collect();
         let tenant = parts[0].key.tenant;
-        core.prepare_parts(tenant, parts, None).unwrap()
+        core.prepare(CommitRequest {
+            batch: EncodedBatch::from_parts(tenant, parts),
+            idempotency: None,
+        })
+        .unwrap()
     });
     core.commit_prepared(group.collect())
 }
@@ -652,7 +657,10 @@ fn idempotency_survives_in_the_log_and_in_the_manifest() {
     };
     let store = |core: &StoreCore, name: &str, rows: u32| {
         let parts = vec![part(key(1, 0), name, rows)];
-        let prepared = core.prepare_parts(TenantNumber(1), parts, idempotency(name));
+        let prepared = core.prepare(CommitRequest {
+            batch: EncodedBatch::from_parts(TenantNumber(1), parts),
+            idempotency: idempotency(name),
+        });
         core.commit_prepared(vec![prepared.unwrap()])[0]
             .clone()
             .unwrap();
@@ -741,7 +749,12 @@ fn a_tail_with_more_columns_than_a_section_is_cut_into_sections() {
     let (core, _) = world.open();
     for name in ["a", "b", "c"] {
         let parts = vec![wide_part(key(1, 0), name, 7_000)];
-        let prepared = core.prepare_parts(TenantNumber(1), parts, None).unwrap();
+        let prepared = core
+            .prepare(CommitRequest {
+                batch: EncodedBatch::from_parts(TenantNumber(1), parts),
+                idempotency: None,
+            })
+            .unwrap();
         assert!(core.commit_prepared(vec![prepared])[0].is_ok());
     }
     send_one(&core, "other", key(2, 0), 2);
@@ -759,7 +772,12 @@ fn a_partition_that_cannot_be_encoded_does_not_hold_up_the_others() {
     let world = World::new();
     let (core, _) = world.open();
     let parts = vec![wide_part(key(1, 0), "wide", 17_000)];
-    let prepared = core.prepare_parts(TenantNumber(1), parts, None).unwrap();
+    let prepared = core
+        .prepare(CommitRequest {
+            batch: EncodedBatch::from_parts(TenantNumber(1), parts),
+            idempotency: None,
+        })
+        .unwrap();
     assert!(core.commit_prepared(vec![prepared])[0].is_ok());
     // Alone, it leaves nothing behind.
     let report = core.flush().unwrap();

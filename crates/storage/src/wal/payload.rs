@@ -39,6 +39,14 @@ impl<'a> Payload<'a> {
         out
     }
 
+    /// Puts the record of its request into a payload that has none.
+    pub(crate) fn add_record(payload: &mut Vec<u8>, record: &IdempotencyRecord) {
+        debug_assert_eq!(payload.first(), Some(&0));
+        let mut front = vec![1];
+        record.encode(&mut front);
+        payload.splice(..1, front);
+    }
+
     pub(crate) fn decode(plain: &'a [u8]) -> Result<Payload<'a>, Malformed> {
         let mut input = Input::new(plain);
         let idempotency = match input.u8()? {
@@ -86,6 +94,11 @@ mod tests {
                 time: Timestamp(-5),
             });
             let plain = Payload::encode(record.as_ref(), Some((&timestamps, &columns)));
+            let mut late = Payload::encode(None, Some((&timestamps, &columns)));
+            if let Some(record) = &record {
+                Payload::add_record(&mut late, record);
+            }
+            prop_assert_eq!(&late, &plain);
             let payload = Payload::decode(&plain).unwrap();
             prop_assert_eq!(&payload.idempotency, &record);
             prop_assert_eq!(payload.rows().unwrap(), (timestamps, columns));

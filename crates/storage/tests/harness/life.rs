@@ -166,7 +166,7 @@ impl Life {
                 Recall::New => {
                     sent.push(entry);
                     requests.push(CommitRequest {
-                        batch: prepared.batch.clone(),
+                        batch: prepared.batch.clone().into(),
                         idempotency: Some(IdempotencyKey {
                             scope: SCOPE.into(),
                             key: prepared.key.clone(),

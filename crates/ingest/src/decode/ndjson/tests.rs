@@ -671,22 +671,51 @@ fn line() -> impl Strategy<Value = Vec<u8>> {
     ]
 }
 
+/// A record of so many bytes with its line end.
+fn record_of(bytes: usize) -> String {
+    let empty = "{\"a\":\"\"}\n".len();
+    format!("{{\"a\":\"{}\"}}\n", "x".repeat(bytes - empty))
+}
+
+/// Gives a body to a cutter in parts of `step` bytes: its pieces, and what is left.
+fn cut(body: &[u8], step: usize) -> (Vec<Vec<u8>>, Vec<u8>) {
+    let mut cutter = Cutter::default();
+    let pieces = body.chunks(step).filter_map(|part| cutter.take(part));
+    (pieces.collect(), cutter.into_rest())
+}
+
 #[test]
 fn only_lines_are_cut() {
-    let record = "{\"a\":1}\n";
+    let record = record_of(1 << 10);
+    let lines = record.repeat(2 << 10);
     for (body, pieces) in [
-        (record.repeat(10), 3),
-        (record.repeat(2), 2),
-        (record.to_owned(), 1),
-        (String::new(), 1),
+        (lines.clone(), 2),
+        (record.repeat(1 << 10), 1),
+        (record.repeat((1 << 10) - 1), 0),
+        (String::new(), 0),
+        // A line that is longer than pieces are.
+        (format!("{record}{}{record}", record_of(3 << 20)), 1),
         // Of other forms, or not to be told from them by the first line.
-        (format!("[{}\n]", "{},\n".repeat(9)), 1),
-        ("{\n\"a\":1\n}\n{\n}".to_owned(), 1),
-        (format!("{{broken\n{}", record.repeat(9)), 1),
-        (format!("1\n{}", record.repeat(9)), 1),
+        (format!("[{}]", lines.replace("}\n", "},\n")), 0),
+        (format!("{{\n\"a\":1\n}}\n{lines}"), 0),
+        (format!("{{broken\n{lines}"), 0),
+        (format!("1\n{lines}"), 0),
+        ("\n".repeat(2 << 20), 0),
     ] {
-        assert_eq!(cut_lines(body.as_bytes(), 3).len(), pieces, "{body}");
+        let (cut, rest) = cut(body.as_bytes(), 4 << 10);
+        assert_eq!(cut.len(), pieces, "{}", &body[..body.len().min(40)]);
+        assert_eq!([cut.concat(), rest].concat(), body.as_bytes());
     }
+}
+
+#[test]
+fn a_long_body_has_few_pieces() {
+    let body = record_of(1 << 10).repeat(BATCH_BYTES_MAX >> 10);
+    let (cut, _) = cut(body.as_bytes(), 64 << 10);
+    assert!(cut.len() < 25, "{}", cut.len());
+    assert!(cut.iter().all(|piece| piece.len() >= PIECE_BYTES_MIN));
+    let largest = cut.iter().map(Vec::len).max();
+    assert!(largest.unwrap() <= BATCH_BYTES_MAX / 4);
 }
 
 proptest! {
@@ -711,20 +740,25 @@ proptest! {
         lines in proptest::collection::vec(line(), 0..12),
         ends in prop_oneof![Just("\n"), Just("\r\n"), Just("\n\n")],
         has_mark in any::<bool>(),
-        count in 1usize..6,
+        step in 1usize..300,
+        piece_bytes_min in 1usize..300,
     ) {
-        let mark: &[u8] = if has_mark { b"\xef\xbb\xbf" } else { b"" };
+        let mark: &[u8] = if has_mark { BYTE_ORDER_MARK } else { b"" };
         let body = [mark, &lines.join(ends.as_bytes())].concat();
-        let pieces = cut_lines(&body, count);
-        prop_assert!((1..=count).contains(&pieces.len()));
-        prop_assert_eq!(pieces.concat(), body[content(&body)].to_vec());
-        if pieces.len() == 1 {
+        let mut cutter = Cutter::new(piece_bytes_min);
+        let pieces = body.chunks(step).filter_map(|part| cutter.take(part));
+        let mut pieces: Vec<_> = pieces.collect();
+        let rest = cutter.into_rest();
+        if pieces.is_empty() {
+            prop_assert_eq!(rest, body);
             return Ok(());
         }
+        pieces.push(rest);
+        prop_assert_eq!(pieces.concat(), body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(&body));
         let whole = decode(&body).unwrap();
         let (mut found, mut indexes, mut rejects, mut first) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for piece in pieces {
-            let batch = decode_lines(piece).unwrap();
+            let batch = decode_lines(&piece).unwrap();
             found.extend(rows(&batch));
             indexes.extend(batch.indexes.iter().map(|index| index + first));
             let records = batch.indexes.len() + batch.rejects.len();

@@ -249,7 +249,10 @@ fn keys_of_a_snapshot_are_those_that_are_held() {
             body_hash: [1; 32],
             answer: vec![b'x'; answer_bytes],
         };
-        let prepared = core.prepare_parts(TenantNumber(1), vec![], Some(idempotency));
+        let prepared = core.prepare(CommitRequest {
+            batch: EncodedBatch::from_parts(TenantNumber(1), vec![]),
+            idempotency: Some(idempotency),
+        });
         core.commit_prepared(vec![prepared.unwrap()])[0]
             .clone()
             .unwrap();

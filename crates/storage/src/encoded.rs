@@ -1,0 +1,140 @@
+//! The rows of a request, encoded for the log: what a commit does without a position or a lock.
+//!
+//! Invariants
+//! - Every part has rows, all of one partition; parts are in the order of their records.
+//! - Nothing is sealed yet: a payload has no position, and the record of the idempotency key is put
+//!   in front of the first when the request is committed.
+use crate::wal::{PAYLOAD_BYTES_MAX, Payload};
+use taffrail_model::{column::ColumnSet, position::PartitionKey, tenant::TenantNumber};
+use taffrail_pipeline::clean::CleanBatch;
+
+/// Rows of one partition on their way in.
+pub(crate) struct Part {
+    pub(crate) key: PartitionKey,
+    pub(crate) timestamps: Vec<i64>,
+    pub(crate) columns: ColumnSet,
+}
+
+/// Bytes that rows take in a tail.
+fn tail_bytes(timestamps: &[i64], columns: &ColumnSet) -> usize {
+    columns.memory_bytes() + timestamps.len() * 16
+}
+
+/// The same with their payload of the log.
+pub(crate) struct EncodedPart {
+    pub(crate) key: PartitionKey,
+    pub(crate) timestamps: Vec<i64>,
+    pub(crate) columns: ColumnSet,
+    pub(crate) payload: Vec<u8>,
+}
+
+impl EncodedPart {
+    fn new(mut part: Part) -> EncodedPart {
+        let payload = Payload::encode(None, Some((&part.timestamps, &part.columns)));
+        // A tail keeps no room that is not used; here nobody waits for a lock meanwhile.
+        for (_, column) in part.columns.iter_mut() {
+            column.shrink_to_fit();
+        }
+        EncodedPart {
+            key: part.key,
+            timestamps: part.timestamps,
+            columns: part.columns,
+            payload,
+        }
+    }
+}
+
+/// A batch whose rows are encoded.
+pub struct EncodedBatch {
+    pub(crate) tenant: TenantNumber,
+    pub(crate) parts: Vec<EncodedPart>,
+    rows: u64,
+    memory_bytes: usize,
+    /// Whether there was a part that no frame can hold. It is not among the parts.
+    is_too_large: bool,
+}
+
+impl From<CleanBatch> for EncodedBatch {
+    fn from(batch: CleanBatch) -> EncodedBatch {
+        let tenant = batch.tenant();
+        let parts = batch.into_parts().into_iter().map(|part| {
+            let (stream, day, timestamps, columns) = part.into_parts();
+            let key = PartitionKey {
+                tenant,
+                stream,
+                day,
+            };
+            Part {
+                key,
+                timestamps,
+                columns,
+            }
+        });
+        EncodedBatch::from_parts(tenant, parts)
+    }
+}
+
+impl EncodedBatch {
+    pub(crate) fn from_parts(
+        tenant: TenantNumber,
+        parts: impl IntoIterator<Item = Part>,
+    ) -> EncodedBatch {
+        let mut encoded = EncodedBatch {
+            tenant,
+            parts: Vec::new(),
+            rows: 0,
+            memory_bytes: 0,
+            is_too_large: false,
+        };
+        let parts = parts.into_iter();
+        for part in parts.filter(|part| !part.timestamps.is_empty()) {
+            if tail_bytes(&part.timestamps, &part.columns) > PAYLOAD_BYTES_MAX {
+                encoded.is_too_large = true;
+                continue;
+            }
+            encoded.rows += part.timestamps.len() as u64;
+            let part = EncodedPart::new(part);
+            encoded.memory_bytes += tail_bytes(&part.timestamps, &part.columns);
+            encoded.parts.push(part);
+        }
+        encoded
+    }
+
+    /// Takes in a batch whose records follow these in the same request. It must be of the same
+    /// tenant.
+    pub fn append(&mut self, following: EncodedBatch) {
+        debug_assert_eq!(self.tenant, following.tenant);
+        self.parts.extend(following.parts);
+        self.rows += following.rows;
+        self.memory_bytes += following.memory_bytes;
+        self.is_too_large |= following.is_too_large;
+    }
+
+    /// Whose.
+    #[must_use]
+    pub fn tenant(&self) -> TenantNumber {
+        self.tenant
+    }
+
+    /// How many rows there are.
+    #[must_use]
+    pub fn rows(&self) -> u64 {
+        self.rows
+    }
+
+    /// How many parts: one for each stream and day, or several in the order of their records.
+    #[must_use]
+    pub fn parts(&self) -> usize {
+        self.parts.len()
+    }
+
+    /// Bytes that the rows take in a tail.
+    #[must_use]
+    pub fn memory_bytes(&self) -> usize {
+        self.memory_bytes
+    }
+
+    pub(crate) fn is_too_large(&self) -> bool {
+        self.is_too_large
+    }
+}
