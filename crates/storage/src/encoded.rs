@@ -4,7 +4,10 @@
 //! - Every part has rows, all of one partition; parts are in the order of their records.
 //! - Nothing is sealed yet: a payload has no position, and the record of the idempotency key is put
 //!   in front of the first when the request is committed.
-use crate::wal::{PAYLOAD_BYTES_MAX, Payload};
+use crate::{
+    tail,
+    wal::{PAYLOAD_BYTES_MAX, Payload},
+};
 use taffrail_model::{column::ColumnSet, position::PartitionKey, tenant::TenantNumber};
 use taffrail_pipeline::clean::CleanBatch;
 
@@ -15,9 +18,9 @@ pub(crate) struct Part {
     pub(crate) columns: ColumnSet,
 }
 
-/// Bytes that rows take in a tail.
+/// Bytes that rows take in a tail, where they are one chunk.
 fn tail_bytes(timestamps: &[i64], columns: &ColumnSet) -> usize {
-    columns.memory_bytes() + timestamps.len() * 16
+    tail::memory_bytes(timestamps.len(), columns).0
 }
 
 /// The same with their payload of the log.

@@ -29,6 +29,16 @@ pub struct TailChunk {
     memory_bytes: usize,
 }
 
+/// Bytes of a chunk beside its rows and columns.
+const CHUNK_BYTES: usize = 256;
+
+/// Bytes in memory of a chunk of so many rows, and how many of them are for views.
+pub(crate) fn memory_bytes(rows: usize, columns: &ColumnSet) -> (usize, usize) {
+    let bytes = columns.memory_bytes() + rows * 16 + CHUNK_BYTES;
+    let views_room = views::room(bytes);
+    (bytes + views_room, views_room)
+}
+
 impl TailChunk {
     /// A chunk of at least one row; positions ascend strictly.
     ///
@@ -49,8 +59,7 @@ impl TailChunk {
             position_min: Position(positions[0]),
             position_max: Position(positions[positions.len() - 1]),
         };
-        let bytes = columns.memory_bytes() + timestamps.len() * 16 + 256;
-        let views_room = views::room(bytes);
+        let (memory_bytes, views_room) = memory_bytes(timestamps.len(), &columns);
         let (names, columns) = columns
             .into_columns()
             .filter(|(_, column)| !column.is_empty())
@@ -66,7 +75,7 @@ impl TailChunk {
             names,
             columns,
             views: Views::new(views_room),
-            memory_bytes: bytes + views_room,
+            memory_bytes,
         }
     }
 

@@ -17,6 +17,8 @@ use taffrail_model::limits::{TAIL_ROWS_MAX, TAILS_BYTES_MAX};
 
 /// Records of a large batch.
 pub const BATCH_RECORDS: usize = 10_000;
+/// Records of a batch of ordinary size: about 1 MB, as shippers send by default.
+pub const ORDINARY_BATCH_RECORDS: usize = 2_000;
 /// Records of a small batch.
 pub const SMALL_BATCH_RECORDS: usize = 500;
 /// Bytes after which a batch is sent with fewer records.

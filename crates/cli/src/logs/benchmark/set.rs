@@ -5,8 +5,8 @@ use super::{
     data::Source,
     library::Library,
     load::{
-        BATCH_RECORDS, FILL_BATCH_RECORDS, FullRate, SMALL_BATCH_RECORDS, Target, first_bodies,
-        freshness, percentile_ms,
+        BATCH_RECORDS, FILL_BATCH_RECORDS, FullRate, ORDINARY_BATCH_RECORDS, SMALL_BATCH_RECORDS,
+        Target, first_bodies, freshness, percentile_ms,
     },
     needles, process,
     questions::{self, Rule},
@@ -389,7 +389,7 @@ impl<'a> Run<'a> {
     }
 
     fn latencies(&mut self, server: &Server, records_a_second: f64) -> Result<()> {
-        for records in [BATCH_RECORDS, SMALL_BATCH_RECORDS] {
+        for records in [BATCH_RECORDS, ORDINARY_BATCH_RECORDS, SMALL_BATCH_RECORDS] {
             say(&format!("half rate, batches of {records}"));
             let bodies = self.bodies(records)?;
             let target = self.target(server);
