@@ -13,8 +13,9 @@ use super::{
     calls::Sequence,
     clipped,
     members::{elements, members, string},
+    params::META_PROTOCOL_VERSION,
     record::{Origin, Record, Route, Scalar},
-    session::{Counts, META_PROTOCOL_VERSION, Options, Session},
+    session::{Counts, Options, Session},
     sse::Events,
     told::{self, Ending},
     traceparent::TraceParent,
@@ -139,6 +140,13 @@ struct Exchange {
     trace: Option<TraceParent>,
 }
 
+impl Exchange {
+    /// Whether the request has all bytes that it was said to have.
+    fn is_as_long_as_said(&self) -> bool {
+        self.head.content_length == Some(self.request_bytes)
+    }
+}
+
 #[derive(Debug)]
 struct Named {
     session: Session,
@@ -220,6 +228,11 @@ impl Recorder {
             head,
         };
         self.exchanges.insert(id, exchange);
+        if is_post {
+            self.with_session(id, time, |session, _| {
+                session.open(Direction::ClientToServer)
+            });
+        }
     }
 
     /// Bytes of the request's body.
@@ -246,15 +259,19 @@ impl Recorder {
         bytes_lost: u64,
         out: &mut Vec<Heard>,
     ) {
+        let mut was_open = false;
         if let Some(exchange) = self.exchanges.get_mut(&id) {
             exchange.request_bytes += bytes_lost;
             self.held_bytes -= exchange.request.take().map_or(0, |kept| kept.len());
             // The gap is what there is to say of it.
-            exchange.is_request_read = true;
+            was_open = !std::mem::replace(&mut exchange.is_request_read, true);
             exchange.has_message = true;
         }
         self.with_session(id, time, |session, heard| {
             session.gap(Direction::ClientToServer, time, bytes_lost, heard);
+            if was_open {
+                session.close_message(Direction::ClientToServer, heard);
+            }
         });
         self.give(id, out);
     }
@@ -270,28 +287,24 @@ impl Recorder {
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
         };
-        let is_as_long_as_said = exchange.head.content_length == Some(exchange.request_bytes);
-        if std::mem::replace(&mut exchange.is_request_read, true)
-            || !(is_whole || is_as_long_as_said)
-        {
+        if std::mem::replace(&mut exchange.is_request_read, true) {
             return;
         }
-        // JSON that is no message is the business of others: a client that registers itself.
-        exchange.has_message = match &exchange.request {
-            Some(kept) => is_message(kept),
-            None => exchange.request_bytes > 0,
-        };
-        let has_message = exchange.has_message;
-        let (kept, bytes) = (exchange.request.take(), exchange.request_bytes);
-        let head = exchange.head.clone();
+        let kept = exchange.request.take();
+        let bytes = exchange.request_bytes;
         self.held_bytes -= kept.as_ref().map_or(0, Vec::len);
-        if !has_message {
-            return;
-        }
+        // JSON that is no message is the business of others: a client that registers itself.
+        let is_message = match &kept {
+            Some(kept) => is_message(kept),
+            None => bytes > 0 && (is_whole || exchange.is_as_long_as_said()),
+        };
+        exchange.has_message = is_message;
+        let head = exchange.head.clone();
         let mut calls = 0..0;
         self.with_session(id, time, |session, heard| {
             let begin = session.next_sequence(Direction::ClientToServer);
             match &kept {
+                _ if !is_message => {}
                 Some(kept) => {
                     if let Some(what) = contradiction(&head, kept) {
                         session.header_mismatch(time, &what, heard);
@@ -300,12 +313,25 @@ impl Recorder {
                 }
                 None => session.unread(Direction::ClientToServer, time, bytes, heard),
             }
+            session.close_message(Direction::ClientToServer, heard);
             calls = begin..session.next_sequence(Direction::ClientToServer);
         });
         if let Some(exchange) = self.exchanges.get_mut(&id) {
             exchange.calls = calls;
         }
         self.give(id, out);
+    }
+
+    /// Reads a request whose end was not told, if nothing is missing of it: a server may answer
+    /// before it has the end, a client library may not say when it has sent all.
+    fn read_whole_request(&mut self, id: ExchangeId, time: Timestamp, out: &mut Vec<Heard>) {
+        let is_whole = self.exchanges.get(&id).is_some_and(|exchange| {
+            let kept = exchange.request.as_deref();
+            exchange.is_as_long_as_said() || kept.is_some_and(is_message)
+        });
+        if is_whole {
+            self.request_end(id, time, true, out);
+        }
     }
 
     /// The head of the answer.
@@ -316,8 +342,7 @@ impl Recorder {
         head: AnswerHead,
         out: &mut Vec<Heard>,
     ) {
-        // A server may answer before it has all; a client library may not say when it has sent all.
-        self.request_end(id, time, false, out);
+        self.read_whole_request(id, time, out);
         let Some(exchange) = self.exchanges.get_mut(&id) else {
             return;
         };
@@ -326,7 +351,9 @@ impl Recorder {
             .as_deref()
             .unwrap_or_default()
             .to_ascii_lowercase();
-        let is_json = is_json(&kind) && exchange.has_message;
+        // Of a request that has no end yet nobody knows.
+        let may_be_message = exchange.has_message || !exchange.is_request_read;
+        let is_json = is_json(&kind) && may_be_message;
         let body = match head.content_encoding {
             None if kind.starts_with("text/event-stream") => Body::Stream(Events::default()),
             None if is_json => Body::Whole(Some(Vec::new())),
@@ -522,11 +549,16 @@ impl Recorder {
         else {
             return;
         };
-        if !self.sessions.contains_key(&name) {
+        let is_open = !exchange.is_request_read;
+        let is_new = !self.sessions.contains_key(&name);
+        if is_new {
             self.add_session(&name, *session, time, is_stream);
         }
         if let Some(named) = self.sessions.get_mut(&name) {
             named.exchanges += 1;
+            if is_open && !is_new {
+                named.session.open(Direction::ClientToServer);
+            }
         }
     }
 
@@ -587,12 +619,15 @@ impl Recorder {
             return;
         };
         let bytes = exchange.answer_bytes;
-        let is_awaited = !exchange.calls.is_empty();
+        let (is_awaited, has_message) = (!exchange.calls.is_empty(), exchange.has_message);
         let Some((head, Body::Whole(kept))) = &mut exchange.answer else {
             return;
         };
         let kept = kept.take();
         self.held_bytes -= kept.as_ref().map_or(0, Vec::len);
+        if !has_message {
+            return;
+        }
         let is_error = head.status >= 400;
         self.with_session(id, time, |session, heard| match kept {
             // An error may have any document as its body.

@@ -46,6 +46,11 @@ impl Lines {
         }
     }
 
+    /// Whether a line has begun and not ended.
+    pub(super) fn is_open(&self) -> bool {
+        self.bytes > 0
+    }
+
     /// Bytes are missing here; the bytes of the unfinished line are lost too and returned.
     pub(super) fn tear(&mut self) -> u64 {
         self.is_torn = true;

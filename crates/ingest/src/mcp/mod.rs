@@ -21,12 +21,14 @@
 
 pub mod attribute;
 mod calls;
+mod early;
 pub mod http;
 mod id;
 mod line;
 mod log_message;
 mod members;
 mod message;
+mod params;
 pub mod record;
 pub mod session;
 mod sse;
@@ -46,6 +48,12 @@ pub const PENDING_REQUESTS_MAX: usize = 65_536;
 /// Bytes that waiting requests hold, in each direction: names and contents of the sender's
 /// choice. As above, the oldest goes.
 pub const PENDING_BYTES_MAX: usize = 16 << 20;
+/// Answers that are held in each direction because the request that they may be to has not ended
+/// yet; one line or body is one request, or a batch of few. What has no room is taken for an answer
+/// to no request.
+pub const EARLY_ANSWERS_MAX: usize = 64;
+/// Bytes of these, in each direction: few results are longer.
+pub const EARLY_BYTES_MAX: usize = 256 << 10;
 /// Bytes of a request id or progress token. UUIDs have 36; a longer one is not paired.
 pub const ID_BYTES_MAX: usize = 512;
 /// Bytes of a name, URI, reason or error message that a record keeps.

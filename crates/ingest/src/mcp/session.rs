@@ -4,23 +4,22 @@
 //! JSON-RPC message has passed; what came before it is then reported in one go.
 use super::{
     Direction, Heard, Line, TEXT_BYTES_MAX, UNANSWERED_AFTER_NS, attribute,
-    calls::{Call, Calls, Closed, Sequence, Software, Target},
+    calls::{Call, Calls, Closed, Sequence},
     clipped,
+    early::EarlyAnswers,
     id::{Id, IdFault},
     line::{Lines, RawLine, looks_like_message},
     log_message,
     members::{elements, is_json, members, string},
     message::{self, Answer, Body, Fault, Message},
+    params::{read_params, read_software},
     record::{FieldName, Origin, Record, Route, Scalar},
     told::{self, Ending, Outcome, Sides},
-    traceparent::TraceParent,
     violation::{Violation, Violations, excerpt_of},
 };
 use std::borrow::Cow;
 use taffrail_model::{level::Level, limits::RECORD_BYTES_MAX, time::Timestamp};
 
-pub(super) const META_PROTOCOL_VERSION: &str = "io.modelcontextprotocol/protocolVersion";
-const META_CLIENT: &str = "io.modelcontextprotocol/clientInfo";
 const META_SERVER: &str = "io.modelcontextprotocol/serverInfo";
 const META_SUBSCRIPTION: &str = "io.modelcontextprotocol/subscriptionId";
 
@@ -87,8 +86,12 @@ pub struct Counts {
 pub struct Session {
     options: Options,
     lines: [Lines; 2],
+    /// Messages that another framing delimits and that have begun and not ended.
+    open_messages: [u32; 2],
     /// Requests by who sent them.
     calls: [Calls; 2],
+    /// Answers by who sent them.
+    early_answers: [EarlyAnswers; 2],
     sides: Sides,
     violations: Violations,
     counts: Counts,
@@ -109,7 +112,9 @@ impl Session {
             is_mcp: options.is_only_mcp,
             options,
             lines: Default::default(),
+            open_messages: [0; 2],
             calls: Default::default(),
+            early_answers: Default::default(),
             sides: Sides::default(),
             violations: Violations::default(),
             counts: Counts::default(),
@@ -144,9 +149,31 @@ impl Session {
         out: &mut Vec<Heard>,
     ) {
         let mut lines = std::mem::take(&mut self.lines[direction as usize]);
-        lines.push(bytes, |line| self.line(direction, time, line));
+        lines.push(bytes, |line| {
+            self.line(direction, time, line);
+            self.settle(direction);
+        });
         self.lines[direction as usize] = lines;
         self.give(out);
+    }
+
+    /// A message that another framing delimits has begun: it may be answered before its end.
+    pub(super) fn open(&mut self, direction: Direction) {
+        self.open_messages[direction as usize] += 1;
+    }
+
+    /// A message that was [opened](Session::open) has ended: it was heard, or will never be.
+    pub(super) fn close_message(&mut self, direction: Direction, out: &mut Vec<Heard>) {
+        let open = &mut self.open_messages[direction as usize];
+        *open = open.saturating_sub(1);
+        self.settle(direction);
+        self.give(out);
+    }
+
+    /// Takes note that something was not recorded, and that where is said later
+    /// ([`Session::gap`]).
+    pub fn doubt(&mut self) {
+        self.is_incomplete = true;
     }
 
     /// Takes one message that another framing delimits (a body, an event).
@@ -176,6 +203,7 @@ impl Session {
         let lost = bytes_lost + self.lines[direction as usize].tear();
         self.counts.lost_bytes += lost;
         self.is_incomplete = true;
+        self.settle(direction);
         let message = format!(
             "recording gap: {} from the {} were not recorded",
             told::bytes_text(i64::try_from(lost).unwrap_or(i64::MAX)),
@@ -210,6 +238,10 @@ impl Session {
         for direction in [Direction::ClientToServer, Direction::ServerToClient] {
             let mut lines = std::mem::take(&mut self.lines[direction as usize]);
             lines.finish(|line| self.line(direction, now, line));
+        }
+        self.open_messages = [0; 2];
+        for direction in [Direction::ClientToServer, Direction::ServerToClient] {
+            self.settle(direction);
         }
         for direction in [Direction::ClientToServer, Direction::ServerToClient] {
             for call in self.calls[direction as usize].drain() {
@@ -431,7 +463,6 @@ impl Session {
                 version.as_bytes(),
             );
         }
-        let bytes = text.len() as u64;
         let version = message.version;
         match message.body {
             Body::Request {
@@ -440,7 +471,7 @@ impl Session {
                 params,
             } => {
                 let mut call = Call::new(id, method, time);
-                call.request_bytes = bytes;
+                call.request_bytes = text.len() as u64;
                 call.jsonrpc_version = version;
                 self.request(direction, time, call, params);
             }
@@ -448,7 +479,7 @@ impl Session {
                 id: Some(Ok(id)),
                 answer,
             } => {
-                self.response(direction, time, &id, answer, bytes);
+                self.response(direction, time, &id, answer, text);
             }
             Body::Response { id: None, answer } => self.orphan_error(direction, time, answer),
             Body::Notification { method, params } => {
@@ -513,12 +544,17 @@ impl Session {
         time: Timestamp,
         id: &Id,
         answer: Answer<'_>,
-        bytes: u64,
+        text: &str,
     ) {
         let asker = direction.opposite();
         let calls = &mut self.calls[asker as usize];
         let Some(sequence) = calls.first(id).map(|(sequence, _)| sequence) else {
-            return self.unknown_response(direction, time, id);
+            let may_be_early = self.is_open(asker);
+            let early = &mut self.early_answers[direction as usize];
+            if !(may_be_early && early.hold(time, text)) {
+                self.unknown_response(direction, time, id);
+            }
+            return;
         };
         let Some(call) = calls.remove(sequence) else {
             return;
@@ -531,10 +567,30 @@ impl Session {
         match call.closed {
             None => {
                 let mut record = told::tell(call, ending, asker, time, &self.sides);
-                record.set(attribute::RESPONSE_BYTES, bytes.into());
+                record.set(attribute::RESPONSE_BYTES, (text.len() as u64).into());
                 self.say(record);
             }
             Some(closed) => self.late(call, closed, ending, asker, time),
+        }
+    }
+
+    /// Whether a side has begun something that may be a request.
+    fn is_open(&self, direction: Direction) -> bool {
+        self.lines[direction as usize].is_open() || self.open_messages[direction as usize] > 0
+    }
+
+    /// Hears the early answers again to what a side has said: it has just ended something.
+    fn settle(&mut self, asker: Direction) {
+        let direction = asker.opposite();
+        for early in self.early_answers[direction as usize].take() {
+            let message = message::read(&early.text);
+            if let Ok(Body::Response {
+                id: Some(Ok(id)),
+                answer,
+            }) = message.map(|message| message.body)
+            {
+                self.response(direction, early.time, &id, answer, &early.text);
+            }
         }
     }
 
@@ -845,66 +901,5 @@ impl Session {
 
     fn give(&mut self, out: &mut Vec<Heard>) {
         out.append(&mut self.out);
-    }
-}
-
-/// Reads what a record needs of a request's parameters.
-fn read_params(call: &mut Call, params: &str, contents_bytes_max: usize) {
-    let parts = members(params, &["name", "uri", "arguments", "_meta", "clientInfo"]);
-    let [name, uri, arguments, meta, client] = parts.map_or([None; 5], |parts| parts.values);
-    let text = |json: Option<&str>| {
-        let text = json.and_then(string)?;
-        Some(clipped(&text, TEXT_BYTES_MAX).to_string())
-    };
-    call.target = match call.method.as_str() {
-        "tools/call" => text(name).map(Target::Tool),
-        "prompts/get" => text(name).map(Target::Prompt),
-        "resources/read" | "resources/subscribe" | "resources/unsubscribe" => {
-            text(uri).map(Target::Resource)
-        }
-        _ => None,
-    };
-    let has_arguments = matches!(call.target, Some(Target::Tool(_) | Target::Prompt(_)));
-    let contents = if has_arguments {
-        arguments.unwrap_or_default()
-    } else {
-        params
-    };
-    call.arguments_bytes = contents.len() as u64;
-    if contents_bytes_max > 0 && !contents.is_empty() {
-        let kept = clipped(contents, contents_bytes_max);
-        call.arguments = Some((kept.to_string(), kept.len() < contents.len()));
-    }
-    if call.method == "initialize" {
-        call.client = client.map(read_software);
-    }
-    let names = [
-        "progressToken",
-        "traceparent",
-        META_PROTOCOL_VERSION,
-        META_CLIENT,
-    ];
-    let Some(found) = meta.and_then(|meta| members(meta, &names)) else {
-        return;
-    };
-    let [token, trace, version, client] = found.values;
-    call.token = token.and_then(|token| Id::of(token).ok());
-    call.trace = trace
-        .and_then(string)
-        .and_then(|text| TraceParent::parse(&text));
-    call.protocol_version = text(version);
-    call.client = client.map(read_software).or(call.client.take());
-}
-
-fn read_software(json: &str) -> Software {
-    let parts = members(json, &["name", "version"]);
-    let [name, version] = parts.map_or([None; 2], |parts| parts.values);
-    let text = |json: Option<&str>| {
-        let text = json.and_then(string)?;
-        Some(clipped(&text, TEXT_BYTES_MAX).to_string())
-    };
-    Software {
-        name: text(name),
-        version: text(version),
     }
 }

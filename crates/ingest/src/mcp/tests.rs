@@ -1,3 +1,5 @@
+mod early;
+
 use super::{
     record::{Record, Route, Scalar},
     session::{Options, Session},

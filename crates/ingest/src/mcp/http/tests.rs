@@ -427,6 +427,99 @@ fn a_body_that_was_said_to_be_whole_needs_no_end() {
     proxy.check(&["tools/call t → ok in 2.00 ms (2 B)"]);
 }
 
+/// A body that is sent in pieces, of which nobody said how many.
+#[track_caller]
+fn begin_open(proxy: &mut Proxy, head: RequestHead, body: &str) -> ExchangeId {
+    let (id, now) = (proxy.exchanges, proxy.now());
+    proxy.exchanges += 1;
+    proxy.recorder.begin(id, now, head);
+    proxy.recorder.request(id, body.as_bytes());
+    id
+}
+
+#[test]
+fn an_answer_before_the_end_of_the_body_is_paired() {
+    for kind in [JSON, EVENTS] {
+        let mut proxy = Proxy::new();
+        let id = begin_open(&mut proxy, post(None), &call(1, "t"));
+        proxy.answer(id, 200, kind, None);
+        let body = result(1);
+        proxy.body(id, &if kind == JSON { body } else { event(&body) });
+        let now = proxy.now();
+        proxy.recorder.request_end(id, now, true, &mut proxy.heard);
+        proxy.end(id, &End::Complete);
+        let records = proxy.records();
+        let is_paired = records[0].message.starts_with("tools/call t → ok in ");
+        assert!(is_paired && records.len() == 1, "{kind}: {records:?}");
+        proxy.finish();
+    }
+}
+
+#[test]
+fn a_head_before_the_request_is_no_answer_to_it() {
+    for session in [None, Some("abc")] {
+        let mut proxy = with_session();
+        let (start, rest) = (&call(1, "t")[..20], &call(1, "t")[20..]);
+        let id = begin_open(&mut proxy, post(session), start);
+        proxy.answer(id, 200, EVENTS, session);
+        proxy.recorder.request(id, rest.as_bytes());
+        let now = proxy.now();
+        proxy.recorder.request_end(id, now, true, &mut proxy.heard);
+        proxy.body(id, &event(&result(1)));
+        proxy.end(id, &End::Complete);
+        proxy.check(&["tools/call t → ok in 1.00 ms (2 B)"]);
+    }
+    // A request that is refused before all of it has come.
+    let mut proxy = Proxy::new();
+    let id = begin_open(&mut proxy, post(None), &call(1, "t")[..20]);
+    proxy.answer(id, 413, JSON, None);
+    proxy.body(id, r#"{"error":"secret"}"#);
+    proxy.end(id, &End::Complete);
+    let records = proxy.check(&["POST /mcp → 413 in 3.00 ms"]);
+    assert!(!format!("{records:?}").contains("secret"));
+    proxy.finish();
+}
+
+#[test]
+fn an_answer_on_another_stream_waits_for_the_end_of_the_body() {
+    let mut proxy = with_session();
+    let stream = proxy.begin(head("GET", "/mcp", Some("abc")), "");
+    proxy.answer(stream, 200, EVENTS, None);
+    let one = begin_open(&mut proxy, post(Some("abc")), &call(1, "t"));
+    let two = begin_open(&mut proxy, post(Some("abc")), &call(2, "u"));
+    proxy.body(stream, &event(&result(2)));
+    proxy.body(stream, &event(&result(1)));
+    proxy.body(stream, &event(&result(3)));
+    for id in [one, two] {
+        let now = proxy.now();
+        proxy.recorder.request_end(id, now, true, &mut proxy.heard);
+        proxy.answer(id, 202, "", None);
+        proxy.end(id, &End::Complete);
+    }
+    proxy.check(&[
+        "tools/call t → ok in 0.00 ms (2 B)",
+        "tools/call u → ok in 0.00 ms (2 B)",
+        "the server answered request 3, which was not recorded",
+    ]);
+    // A body that breaks off, or is lost, is waited for no longer.
+    for end in [false, true] {
+        let id = begin_open(&mut proxy, post(Some("abc")), &call(4, "v")[..20]);
+        proxy.body(stream, &event(&result(4)));
+        proxy.check(&[]);
+        let now = proxy.now();
+        match end {
+            true => proxy.end(id, &End::ClientClosed),
+            false => proxy.recorder.request_gap(id, now, 9, &mut proxy.heard),
+        }
+        let records = proxy.records();
+        let told = "the server answered request 4, which was not recorded";
+        assert!(
+            records.iter().any(|record| record.message == told),
+            "{records:?}"
+        );
+    }
+}
+
 #[test]
 fn what_was_not_recorded_is_said() {
     let mut proxy = Proxy::new();
