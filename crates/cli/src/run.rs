@@ -186,8 +186,8 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
         return Err(Failure::Usage(text.to_string()).into());
     }
     let capture = Capture::load(arguments.config.clone())?;
-    if let Some(fault) = capture.fault.as_deref().filter(|_| !arguments.quiet) {
-        say(fault);
+    if let Some(fault) = capture.fault.as_ref().filter(|_| !arguments.quiet) {
+        say(&fault.said);
     }
     // Said now rather than at the end: it cannot work ever.
     HttpSender::new(&arguments.server, None)?;

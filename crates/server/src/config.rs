@@ -5,9 +5,11 @@
 //! Invariants
 //! - An unknown key, a wrong type or an impossible value is a [`ConfigFault`] with file, line and,
 //!   for a key, the nearest valid one. The faults of all layers are reported together.
+//! - Who records programs reads what concerns it and nothing else ([`capture`]).
 //! - A setting that is accepted but has no effect in this version is said in the notes.
 //!
 //! Guide: docs/guide/configuration.md.
+pub mod capture;
 mod file;
 mod load;
 mod size;
@@ -237,10 +239,23 @@ pub struct Loaded {
 pub struct ConfigFault {
     /// Where.
     pub place: Place,
-    /// What is wrong.
+    /// Under which key of a file, if that is known.
+    pub key: Option<String>,
+    /// What is wrong; may show values.
     pub detail: String,
     /// What would be right.
     pub hint: Option<String>,
+}
+
+impl ConfigFault {
+    /// File, line and key: what may be said elsewhere than on the machine of the file.
+    #[must_use]
+    pub fn whereabouts(&self) -> String {
+        match &self.key {
+            Some(key) => format!("{} ({key})", self.place),
+            None => self.place.to_string(),
+        }
+    }
 }
 
 /// Where a fault of the configuration is.

@@ -1,15 +1,23 @@
 //! The rules by which what a program prints is sorted, from the configuration files.
 //!
 //! Invariants
+//! - Only what concerns these rules is read of the files ([`config::capture`]).
 //! - A fault in a file of the usual places does not keep the program from being run: the default
-//!   rules hold then, which is said before the start and recorded. Only the file that was asked
-//!   for with `--config` must be right.
+//!   rules hold then, which is said before the start and recorded. Only where a file was asked for
+//!   with `--config` everything must be right.
+//! - The record of a fault goes to a server: it has file, line and key, and no value. What is said
+//!   here says more.
+//!
+//! [`config::capture`]: taffrail_server::config::capture
 use crate::failure::Failure;
 use anyhow::Result;
 use std::path::PathBuf;
 use taffrail_engine::pipeline::CaptureConfig;
 use taffrail_model::stream::StreamCatalogue;
-use taffrail_server::config::{Sources, load};
+use taffrail_server::config::{
+    ConfigFaults, Sources,
+    capture::{CaptureSettings, load_capture},
+};
 
 /// How what is printed is sorted.
 #[derive(Clone, Debug)]
@@ -19,7 +27,16 @@ pub struct Capture {
     /// The streams that they may name.
     pub catalogue: StreamCatalogue,
     /// Why the rules of the configuration do not hold.
-    pub fault: Option<String>,
+    pub fault: Option<CaptureFault>,
+}
+
+/// Why the rules of the configuration do not hold.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CaptureFault {
+    /// For who runs the program.
+    pub said: String,
+    /// For a record.
+    pub recorded: String,
 }
 
 impl Default for Capture {
@@ -41,23 +58,33 @@ impl Capture {
         let is_asked_for = config_file.is_some();
         let sources = Sources {
             config_file,
-            // Variables set what only a server does.
-            environment: Vec::new(),
             ..Sources::standard()
         };
-        match load(&sources) {
-            Ok(loaded) => Ok(Capture {
-                catalogue: loaded.config.catalogue(),
-                rules: loaded.config.capture,
+        match load_capture(&sources) {
+            Ok(CaptureSettings { rules, catalogue }) => Ok(Capture {
+                rules,
+                catalogue,
                 fault: None,
             }),
             Err(faults) if is_asked_for => Err(Failure::Usage(faults.to_string()).into()),
             Err(faults) => Ok(Capture {
-                fault: Some(format!(
-                    "what is printed is sorted by the default rules: {faults}"
-                )),
+                fault: Some(CaptureFault::of(&faults)),
                 ..Capture::default()
             }),
+        }
+    }
+}
+
+impl CaptureFault {
+    fn of(faults: &ConfigFaults) -> CaptureFault {
+        let places: Vec<String> = faults.0.iter().map(|it| it.whereabouts()).collect();
+        let what = "what is printed is sorted by the default rules";
+        CaptureFault {
+            said: format!("{what}: {faults}"),
+            recorded: format!(
+                "{what}: the configuration is not valid at {}",
+                places.join(", ")
+            ),
         }
     }
 }

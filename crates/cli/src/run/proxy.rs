@@ -109,7 +109,7 @@ pub struct Options {
 pub fn run(arguments: &ProxyArguments, listen: SocketAddr, options: &Options) -> Result<()> {
     let to = arguments.target()?;
     let (tap, tapped) = tap::tap();
-    let writer = Writer::new(&options.recorder)?;
+    let writer = Writer::new(&options.recorder, tapped.clock().now())?;
     let mcp = session_recorder(&to, options.recorder.contents_bytes_max);
     let gateway = Gateway::new(to.clone(), listen.ip(), arguments.allow_host.clone(), tap)?;
     let recording = std::thread::Builder::new()

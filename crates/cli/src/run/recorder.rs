@@ -294,10 +294,7 @@ impl Worker {
         told: mpsc::Receiver<(Timestamp, Told)>,
         clock: SteadyClock,
     ) -> Result<Worker> {
-        let mut writer = Writer::new(&options)?;
-        if let Some(fault) = &options.capture.fault {
-            writer.note(clock.now(), fault.clone(), Vec::new());
-        }
+        let writer = Writer::new(&options, clock.now())?;
         Ok(Worker {
             session: session(&options),
             heard: Vec::new(),

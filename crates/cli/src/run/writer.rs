@@ -66,7 +66,8 @@ pub(super) struct Writer {
 }
 
 impl Writer {
-    pub(super) fn new(options: &RecorderOptions) -> Result<Writer> {
+    /// A writer that begins with what is wrong with the configuration, if something is.
+    pub(super) fn new(options: &RecorderOptions, at: Timestamp) -> Result<Writer> {
         let pipeline = Pipeline::new(PipelineConfig {
             side: Side::Shipper,
             hostname: hostname(),
@@ -88,7 +89,7 @@ impl Writer {
         if !options.is_service_named {
             labels.push((PROCESS_NAME, options.service.clone()));
         }
-        Ok(Writer {
+        let mut writer = Writer {
             pipeline,
             catalogue: options.capture.catalogue.clone(),
             labels,
@@ -99,7 +100,11 @@ impl Writer {
             open_since: None,
             lost: 0,
             buffer: Buffer::new(options.buffer.clone()),
-        })
+        };
+        if let Some(fault) = &options.capture.fault {
+            writer.note(at, fault.recorded.clone(), Vec::new());
+        }
+        Ok(writer)
     }
 
     pub(super) fn is_open(&self) -> bool {

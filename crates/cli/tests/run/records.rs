@@ -467,4 +467,26 @@ fn a_fault_in_the_configuration_does_not_keep_the_program_from_running() {
     let asked = ["--config", usual.to_str().unwrap()];
     let said = run(script(&scene, &asked, "exit 3"), 2);
     assert!(said.contains(fault), "{said}");
+    // Other keys are the server's, whatever they say.
+    std::fs::write(&usual, "memory: s3cret\nkey_file: [s3cret]\n").unwrap();
+    assert_eq!(run(script(&scene, &[], "exit 3"), 3), "");
+    assert_eq!(run(script(&scene, &asked, "exit 3"), 3), "");
+}
+
+#[test]
+fn the_record_of_a_fault_in_the_configuration_has_no_value_of_it() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    std::fs::create_dir(scene.path(".taffrail")).unwrap();
+    let usual = scene.path(".taffrail/config.yaml");
+    std::fs::write(&usual, "capture: {rules: [{to: s3cret}]}\n").unwrap();
+    let mut running = Running::start(script(&scene, &[], "cat"));
+    wait_until("the fault is recorded", || {
+        (server.count("instance.app", "\"default rules\"") == 1).then_some(())
+    });
+    drop(running.child.stdin.take());
+    assert_eq!(ended(running.end()), (Some(0), None));
+    let text = messages(&server, "instance.app").join("\n");
+    let place = format!("{}:1 (capture.rules)", usual.display());
+    assert!(text.contains(&place) && !text.contains("s3cret"), "{text}");
 }

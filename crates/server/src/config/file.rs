@@ -29,6 +29,26 @@ pub(crate) struct ConfigFile {
     pub logging: Option<Logging>,
 }
 
+/// What of a file concerns those who record programs. The rest is passed over, whatever it says:
+/// neither its faults nor its values are theirs.
+#[derive(Debug, Default, Deserialize)]
+#[serde(default)]
+pub(crate) struct CaptureFile {
+    #[serde(deserialize_with = "streams")]
+    streams: BTreeMap<String, StreamSettings>,
+    capture: CaptureConfig,
+}
+
+impl From<CaptureFile> for ConfigFile {
+    fn from(file: CaptureFile) -> ConfigFile {
+        ConfigFile {
+            streams: file.streams,
+            capture: file.capture,
+            ..ConfigFile::default()
+        }
+    }
+}
+
 /// Sizes; that of the tails is a key of its own.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]

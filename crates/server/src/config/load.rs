@@ -2,7 +2,7 @@
 use super::{
     BOOTSTRAP_KEY_CHARS_MIN, BootstrapKey, Config, ConfigFault, ConfigFaults, FirstAdmin, Loaded,
     Place,
-    file::{ConfigFile, parse_listen, parse_size, parse_switch, parse_tails_bytes},
+    file::{CaptureFile, ConfigFile, parse_listen, parse_size, parse_switch, parse_tails_bytes},
 };
 use std::path::{Path, PathBuf};
 use taffrail_engine::pipeline::{CaptureConfig, Pipeline, PipelineConfig};
@@ -73,34 +73,23 @@ impl Sources {
 /// # Errors
 /// All faults of all layers.
 pub fn load(sources: &Sources) -> Result<Loaded, ConfigFaults> {
-    let mut loading = Loading {
-        config: Config::default(),
-        files: Vec::new(),
-        notes: Vec::new(),
-        faults: Vec::new(),
-        memory_place: Place::Whole,
-        captures: Vec::new(),
-    };
-    for path in &sources.optional_files {
-        loading.file(path, false);
-    }
-    if let Some(path) = &sources.config_file {
-        loading.file(path, true);
-    }
+    let mut loading = Loading::of_files(sources, Sections::All);
     loading.environment(&sources.environment);
     loading.flags(sources);
     loading.check_whole();
-    if !loading.faults.is_empty() {
-        return Err(ConfigFaults(loading.faults));
-    }
-    Ok(Loaded {
-        config: loading.config,
-        files: loading.files,
-        notes: loading.notes,
-    })
+    loading.loaded()
 }
 
-struct Loading {
+/// What of a file is read.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sections {
+    All,
+    /// Those of [`CaptureFile`].
+    Capture,
+}
+
+pub(super) struct Loading {
+    sections: Sections,
     config: Config,
     files: Vec<PathBuf>,
     notes: Vec<String>,
@@ -112,6 +101,49 @@ struct Loading {
 }
 
 impl Loading {
+    /// What the files say.
+    pub(super) fn of_files(sources: &Sources, sections: Sections) -> Loading {
+        let mut loading = Loading {
+            sections,
+            config: Config::default(),
+            files: Vec::new(),
+            notes: Vec::new(),
+            faults: Vec::new(),
+            memory_place: Place::Whole,
+            captures: Vec::new(),
+        };
+        for path in &sources.optional_files {
+            loading.file(path, false);
+        }
+        if let Some(path) = &sources.config_file {
+            loading.file(path, true);
+        }
+        loading
+    }
+
+    /// What was loaded, unless something is wrong.
+    pub(super) fn loaded(self) -> Result<Loaded, ConfigFaults> {
+        match self.faults.is_empty() {
+            true => Ok(Loaded {
+                config: self.config,
+                files: self.files,
+                notes: self.notes,
+            }),
+            false => Err(ConfigFaults(self.faults)),
+        }
+    }
+
+    fn parse(&self, text: &str) -> Result<ConfigFile, serde_yaml_ng::Error> {
+        // A file of comments alone is null.
+        Ok(match self.sections {
+            Sections::All => serde_yaml_ng::from_str::<Option<ConfigFile>>(text)?,
+            Sections::Capture => {
+                serde_yaml_ng::from_str::<Option<CaptureFile>>(text)?.map(ConfigFile::from)
+            }
+        }
+        .unwrap_or_default())
+    }
+
     fn file(&mut self, path: &Path, is_required: bool) {
         let place = |line| Place::File {
             path: path.to_owned(),
@@ -126,13 +158,11 @@ impl Loading {
             }
         };
         self.files.push(path.to_owned());
-        // A file of comments alone is null.
-        match serde_yaml_ng::from_str::<Option<ConfigFile>>(&text) {
-            Ok(file) => {
+        match self.parse(&text) {
+            Ok(mut file) => {
                 if let Some(line) = line_of(&text, &["memory:", "tails_bytes:"]) {
                     self.memory_place = place(Some(line));
                 }
-                let mut file = file.unwrap_or_default();
                 let capture = std::mem::take(&mut file.capture);
                 let line = line_of(&text, &["capture:"]);
                 self.captures.push((place(line), capture));
@@ -141,7 +171,13 @@ impl Loading {
             Err(fault) => {
                 let line = fault.location().map(|location| location.line());
                 let (detail, hint) = explain(&fault.to_string());
-                self.fault(place(line), detail, hint);
+                let key = key_of(&detail).or_else(|| section_at(&text, line?));
+                self.faults.push(ConfigFault {
+                    place: place(line),
+                    key: key.map(str::to_owned),
+                    detail,
+                    hint,
+                });
             }
         }
     }
@@ -261,7 +297,7 @@ impl Loading {
     }
 
     /// The rules of later layers come first, since the first that holds decides.
-    fn lay_captures(&mut self) {
+    pub(super) fn lay_captures(&mut self) {
         let catalogue = self.config.catalogue();
         for (place, capture) in std::mem::take(&mut self.captures) {
             if capture.rules.is_empty() {
@@ -274,7 +310,12 @@ impl Loading {
             });
             match pipeline.and_then(|pipeline| pipeline.check(&catalogue)) {
                 Ok(()) => self.config.capture = capture,
-                Err(fault) => self.fault(place, fault.to_string(), None),
+                Err(fault) => self.faults.push(ConfigFault {
+                    place,
+                    key: Some("capture.rules".to_owned()),
+                    detail: fault.to_string(),
+                    hint: None,
+                }),
             }
         }
     }
@@ -300,10 +341,30 @@ impl Loading {
     fn fault(&mut self, place: Place, detail: String, hint: Option<String>) {
         self.faults.push(ConfigFault {
             place,
+            key: None,
             detail,
             hint,
         });
     }
+}
+
+/// The key that serde begins its text with, such as `capture.rules[1].level`. Its own words have
+/// blanks before the first colon, and so have values.
+fn key_of(detail: &str) -> Option<&str> {
+    let (key, _) = detail.split_once(": ")?;
+    let is_of_keys = |c: char| c.is_ascii_alphanumeric() || "_-.[]".contains(c);
+    let is_key = key.starts_with(|c: char| c.is_ascii_lowercase()) && key.chars().all(is_of_keys);
+    is_key.then_some(key)
+}
+
+/// The key of a file, at the margin, that a line from 1 belongs to.
+fn section_at(text: &str, line: usize) -> Option<&str> {
+    let is_of_keys = |c: char| c.is_ascii_lowercase() || c == '_';
+    let keys = text.lines().take(line).filter_map(|line| {
+        let (key, _) = line.split_once(':')?;
+        (!key.is_empty() && key.chars().all(is_of_keys)).then_some(key)
+    });
+    keys.last()
 }
 
 /// The line of a file, from 1, that has one of these keys first.
