@@ -10,6 +10,7 @@
 //! - Until a server has acknowledged a record, it is in an encrypted spool ([`buffer`]).
 mod buffer;
 mod capture_rules;
+mod inbox;
 mod lifecycle;
 mod lines;
 mod proxy;

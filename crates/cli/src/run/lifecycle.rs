@@ -331,31 +331,16 @@ fn command_line(command: &[std::ffi::OsString]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::run::{buffer::BufferOptions, capture_rules::Capture};
+    use crate::run::recorder::tests::options;
 
     const MIB: u64 = 1 << 20;
 
     fn lifecycle(command: &[&str]) -> Lifecycle {
         Lifecycle::new(&RecorderOptions {
-            instance: "i".into(),
-            user: None,
-            service: "s".into(),
             command: command.iter().map(Into::into).collect(),
-            contents_bytes_max: 0,
-            sample_every: None,
             memory_limit_bytes: Some(100 * MIB),
             cpu_limit_percent: Some(90),
-            is_service_named: true,
-            is_terminal: false,
-            capture: Capture::default(),
-            buffer: BufferOptions {
-                folder: None,
-                instance: "i".into(),
-                key_file: None,
-                bytes_max: 0,
-                server: String::new(),
-                token_file: None,
-            },
+            ..options(None)
         })
     }
 

@@ -3,18 +3,21 @@
 //! Invariants
 //! - One owner, one loop: copies of bytes and what the supervisor tells come in, batches go to the
 //!   buffer. Nobody waits for it but the end, and that not for long.
-//! - What passed and what was told are recorded in the order of their times.
-//! - Bytes that the tap could not keep are said in their place.
+//! - What passed and what was told are recorded in the order in which they happened ([`inbox`]).
+//! - Bytes that the tap could not keep are said in their place, and what is heard after they were
+//!   lost is judged by it.
+//!
+//! [`inbox`]: super::inbox
 use super::{
     buffer::{BufferOptions, Fate},
     capture_rules::Capture,
+    inbox::{Inbox, Item, Teller, Told, inbox},
     lifecycle::{self, Lifecycle},
     lines::OutputLines,
     writer::Writer,
 };
 use anyhow::{Context, Result};
 use std::{
-    collections::VecDeque,
     ffi::OsString,
     fmt,
     sync::mpsc,
@@ -22,7 +25,6 @@ use std::{
 };
 use taffrail_ingest::{
     listen::process::{
-        ended::Ended,
         sample::Sampler,
         tap::{Chunk, Content, Direction, SteadyClock, Tap, Tapped},
     },
@@ -75,51 +77,6 @@ pub struct RecorderOptions {
     pub capture: Capture,
     /// Where records wait.
     pub buffer: BufferOptions,
-}
-
-/// What the supervisor tells.
-#[derive(Clone, Debug)]
-pub enum Told {
-    /// The program was started.
-    Started {
-        /// Its process.
-        process: u32,
-        /// How many starts there were before.
-        restart: u32,
-    },
-    /// It ended.
-    Ended {
-        /// How.
-        ended: Ended,
-        /// After how long.
-        ran: Duration,
-        /// Whether a signal had asked it to.
-        is_asked: bool,
-    },
-    /// It will be started again.
-    Restarting {
-        /// The how-manieth time.
-        restart: u32,
-        /// After this wait.
-        wait: Duration,
-    },
-    /// It will not be started again, as often as it was.
-    GivenUp,
-    /// Others hold its outputs; what they say passes, unrecorded.
-    Relayed {
-        /// How many outputs.
-        outputs: usize,
-    },
-    /// Others hold its outputs, and what they say does not pass.
-    NotRelayed {
-        /// Why.
-        reason: String,
-    },
-    /// Everything was told: to be done until then.
-    Finish {
-        /// When nobody waits any more.
-        until: Instant,
-    },
 }
 
 /// What became of the recording.
@@ -216,8 +173,7 @@ fn gaps(lost_bytes: &[u64; 3]) -> Vec<String> {
 
 /// The recorder's thread, as the supervisor sees it.
 pub struct Recorder {
-    told: mpsc::Sender<(Timestamp, Told)>,
-    tap: Tap,
+    teller: Teller,
     done: mpsc::Receiver<Summary>,
 }
 
@@ -227,9 +183,10 @@ impl Recorder {
     /// # Errors
     /// The pipeline or the thread cannot be had.
     pub fn start(options: RecorderOptions, tapped: Tapped, tap: Tap) -> Result<Recorder> {
-        let (sender, told) = mpsc::channel();
         let (finished, done) = mpsc::channel();
-        let worker = Worker::new(options, tapped, told, tap.clock())?;
+        let clock = tap.clock();
+        let (teller, inbox) = inbox(tap, tapped);
+        let worker = Worker::new(options, inbox, clock)?;
         std::thread::Builder::new()
             .name("record".into())
             .spawn(move || {
@@ -239,18 +196,12 @@ impl Recorder {
                 let _ = finished.send(worker.run());
             })
             .context("starting the thread that records")?;
-        Ok(Recorder {
-            told: sender,
-            tap,
-            done,
-        })
+        Ok(Recorder { teller, done })
     }
 
     /// Tells it something.
     pub fn tell(&self, told: Told) {
-        // A recorder that has panicked has said so; the program goes on.
-        let _ = self.told.send((self.tap.clock().now(), told));
-        self.tap.nudge();
+        self.teller.tell(told);
     }
 
     /// Ends it; what is not sent so soon waits for the next run.
@@ -259,19 +210,14 @@ impl Recorder {
         self.tell(Told::Finish { until });
         match self.done.recv_timeout(KEEP_PATIENCE) {
             Ok(summary) => Finished::Done(summary),
-            Err(_) => Finished::Late(Direction::ALL.map(|direction| self.tap.lost(direction))),
+            Err(_) => Finished::Late(self.teller.lost()),
         }
     }
 }
 
 struct Worker {
     options: RecorderOptions,
-    tapped: Tapped,
-    told: mpsc::Receiver<(Timestamp, Told)>,
-    /// What was told and is of a later time than what was taken.
-    untaken: VecDeque<(Timestamp, Told)>,
-    /// Everything was told; nobody waits after this.
-    finish_until: Option<Instant>,
+    inbox: Inbox,
     clock: SteadyClock,
     session: Session,
     heard: Vec<Heard>,
@@ -281,19 +227,15 @@ struct Worker {
     sampler: Sampler,
     process: Option<u32>,
     sample_at: Instant,
+    /// Bytes that are known to be lost.
     lost_bytes: [u64; 3],
-    /// Bytes for which there was no time at the end.
+    /// Bytes for which there was no time at the end, and which are not said yet.
     unread: [u64; 3],
     writer: Writer,
 }
 
 impl Worker {
-    fn new(
-        options: RecorderOptions,
-        tapped: Tapped,
-        told: mpsc::Receiver<(Timestamp, Told)>,
-        clock: SteadyClock,
-    ) -> Result<Worker> {
+    fn new(options: RecorderOptions, inbox: Inbox, clock: SteadyClock) -> Result<Worker> {
         let writer = Writer::new(&options, clock.now())?;
         Ok(Worker {
             session: session(&options),
@@ -308,85 +250,63 @@ impl Worker {
             unread: [0; 3],
             writer,
             options,
-            tapped,
-            told,
-            untaken: VecDeque::new(),
-            finish_until: None,
+            inbox,
             clock,
         })
     }
 
     fn run(mut self) -> Summary {
         loop {
-            let first = self.tapped.next(self.wait());
-            self.listen();
-            let is_first = first.is_ok();
-            if let Ok(chunk) = first {
-                self.take(chunk);
-            }
-            // Known before the rest is taken: then that is all there is.
-            let finish = self.finish_until;
-            if is_first && self.untaken.is_empty() && finish.is_none() {
+            let wait = self.wait();
+            let first = self.inbox.next(wait);
+            let has_more = first.is_ok();
+            let mut end = first.ok().and_then(|item| self.take(item));
+            if has_more && self.inbox.finish_until().is_none() {
                 std::thread::sleep(GATHER);
             }
-            self.drain();
-            self.hear_until(Timestamp(i64::MAX));
-            if let Some(until) = finish {
+            end = end.or(self.drain());
+            if let Some(until) = end {
                 return self.finish(until);
             }
             self.tick();
         }
     }
 
-    fn listen(&mut self) {
-        for (at, told) in self.told.try_iter() {
-            match told {
-                Told::Finish { until } => self.finish_until = Some(until),
-                told => self.untaken.push_back((at, told)),
-            }
-        }
-    }
-
-    /// Takes what was left so far; at the end, which may come meanwhile, as much as there is time
-    /// for.
-    fn drain(&mut self) {
-        let mut taken = 0;
-        for _ in 0..self.tapped.waiting() {
-            let Ok(chunk) = self.tapped.next(Duration::ZERO) else {
-                return;
+    /// Takes what was left so far; near the end, which may come meanwhile, as much as there is time
+    /// for. When the end is to be, if its place was reached.
+    fn drain(&mut self) -> Option<Instant> {
+        let (mut taken, mut end) = (0, None);
+        for _ in 0..self.inbox.waiting() {
+            let Ok(item) = self.inbox.next(Duration::ZERO) else {
+                break;
             };
-            self.listen();
-            let is_over = self.finish_until.is_some_and(|it| Instant::now() >= it);
-            let is_late = is_over && taken >= LATE_BYTES;
-            match (chunk.content, is_late) {
-                (Content::Bytes(bytes), true) => {
-                    self.unread[chunk.direction as usize] += bytes.len() as u64;
+            let is_over = |until| Instant::now() >= until;
+            let is_late = taken >= LATE_BYTES && self.inbox.finish_until().is_some_and(is_over);
+            match item {
+                Item::Passed(Chunk {
+                    direction,
+                    content: Content::Bytes(bytes),
+                    ..
+                }) if is_late => {
+                    self.unread[direction as usize] += bytes.len() as u64;
                 }
-                (content, _) => {
-                    if let Content::Bytes(bytes) = &content {
-                        taken += bytes.len();
-                    }
-                    self.take(Chunk { content, ..chunk });
+                item => {
+                    taken += passed_bytes(&item);
+                    end = end.or(self.take(item));
                 }
             }
         }
+        end
     }
 
-    /// Hears what was told until then.
-    fn hear_until(&mut self, until: Timestamp) {
-        while let Some((at, told)) = self.untaken.pop_front_if(|(at, _)| *at <= until) {
-            self.hear(at, told);
-        }
-    }
-
-    fn wait(&self) -> Duration {
+    fn wait(&mut self) -> Duration {
         let now = Instant::now();
         let is_by_time = self.writer.is_open()
             || self.stdout.is_waiting()
             || self.stderr.is_waiting()
             || self.lifecycle.is_waiting();
         let wait = match is_by_time {
-            _ if self.finish_until.is_some() => Duration::ZERO,
+            _ if self.inbox.finish_until().is_some() => Duration::ZERO,
             true => TICK,
             false => IDLE,
         };
@@ -396,28 +316,42 @@ impl Worker {
             .map_or(wait, |due| due.min(wait))
     }
 
-    fn take(&mut self, chunk: Chunk) {
-        let Chunk {
-            direction,
-            at,
-            content,
-        } = chunk;
-        self.hear_until(at);
-        match content {
-            Content::Bytes(bytes) => self.bytes(direction, at, &bytes),
-            Content::Gap { bytes } => self.gap(direction, at, bytes),
-            Content::Closed | Content::Nudge => {}
-        }
+    /// When the end is to be, if that was told.
+    fn take(&mut self, item: Item) -> Option<Instant> {
+        let (at, end) = match item {
+            Item::Passed(chunk) => (self.passed(chunk), None),
+            Item::Told(at, told) => (at, self.hear(at, told)),
+        };
         // A backlog takes long: what was made of its beginning does not wait for its end.
         let now = Instant::now();
         if self.writer.is_full() || self.writer.has_waited(now) {
             self.writer.close(now, at);
         }
+        end
+    }
+
+    fn passed(&mut self, chunk: Chunk) -> Timestamp {
+        let Chunk {
+            direction,
+            at,
+            content,
+        } = chunk;
+        match content {
+            Content::Bytes(bytes) => self.bytes(direction, at, &bytes),
+            Content::Gap { bytes } => self.gap(direction, at, bytes),
+            Content::Closed | Content::Mark => {}
+        }
+        at
     }
 
     fn bytes(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
         if direction != Direction::Stdin {
             self.lifecycle.output(at);
+        }
+        let has_gap = |direction| self.inbox.lost(direction) > self.lost_bytes[direction as usize];
+        if has_gap(Direction::Stdin) || has_gap(Direction::Stdout) {
+            // The gap is said with the next copy of its direction, which may be long after this.
+            self.session.doubt();
         }
         match (direction, self.options.is_terminal) {
             (Direction::Stderr, _) => {
@@ -475,7 +409,8 @@ impl Worker {
         self.writer.lines(Direction::Stderr, &lines);
     }
 
-    fn hear(&mut self, at: Timestamp, told: Told) {
+    /// When the end is to be, if that is what was told.
+    fn hear(&mut self, at: Timestamp, told: Told) -> Option<Instant> {
         match told {
             Told::Started { process, restart } => {
                 self.process = Some(process);
@@ -491,6 +426,7 @@ impl Worker {
             } => {
                 self.process = None;
                 self.lifecycle.ended(at, ended, ran, is_asked);
+                self.say_unread(at);
                 self.end_session(at);
             }
             Told::Restarting { restart, wait } => self.lifecycle.restarting(at, restart, wait),
@@ -509,8 +445,9 @@ impl Worker {
                     format!("has left processes that hold its outputs, which are closed: {reason}");
                 self.lifecycle.note(at, Level::Error, "left_open", &text);
             }
-            Told::Finish { .. } => {}
+            Told::Finish { until } => return Some(until),
         }
+        None
     }
 
     /// What the program said is complete; another one may begin.
@@ -550,15 +487,23 @@ impl Worker {
         }
     }
 
+    /// Bytes for which there was no time.
+    fn say_unread(&mut self, at: Timestamp) {
+        for direction in Direction::ALL {
+            let unread = std::mem::take(&mut self.unread[direction as usize]);
+            if unread > 0 {
+                self.gap(direction, at, unread);
+            }
+        }
+    }
+
     fn finish(mut self, until: Instant) -> Summary {
         let at = self.clock.now();
         // The tap has said its gaps when the outputs were closed; of stdin nobody closed.
         for direction in Direction::ALL {
-            let unsaid = self.tapped.unsaid(direction) + self.unread[direction as usize];
-            if unsaid > 0 {
-                self.gap(direction, at, unsaid);
-            }
+            self.unread[direction as usize] += self.inbox.unsaid(direction);
         }
+        self.say_unread(at);
         self.end_session(at);
         for record in self.lifecycle.take() {
             self.writer.record(lifecycle::STREAM, record);
@@ -578,4 +523,114 @@ fn session(options: &RecorderOptions) -> Session {
         contents_bytes_max: options.contents_bytes_max,
         ..SessionOptions::default()
     })
+}
+
+fn passed_bytes(item: &Item) -> usize {
+    match item {
+        Item::Passed(Chunk {
+            content: Content::Bytes(bytes),
+            ..
+        }) => bytes.len(),
+        _ => 0,
+    }
+}
+
+#[cfg(test)]
+pub mod tests {
+    use super::*;
+    use std::path::Path;
+    use taffrail_ingest::listen::process::{
+        ended::Ended,
+        tap::{TAP_BYTES_MAX, tap},
+    };
+
+    /// Options without limits, for an instance `i` and a service `s`.
+    pub fn options(folder: Option<&Path>) -> RecorderOptions {
+        RecorderOptions {
+            instance: "i".into(),
+            user: None,
+            service: "s".into(),
+            is_service_named: true,
+            command: vec!["s".into()],
+            contents_bytes_max: 0,
+            sample_every: None,
+            memory_limit_bytes: None,
+            cpu_limit_percent: None,
+            is_terminal: false,
+            capture: Capture::default(),
+            buffer: BufferOptions {
+                folder: folder.map(|folder| folder.join("state")),
+                instance: "i".into(),
+                key_file: folder.map(|folder| folder.join("key")),
+                bytes_max: 0,
+                server: "http://127.0.0.1:1".into(),
+                token_file: None,
+            },
+        }
+    }
+
+    const REQUEST: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":112,\"method\":\"ping\"}\n";
+    const ANSWER: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":112,\"result\":{}}\n";
+
+    /// Something that is left or told.
+    type Step<'a> = &'a dyn Fn(&Tap, &Teller);
+
+    /// What is recorded of the protocol if each step is done between two looks of the recorder,
+    /// which then takes everything.
+    #[track_caller]
+    fn check(bytes_max: usize, steps: &[Step<'_>], expected: &[&str]) {
+        let folder = tempfile::tempdir().unwrap();
+        let (tap, tapped) = tap(bytes_max);
+        let (clock, left) = (tap.clock(), tap.clone());
+        let (teller, inbox) = inbox(tap, tapped);
+        let mut worker = Worker::new(options(Some(folder.path())), inbox, clock).unwrap();
+        for step in steps {
+            step(&left, &teller);
+            // It looks ahead while it works, whenever that is.
+            assert_eq!(worker.inbox.finish_until(), None);
+        }
+        assert_eq!(worker.drain(), None);
+        let mut found = worker.writer.waiting_messages();
+        for message in &mut found {
+            let end = message.find(" in ").unwrap_or(message.len());
+            message.truncate(end);
+        }
+        found.retain(|message| !message.starts_with("MCP session ended"));
+        assert_eq!(found, expected);
+    }
+
+    fn end(_: &Tap, teller: &Teller) {
+        let (ended, ran) = (Ended::Code(0), Duration::ZERO);
+        teller.tell(Told::Ended {
+            ended,
+            ran,
+            is_asked: false,
+        });
+    }
+
+    #[test]
+    fn the_last_answer_belongs_to_the_program_that_gave_it() {
+        let ask: Step<'_> = &|tap, _| tap.leave(Direction::Stdin, REQUEST);
+        let answer: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, ANSWER);
+        let all = TAP_BYTES_MAX;
+        check(all, &[ask, answer, &end], &["ping → ok"]);
+        check(
+            all,
+            &[ask, &end, ask, answer],
+            &["ping → no answer", "ping → ok"],
+        );
+        let unknown = "protocol violation: the server sent an answer to no request: id 112";
+        check(all, &[ask, &end, answer], &["ping → no answer", unknown]);
+    }
+
+    #[test]
+    fn an_answer_to_what_was_lost_is_no_breach() {
+        let ask: Step<'_> = &|tap, _| {
+            tap.leave(Direction::Stdin, &[b" ", REQUEST].concat().repeat(4));
+        };
+        let answer: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, ANSWER);
+        let told = "the server answered request 112, which was not recorded";
+        // There is room for the answer and not for the requests.
+        check(200, &[ask, answer], &[told]);
+    }
 }

@@ -1,7 +1,8 @@
 //! Starts the program, passes signals on, starts it again, ends as it ended.
 use super::{
     RestartArgument,
-    recorder::{Finished, Recorder, RecorderOptions, Told},
+    inbox::Told,
+    recorder::{Finished, Recorder, RecorderOptions},
     restart::{RestartPolicy, Verdict},
     say, trace,
 };

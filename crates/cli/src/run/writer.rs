@@ -194,6 +194,13 @@ impl Writer {
         self.process(plain, stream, at, &options);
     }
 
+    /// Messages of records that are no bodies yet, those of a stream together.
+    #[cfg(test)]
+    pub(super) fn waiting_messages(&self) -> Vec<String> {
+        let records = self.waiting.iter().flat_map(|(_, records)| records);
+        records.map(|record| record.message.clone()).collect()
+    }
+
     /// Takes records through the pipeline; the rows that it did not take.
     fn process(
         &mut self,

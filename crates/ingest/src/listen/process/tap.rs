@@ -74,8 +74,8 @@ pub enum Content {
     },
     /// Nothing more will come this way.
     Closed,
-    /// Nothing passed: whoever waits for copies is to look up.
-    Nudge,
+    /// Nothing passed: whoever takes the copies was told something another way, and this is when.
+    Mark,
 }
 
 /// A clock that was set once and never goes back.
@@ -165,10 +165,10 @@ impl Tap {
         self.send(direction, Content::Closed);
     }
 
-    /// Makes whoever waits for copies look up.
-    pub fn nudge(&self) {
+    /// Marks a place among the copies, and wakes whoever waits for them.
+    pub fn mark(&self) {
         self.shared.bytes.fetch_add(CHUNK_BYTES, Ordering::Relaxed);
-        self.send(Direction::Stdin, Content::Nudge);
+        self.send(Direction::Stdin, Content::Mark);
     }
 
     /// Bytes of a direction of which there was no copy, for whoever cannot wait until all copies
@@ -231,7 +231,7 @@ impl Tapped {
         };
         let bytes = match &chunk.content {
             Content::Bytes(bytes) => bytes.len(),
-            Content::Gap { .. } | Content::Closed | Content::Nudge => 0,
+            Content::Gap { .. } | Content::Closed | Content::Mark => 0,
         };
         let cost = bytes + CHUNK_BYTES;
         self.shared.bytes.fetch_sub(cost, Ordering::Relaxed);
@@ -242,6 +242,13 @@ impl Tapped {
     #[must_use]
     pub fn waiting(&self) -> usize {
         self.chunks.len()
+    }
+
+    /// Bytes of a direction of which there was no copy, said or not: those that passed before the
+    /// copy that was taken last are among them.
+    #[must_use]
+    pub fn lost(&self, direction: Direction) -> u64 {
+        self.shared.lost_ever[direction as usize].load(Ordering::Relaxed)
     }
 
     /// Bytes of a direction that were lost and not said yet.
