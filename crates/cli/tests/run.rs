@@ -13,5 +13,6 @@ mod run {
     mod records;
     mod signals;
     mod streams;
+    mod table;
     mod terminals;
 }

@@ -1,22 +1,6 @@
-//! Exit codes and signals: a table of bare against wrapped.
+//! Starts that fail, ends by signals, stops; see `table` for what is sent to a program that runs.
 use super::programs::{How, Running, Scene, ended, wait_until};
-use rustix::process::{Pid, Signal, WaitOptions, kill_process_group, waitpid};
-use std::os::unix::process::CommandExt;
-
-#[test]
-fn exit_codes_are_those_of_the_program() {
-    let scene = Scene::new();
-    let check = |code: u32| {
-        let script = format!("exit {code}");
-        let mut running = scene.shell(How::Wrapped, &script);
-        assert_eq!(ended(running.end()), (Some(code as i32), None));
-    };
-    std::thread::scope(|scope| {
-        for first in 0..8 {
-            scope.spawn(move || (first..=255).step_by(8).for_each(check));
-        }
-    });
-}
+use rustix::process::{Pid, Signal, WaitOptions, waitpid};
 
 #[test]
 fn a_program_that_cannot_be_started_is_said_as_a_shell_says_it() {
@@ -85,56 +69,6 @@ fn a_signal_to_the_wrapper_ends_the_program() {
     }
 }
 
-/// Who a signal is sent to.
-#[derive(Clone, Copy, Debug)]
-enum Target {
-    Process,
-    Group,
-}
-
-/// How often the program got a signal that was sent once.
-fn deliveries(how: How, signal: Signal, target: Target) -> usize {
-    let scene = Scene::new();
-    let number = signal.as_raw();
-    let script = format!(
-        "trap 'echo got' {number}; trap 'echo end; exit 0' 12; echo ready; \
-         while :; do sleep 0.02; done"
-    );
-    let mut command = scene.command(how, &["sh", "-c", &script]);
-    command.process_group(0);
-    let mut running = Running::start(command);
-    running.expect("ready");
-    match target {
-        Target::Process => running.signal(signal),
-        Target::Group => kill_process_group(running.pid(), signal).unwrap(),
-    }
-    running.expect("got");
-    running.signal(Signal::USR2);
-    let rest = running.expect("end");
-    1 + rest.matches("got").count()
-}
-
-#[test]
-fn a_signal_comes_once_to_the_process_and_to_the_group() {
-    let signals = [
-        Signal::HUP,
-        Signal::INT,
-        Signal::QUIT,
-        Signal::TERM,
-        Signal::USR1,
-        Signal::WINCH,
-        Signal::CONT,
-    ];
-    for signal in signals {
-        for target in [Target::Process, Target::Group] {
-            for how in How::BOTH {
-                let count = deliveries(how, signal, target);
-                assert_eq!(count, 1, "{signal:?} {target:?} {how:?}");
-            }
-        }
-    }
-}
-
 #[test]
 fn what_is_ignored_stays_ignored() {
     for how in How::BOTH {
@@ -153,7 +87,7 @@ fn what_is_ignored_stays_ignored() {
 }
 
 #[track_caller]
-fn wait_for_stop(pid: Pid) {
+pub fn wait_for_stop(pid: Pid) {
     wait_until("it is stopped", || {
         let options = WaitOptions::NOHANG | WaitOptions::UNTRACED;
         let (_, status) = waitpid(Some(pid), options).unwrap()?;
