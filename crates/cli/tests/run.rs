@@ -9,7 +9,9 @@ mod harness;
 mod run {
     mod instances;
     mod jobs;
+    mod limits;
     mod programs;
+    mod proxy;
     mod records;
     mod signals;
     mod streams;
