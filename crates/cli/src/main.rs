@@ -83,8 +83,8 @@ fn run(command: Command) -> Result<()> {
     match command {
         Command::Demo(arguments) => server_runtime()?.block_on(demo::run(arguments)),
         Command::Serve(arguments) => {
-            allocator::have_few_arenas();
-            server_runtime()?.block_on(serve::run(arguments))
+            let arenas = allocator::have_few_arenas();
+            server_runtime()?.block_on(serve::run(arguments, arenas))
         }
         Command::Ship(arguments) => ship::run(*arguments),
         Command::Run(arguments) => run::run(*arguments),

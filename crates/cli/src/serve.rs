@@ -53,10 +53,13 @@ enum Encryption {
     Off,
 }
 
-/// Runs the command.
-pub async fn run(arguments: ServeArguments) -> Result<()> {
+/// Runs the command; `arenas` is what became of those of the allocator.
+pub async fn run(arguments: ServeArguments, arenas: Result<()>) -> Result<()> {
     let config = configuration(&sources(&arguments))?;
     start_log();
+    if let Err(reason) = arenas {
+        tracing::warn!("{reason:#}");
+    }
     let ready = |server: &Server| {
         eprintln!("taffrail: listening on http://{}", server.address());
     };

@@ -11,6 +11,7 @@
 mod harness;
 
 mod promises {
+    mod allocator;
     mod bad_input;
     mod data_directory;
     mod live_tail;
