@@ -448,6 +448,21 @@ impl Probe {
             )
     }
 
+    /// Whether hits and what decides about them are the same in text that is not folded: nothing
+    /// folds to what is asked for but itself, and folding makes no separator of a word's character.
+    fn is_caseless(&self) -> bool {
+        let is_caseless = |text: &[u8]| {
+            let mut bytes = text.iter();
+            bytes.all(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic())
+        };
+        let needle = self.finder.as_ref().map(Finder::needle);
+        match &self.check {
+            Check::Word | Check::Substring => needle.is_some_and(is_caseless),
+            Check::Phrase { tokens, .. } => tokens.iter().all(|token| is_caseless(token.as_bytes())),
+            _ => false,
+        }
+    }
+
     /// Runs over all values.
     fn scan(
         &self,
@@ -472,7 +487,7 @@ impl Probe {
             }
             return;
         };
-        let (hay, ends) = match self.is_folded {
+        let (hay, ends) = match self.is_folded && !self.is_caseless() {
             true => loaded.folded(),
             false => loaded.raw(),
         };

@@ -92,6 +92,28 @@ fn words_and_phrases() {
     );
 }
 
+/// What has no case is looked for in text that is not folded.
+#[test]
+fn digits_beside_characters_that_folding_changes() {
+    check(
+        "K12 \u{212a}34 56\u{130} İ 7\u{345} Ⅻ8 9.Σ.10.95 ÄÖ-11_\u{1e9e}",
+        &[
+            "k12",
+            "k34",
+            "9",
+            "\"9 σ 10\"",
+            "10.95",
+            "\"10 95 äö 11\"",
+            "11",
+            "*.10.95*",
+            "*-11_*",
+            "*12*",
+            "*34*",
+        ],
+        &["12", "34", "56", "7", "8", "9.10", "\"95 11\"", "*9.10*"],
+    );
+}
+
 #[test]
 fn wildcards_substrings_and_regexes() {
     check(
