@@ -42,23 +42,13 @@ pub(super) fn open(
     };
     let (dictionary, texts) = match &column.directory.layout {
         Layout::Constant { .. } => (Dictionary::Constant, 1),
-        Layout::Dictionary {
-            entries,
-            bytes,
-            plain_bytes,
-        } => {
-            let texts = reader.text_dictionary(&column, *entries, *bytes, *plain_bytes)?;
-            (Dictionary::Texts(texts), *entries)
+        Layout::Dictionary(dictionary) => {
+            let texts = reader.text_dictionary(&column, dictionary)?;
+            (Dictionary::Texts(texts), dictionary.entries)
         }
-        Layout::FixedDictionary {
-            form,
-            squeeze,
-            entries,
-            firsts,
-            pages,
-        } => {
-            let all = reader.fixed_dictionary(&column, squeeze, *entries, firsts, pages)?;
-            (Dictionary::Fixed(*form, all), *entries)
+        Layout::FixedDictionary(dictionary) => {
+            let all = reader.all_ids(&column, dictionary)?;
+            (Dictionary::Fixed(dictionary.form, all), dictionary.entries)
         }
         _ => return Ok(None),
     };

@@ -4,6 +4,8 @@
 //! blocks, pages and frames by the numbers that they hold.
 use super::{
     fixed::{Form, Squeeze},
+    fixed_dictionary::FixedDictionary,
+    gather::may_be_number,
     ints,
     number::DECIMALS_MAX,
     presence::Presence,
@@ -23,7 +25,7 @@ use taffrail_model::{
 /// Last bytes of every section.
 pub(super) const MAGIC: [u8; 8] = *b"TFSECT\x00\x01";
 /// Version of the format.
-pub(super) const VERSION: u16 = 3;
+pub(super) const VERSION: u16 = 4;
 /// Bytes of the footer.
 pub(super) const FOOTER_BYTES: usize = 24;
 /// Columns of one section: attribute columns are bounded far below, this bounds a reader.
@@ -31,8 +33,6 @@ pub(crate) const COLUMNS_MAX: usize = 16_384;
 /// Bytes of a directory before compression: a full section of [`COLUMNS_MAX`] columns with long
 /// names fits; this bounds what a reader allocates.
 pub(super) const DIRECTORY_BYTES_MAX: usize = 64 << 20;
-/// Entries of one page of a dictionary of fixed width.
-pub(super) const FIXED_PAGE_ENTRIES: usize = 1_024;
 
 /// The end of a section: how long the directory before it is.
 pub(super) struct Footer {
@@ -322,6 +322,14 @@ pub(super) struct Frame {
     pub plain_bytes: usize,
 }
 
+/// A run of different texts, at the begin of the area.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct TextDictionary {
+    pub entries: usize,
+    pub bytes: usize,
+    pub plain_bytes: usize,
+}
+
 /// How the values of a column are stored.
 #[derive(Clone, Debug, PartialEq)]
 pub(super) enum Layout {
@@ -337,19 +345,8 @@ pub(super) enum Layout {
         form: Form,
         squeeze: Squeeze,
     },
-    FixedDictionary {
-        form: Form,
-        squeeze: Squeeze,
-        entries: usize,
-        /// First value of each page.
-        firsts: Vec<u128>,
-        pages: Pages,
-    },
-    Dictionary {
-        entries: usize,
-        bytes: usize,
-        plain_bytes: usize,
-    },
+    FixedDictionary(FixedDictionary),
+    Dictionary(TextDictionary),
     Template {
         head_bytes: usize,
     },
@@ -392,8 +389,8 @@ impl ColumnDirectory {
             Layout::Integer => INTEGER,
             Layout::Decimal { .. } => DECIMAL,
             Layout::Fixed { .. } => FIXED,
-            Layout::FixedDictionary { .. } => FIXED_DICTIONARY,
-            Layout::Dictionary { .. } => DICTIONARY,
+            Layout::FixedDictionary(_) => FIXED_DICTIONARY,
+            Layout::Dictionary(_) => DICTIONARY,
             Layout::Text { .. } => TEXT,
             Layout::Template { .. } => TEMPLATE,
             Layout::Prose(_) => PROSE,
@@ -412,9 +409,7 @@ impl ColumnDirectory {
     pub(super) fn memory_bytes(&self) -> usize {
         let layout = match &self.layout {
             Layout::Constant { text } => text.len(),
-            Layout::FixedDictionary { firsts, pages, .. } => {
-                firsts.len() * 16 + pages.memory_bytes()
-            }
+            Layout::FixedDictionary(dictionary) => dictionary.memory_bytes(),
             Layout::Text {
                 groups,
                 frames,
@@ -446,28 +441,11 @@ impl ColumnDirectory {
                 out.extend_from_slice(&[*scale, tag, least]);
             }
             Layout::Fixed { form, squeeze } => write_form(*form, squeeze, out),
-            Layout::FixedDictionary {
-                form,
-                squeeze,
-                entries,
-                firsts,
-                pages,
-            } => {
-                write_form(*form, squeeze, out);
-                put_varint(out, *entries as u64);
-                for first in firsts {
-                    out.extend_from_slice(&first.to_le_bytes());
-                }
-                pages.write(out);
-            }
-            Layout::Dictionary {
-                entries,
-                bytes,
-                plain_bytes,
-            } => {
-                put_varint(out, *entries as u64);
-                put_varint(out, *bytes as u64);
-                put_varint(out, *plain_bytes as u64);
+            Layout::FixedDictionary(dictionary) => dictionary.write(out),
+            Layout::Dictionary(dictionary) => {
+                put_varint(out, dictionary.entries as u64);
+                put_varint(out, dictionary.bytes as u64);
+                put_varint(out, dictionary.plain_bytes as u64);
             }
             Layout::Template { head_bytes } => put_varint(out, *head_bytes as u64),
             Layout::Text {
@@ -499,6 +477,10 @@ impl ColumnDirectory {
         };
         let (layout, head_bytes) =
             parse_layout(&mut cursor, encoding, area_bytes, presence, blocks)?;
+        let is_number = matches!(layout, Layout::Integer | Layout::Decimal { .. });
+        if is_number && !kind.is_none_or(may_be_number) {
+            return Err(Flaw("numbers are of a kind that is none"));
+        }
         let pages = if Self::has_pages(kind, &layout) {
             Pages::parse(&mut cursor, blocks, head_bytes, area_bytes)?
         } else {
@@ -570,35 +552,18 @@ fn parse_layout(
             Layout::Fixed { form, squeeze }
         }
         FIXED_DICTIONARY => {
-            let (form, squeeze) = parse_form(cursor)?;
-            if form.is_long() {
-                return Err(Flaw("a dictionary has values that are too wide"));
-            }
-            let entries = cursor.count(presence.values())?;
-            let count = entries.div_ceil(FIXED_PAGE_ENTRIES);
-            let firsts = (0..count).map(|_| cursor.array().map(u128::from_le_bytes));
-            let firsts: Vec<u128> = firsts.collect::<Result<_, _>>()?;
-            let pages = Pages::parse(cursor, count, 0, area_bytes)?;
-            let end = pages.end();
-            let layout = Layout::FixedDictionary {
-                form,
-                squeeze,
-                entries,
-                firsts,
-                pages,
-            };
-            return Ok((layout, end));
+            let dictionary = FixedDictionary::parse(cursor, area_bytes, presence.values())?;
+            let end = dictionary.end();
+            return Ok((Layout::FixedDictionary(dictionary), end));
         }
         DICTIONARY => {
-            let entries = cursor.count(presence.values())?;
-            let bytes = cursor.count(usize::try_from(area_bytes).unwrap_or(usize::MAX))?;
-            let plain_bytes = cursor.count(super::text::DICTIONARY_PLAIN_BYTES_MAX)?;
-            let layout = Layout::Dictionary {
-                entries,
-                bytes,
-                plain_bytes,
+            let dictionary = TextDictionary {
+                entries: cursor.count(presence.values())?,
+                bytes: cursor.count(usize::try_from(area_bytes).unwrap_or(usize::MAX))?,
+                plain_bytes: cursor.count(super::text::DICTIONARY_PLAIN_BYTES_MAX)?,
             };
-            return Ok((layout, bytes as u64));
+            let end = dictionary.bytes as u64;
+            return Ok((Layout::Dictionary(dictionary), end));
         }
         TEMPLATE => {
             let head_bytes = cursor.count(usize::try_from(area_bytes).unwrap_or(usize::MAX))?;
@@ -615,7 +580,7 @@ fn parse_layout(
     Ok((layout, 0))
 }
 
-fn write_form(form: Form, squeeze: &Squeeze, out: &mut Vec<u8>) {
+pub(super) fn write_form(form: Form, squeeze: &Squeeze, out: &mut Vec<u8>) {
     let (tag, digits) = form.tag();
     out.push(tag);
     put_varint(out, digits as u64);
@@ -623,7 +588,7 @@ fn write_form(form: Form, squeeze: &Squeeze, out: &mut Vec<u8>) {
     out.extend_from_slice(&squeeze.constant.to_le_bytes());
 }
 
-fn parse_form(cursor: &mut Cursor<'_>) -> Result<(Form, Squeeze), Flaw> {
+pub(super) fn parse_form(cursor: &mut Cursor<'_>) -> Result<(Form, Squeeze), Flaw> {
     let tag = cursor.byte()?;
     let form = Form::from_tag(tag, cursor.count(u16::MAX.into())?)?;
     let varying = u128::from_le_bytes(cursor.array()?);

@@ -7,6 +7,7 @@ use super::{
     bits::{get_wide, packed_bytes},
     directory::Layout,
     fixed::{Form, Squeeze},
+    fixed_dictionary::FixedDictionary,
     needle::{Needle, candidates},
     prose,
     reader::{OpenColumn, SectionReader},
@@ -42,19 +43,15 @@ pub(super) fn find(
         Layout::Template { .. } => template::find::find(reader, column, question).map(Some),
         Layout::Prose(_) => prose::find(reader, &column, question),
         Layout::Constant { text } => Ok(find_constant(reader, column, text, &**question)),
-        Layout::Dictionary {
-            entries,
-            bytes,
-            plain_bytes,
-        } => {
-            let texts = reader.text_dictionary(&column, *entries, *bytes, *plain_bytes)?;
+        Layout::Dictionary(dictionary) => {
+            let texts = reader.text_dictionary(&column, dictionary)?;
             Ok(find_dictionary(reader, column, &texts, &**question))
         }
         Layout::Fixed { form, squeeze } if !form.is_long() => {
             Ok(find_id(reader, column, *form, squeeze, &**question))
         }
-        Layout::FixedDictionary { form, .. } if !form.is_long() => {
-            find_id_code(reader, column, *form, &**question)
+        Layout::FixedDictionary(dictionary) => {
+            find_id_code(reader, column, dictionary, &**question)
         }
         Layout::Integer => Ok(find_integer(reader, name, &column, question)),
         _ => Ok(None),
@@ -123,15 +120,69 @@ fn add_row(row: u32, within: &[u64], out: &mut [u64]) {
     }
 }
 
-/// Rows with one of some codes.
-struct Codes {
+/// Rows of which the page tells by itself that they pass.
+struct Packed {
     reader: SectionReader,
     column: OpenColumn,
-    /// A bit for each code.
-    wanted: Vec<u64>,
+    wanted: Wanted,
 }
 
-impl Finding for Codes {
+/// What the page of a value must say.
+enum Wanted {
+    /// One of some codes: a bit for each.
+    Codes(Vec<u64>),
+    /// One of some ids, which are kept one by one in so many bits, squeezed as these are.
+    Ids(u32, Vec<Bits>),
+}
+
+impl Packed {
+    fn new(reader: &SectionReader, column: OpenColumn, wanted: Wanted) -> Arc<Packed> {
+        Arc::new(Packed {
+            reader: reader.clone(),
+            column,
+            wanted,
+        })
+    }
+
+    /// Gives `pass` the numbers of the values of a block that pass, of which there are `count`.
+    fn each_passing(
+        &self,
+        block: usize,
+        count: usize,
+        mut pass: impl FnMut(usize),
+    ) -> Result<(), ReadError> {
+        match &self.wanted {
+            Wanted::Codes(wanted) => {
+                let is_wanted = |code: &i64| {
+                    let code = usize::try_from(*code).ok();
+                    code.is_some_and(|code| has_bit(wanted, code))
+                };
+                let codes = self.reader.codes(&self.column, block)?;
+                let codes = codes.iter().enumerate().filter(|(_, code)| is_wanted(code));
+                codes.for_each(|(index, _)| pass(index));
+                Ok(())
+            }
+            Wanted::Ids(width, wanted) => {
+                let bytes = packed_bytes(count, *width);
+                self.reader.with_block_page(&self.column, block, |page| {
+                    let packed = Cursor::new(page).take(bytes)?;
+                    let ids = (0..count).map(|index| get_wide(packed, *width, index));
+                    let is_wanted = |id: u128| wanted.iter().any(|bits| bits.are_in(id));
+                    let ids = ids.enumerate().filter(|(_, id)| is_wanted(*id));
+                    ids.for_each(|(index, _)| pass(index));
+                    Ok(())
+                })
+            }
+        }
+    }
+}
+
+fn has_bit(bits: &[u64], at: usize) -> bool {
+    let word = bits.get(at / 64).copied().unwrap_or_default();
+    word >> (at % 64) & 1 == 1
+}
+
+impl Finding for Packed {
     fn count(&self) -> Option<u64> {
         None
     }
@@ -145,16 +196,11 @@ impl Finding for Codes {
         if rows.is_empty() {
             return Ok(());
         }
-        let codes = self.reader.codes(&self.column, block)?;
-        for (row, code) in rows.into_iter().zip(codes) {
-            let word = usize::try_from(code)
-                .ok()
-                .and_then(|code| self.wanted.get(code / 64));
-            if word.is_some_and(|word| word >> (code as u64 % 64) & 1 == 1) {
-                add_row(row, within, out);
+        self.each_passing(block, rows.len(), |index| {
+            if let Some(row) = rows.get(index) {
+                add_row(*row, within, out);
             }
-        }
-        Ok(())
+        })
     }
 }
 
@@ -183,11 +229,7 @@ fn find_dictionary(
             reader: reader.clone(),
             column,
         }),
-        _ => Arc::new(Codes {
-            reader: reader.clone(),
-            column,
-            wanted,
-        }),
+        _ => Packed::new(reader, column, Wanted::Codes(wanted)),
     })
 }
 
@@ -213,14 +255,14 @@ fn bits_of(column: &OpenColumn, form: Form, question: &dyn TextQuestion) -> Opti
 fn find_id_code(
     reader: &SectionReader,
     column: OpenColumn,
-    form: Form,
+    dictionary: &FixedDictionary,
     question: &dyn TextQuestion,
 ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
-    let Some(all) = bits_of(&column, form, question) else {
+    let Some(all) = bits_of(&column, dictionary.form, question) else {
         return Ok(None);
     };
     let mut wanted = Vec::new();
-    reader.each_code_with(&column, &all, |code| {
+    reader.each_code_with(&column, dictionary, &all, |code| {
         if wanted.len() <= code / 64 {
             wanted.resize(code / 64 + 1, 0u64);
         }
@@ -228,23 +270,11 @@ fn find_id_code(
     })?;
     Ok(Some(match wanted.is_empty() {
         true => Arc::new(Nothing),
-        false => Arc::new(Codes {
-            reader: reader.clone(),
-            column,
-            wanted,
-        }),
+        false => Packed::new(reader, column, Wanted::Codes(wanted)),
     }))
 }
 
 /// Rows with ids that are kept one by one.
-struct Ids {
-    reader: SectionReader,
-    column: OpenColumn,
-    width: u32,
-    /// Squeezed, as the ids are.
-    wanted: Vec<Bits>,
-}
-
 fn find_id(
     reader: &SectionReader,
     column: OpenColumn,
@@ -260,40 +290,8 @@ fn find_id(
     if wanted.is_empty() {
         return Some(Arc::new(Nothing));
     }
-    Some(Arc::new(Ids {
-        reader: reader.clone(),
-        width: squeeze.width(),
-        column,
-        wanted,
-    }))
-}
-
-impl Finding for Ids {
-    fn count(&self) -> Option<u64> {
-        None
-    }
-
-    fn may_be_in(&self, block: usize) -> bool {
-        self.column.presence.count(block) > 0
-    }
-
-    fn add_rows(&self, block: usize, within: &[u64], out: &mut [u64]) -> Result<(), ReadError> {
-        let rows = self.reader.rows_of(&self.column, block)?;
-        if rows.is_empty() {
-            return Ok(());
-        }
-        let bytes = packed_bytes(rows.len(), self.width);
-        self.reader.with_block_page(&self.column, block, |page| {
-            let packed = Cursor::new(page).take(bytes)?;
-            for (index, row) in rows.iter().enumerate() {
-                let id = get_wide(packed, self.width, index);
-                if self.wanted.iter().any(|bits| bits.are_in(id)) {
-                    add_row(*row, within, out);
-                }
-            }
-            Ok(())
-        })
-    }
+    let wanted = Wanted::Ids(squeeze.width(), wanted);
+    Some(Packed::new(reader, column, wanted))
 }
 
 /// Rows of blocks that are decoded to be judged; none of the others pass.

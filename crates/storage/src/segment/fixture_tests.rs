@@ -26,10 +26,10 @@ type Fixture = (u16, (i64, i64), (u64, u64), &'static str);
 
 const ROWS: u32 = 1_100;
 const FIXTURES: [Fixture; 1] = [(
-    3,
+    4,
     (1_700_000_000_000_000_000, 1_700_000_000_001_099_000),
     (1, 1_100),
-    "6ff263ded62c0dd1c5d06db76b64ac5b347dfe44d987ff9d81b1fcf742ecc38b",
+    "749cf7ef62195f64eb5d520d64ee2783637eb3d1a9e7bf040e34f429c84a501a",
 )];
 
 fn path(version: u16) -> PathBuf {

@@ -254,8 +254,21 @@ impl<'a> Values<'a> {
         self.kind
     }
 
+    /// Whether no value is of a kind that is never a number, whatever its text.
+    pub(super) fn may_be_numbers(&self) -> bool {
+        match self.kind {
+            Some(kind) => may_be_number(kind),
+            None => self.kinds.iter().all(|kind| may_be_number(*kind)),
+        }
+    }
+
     /// Bytes of all texts.
     pub(super) fn text_bytes(&self) -> usize {
         self.texts.iter().map(|text| text.len()).sum()
     }
+}
+
+/// Whether values of a kind are compared and computed with as numbers if their text is one.
+pub(super) fn may_be_number(kind: Kind) -> bool {
+    matches!(kind, Kind::String | Kind::Integer | Kind::Float)
 }

@@ -15,11 +15,13 @@
 mod bits;
 mod cache;
 mod codes;
+mod decode;
 mod directory;
 mod encode;
 mod filter;
 mod find;
 mod fixed;
+mod fixed_dictionary;
 #[cfg(test)]
 mod fixture_tests;
 mod gather;
@@ -39,6 +41,7 @@ mod tests;
 mod text;
 mod wanted;
 mod wire;
+mod words;
 
 pub use cache::{BLOCK_CACHE_BYTES, BlockCache, CacheFigures};
 pub(crate) use directory::COLUMNS_MAX;

@@ -12,7 +12,8 @@ use crate::{
 use std::sync::Arc;
 use taffrail_model::column::Kind;
 
-/// Kinds of numbers, and of strings that are some, are before the others.
+/// Kinds of numbers, and of strings that are some, are before the others. Others
+/// are never encoded as numbers.
 const _: () = assert!(
     (Kind::String as u8) < Kind::Bool as u8
         && (Kind::Integer as u8) < Kind::Bool as u8
@@ -35,13 +36,6 @@ pub(super) fn open(
     let Some(column) = reader.open_column(name)? else {
         return Ok(None);
     };
-    // Of several kinds each block says which: those of numbers come first.
-    if !matches!(
-        column.directory.kind,
-        None | Some(Kind::Integer | Kind::Float | Kind::String)
-    ) {
-        return Ok(None);
-    }
     let decimals = match column.directory.layout {
         Layout::Integer => 0,
         Layout::Decimal { scale, .. } => scale,
@@ -74,6 +68,7 @@ impl NumberColumn for SectionNumbers {
         self.reader.with_block_page(&self.column, block, |page| {
             let mut cursor = Cursor::new(page);
             if self.column.directory.kind.is_none() {
+                // What they are does not matter, for all are looked at as numbers.
                 ints::decode_codes(&mut cursor, values, Kind::Bool as u32)
                     .map_err(|_| Flaw("a number is of a kind that is none"))?;
             }

@@ -2,13 +2,15 @@
 //! with codes, which finds an id at once.
 use super::{
     bits::{Packer, width_of_wide},
-    directory::{ColumnDirectory, FIXED_PAGE_ENTRIES, Layout, Pages},
+    directory::{ColumnDirectory, Layout, Pages},
     encode::{Candidate, encode_pages, numbers_of_blocks},
     fixed::{Form, Squeeze},
+    fixed_dictionary::FixedDictionary,
     gather::Values,
     ints,
     number::number_of,
 };
+use std::ops::Range;
 use taffrail_model::column::Kind;
 
 /// A sorted dictionary of ids may cost this much (in percent) of plain ids: it finds an id at once.
@@ -31,24 +33,41 @@ pub(super) fn try_fixed(values: &Values<'_>, kind: Option<Kind>) -> Option<Candi
         if dictionary.cost() * 100 <= plain_bits / 8 * FIXED_DICTIONARY_COST_PERCENT {
             return Some(dictionary);
         }
-        let mut area = Vec::new();
-        let lengths = encode_pages(values, kind, &mut area, |block, out| {
-            let mut packer = Packer::new(out);
-            for number in &numbers[block] {
-                packer.push_wide(squeeze.squeeze(*number), width);
-            }
-            packer.finish();
-        });
-        Some(Candidate {
-            directory: ColumnDirectory {
-                kind,
-                layout: Layout::Fixed { form, squeeze },
-                pages: Pages::new(0, &lengths),
-                numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+        Some(one_by_one(
+            values,
+            kind,
+            (form, squeeze),
+            |block, squeeze, out| {
+                let mut packer = Packer::new(out);
+                for number in &numbers[block] {
+                    packer.push_wide(squeeze.squeeze(*number), width);
+                }
+                packer.finish();
             },
-            area,
-        })
+        ))
     })
+}
+
+/// Values that are kept one by one, as `write` appends those of a block.
+fn one_by_one(
+    values: &Values<'_>,
+    kind: Option<Kind>,
+    (form, squeeze): (Form, Squeeze),
+    write: impl Fn(Range<usize>, &Squeeze, &mut Vec<u8>),
+) -> Candidate {
+    let mut area = Vec::new();
+    let lengths = encode_pages(values, kind, &mut area, |block, out| {
+        write(block, &squeeze, out);
+    });
+    Candidate {
+        directory: ColumnDirectory {
+            kind,
+            layout: Layout::Fixed { form, squeeze },
+            pages: Pages::new(0, &lengths),
+            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+        },
+        area,
+    }
 }
 
 /// Hexadecimal texts of more than 32 digits, as nibbles.
@@ -60,21 +79,16 @@ fn try_long(values: &Values<'_>, kind: Option<Kind>, form: Form) -> Option<Candi
     {
         return None;
     }
-    let mut area = Vec::new();
     let bytes = form.long_bytes();
-    let lengths = encode_pages(values, kind, &mut area, |block, out| {
-        out.extend_from_slice(&nibbles[block.start * bytes..block.end * bytes]);
-    });
     let squeeze = Squeeze::new(0, 0);
-    Some(Candidate {
-        directory: ColumnDirectory {
-            kind,
-            layout: Layout::Fixed { form, squeeze },
-            pages: Pages::new(0, &lengths),
-            numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
+    Some(one_by_one(
+        values,
+        kind,
+        (form, squeeze),
+        |block, _, out| {
+            out.extend_from_slice(&nibbles[block.start * bytes..block.end * bytes]);
         },
-        area,
-    })
+    ))
 }
 
 /// Distinct numbers in order, as differences, and codes for the values.
@@ -89,13 +103,7 @@ fn fixed_dictionary(
     entries.sort_unstable();
     entries.dedup();
     let mut area = Vec::new();
-    let mut page_lengths = Vec::new();
-    for page in entries.chunks(FIXED_PAGE_ENTRIES) {
-        let start = area.len();
-        encode_fixed_page(squeeze, page, &mut area);
-        page_lengths.push(area.len() - start);
-    }
-    let dictionary_pages = Pages::new(0, &page_lengths);
+    let dictionary = FixedDictionary::encode(form, squeeze, &entries, &mut area);
     let codes = codes_of(numbers, &entries);
     let lengths = encode_pages(values, kind, &mut area, |block, out| {
         ints::encode(&codes[block], out);
@@ -103,39 +111,12 @@ fn fixed_dictionary(
     Candidate {
         directory: ColumnDirectory {
             kind,
-            layout: Layout::FixedDictionary {
-                form,
-                squeeze: squeeze.clone(),
-                entries: entries.len(),
-                firsts: entries
-                    .iter()
-                    .step_by(FIXED_PAGE_ENTRIES)
-                    .copied()
-                    .collect(),
-                pages: dictionary_pages.clone(),
-            },
-            pages: Pages::new(dictionary_pages.end(), &lengths),
+            pages: Pages::new(dictionary.end(), &lengths),
+            layout: Layout::FixedDictionary(dictionary),
             numbers: numbers_of_blocks(values, |index| number_of(values.text(index))),
         },
         area,
     }
-}
-
-/// One page of a dictionary: the differences of its squeezed entries, less the least difference.
-fn encode_fixed_page(squeeze: &Squeeze, entries: &[u128], out: &mut Vec<u8>) {
-    let squeezed: Vec<u128> = entries
-        .iter()
-        .map(|entry| squeeze.squeeze(*entry))
-        .collect();
-    let steps = squeezed.windows(2).map(|pair| pair[1] - pair[0]);
-    let least = steps.clone().min().unwrap_or_default();
-    let greatest = steps.clone().max().unwrap_or_default();
-    let width = width_of_wide(greatest - least);
-    out.push(width as u8);
-    out.extend_from_slice(&least.to_le_bytes());
-    let mut packer = Packer::new(out);
-    steps.for_each(|step| packer.push_wide(step - least, width));
-    packer.finish();
 }
 
 /// The place of each number among the sorted entries, which have them all.
@@ -166,7 +147,7 @@ fn codes_of(numbers: &[u128], entries: &[u128]) -> Vec<i64> {
 /// and its texts are those of numbers that are packed here.
 pub(super) fn is_packed(fixed: &Candidate) -> bool {
     match fixed.directory.layout {
-        Layout::FixedDictionary { entries, .. } => entries > SMALL_DICTIONARY_ENTRIES,
+        Layout::FixedDictionary(ref ids) => ids.entries > SMALL_DICTIONARY_ENTRIES,
         Layout::Fixed { form, .. } => !form.is_long(),
         _ => false,
     }

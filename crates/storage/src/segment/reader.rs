@@ -5,24 +5,17 @@
 //! read together up to 64 KiB, the chunk that the container decrypts anyway.
 use super::{
     SectionInput,
-    bits::{get_wide, packed_bytes},
     cache::{BlockCache, Key, Part},
     codes,
     directory::{
-        ColumnDirectory, Decimals, Directory, FIXED_PAGE_ENTRIES, FOOTER_BYTES, Footer, Frame,
-        Group, Layout, Pages, unpack_directory,
+        ColumnDirectory, Directory, FOOTER_BYTES, Footer, Layout, Pages, unpack_directory,
     },
-    filter, find,
-    fixed::{Form, Squeeze},
-    ints,
-    number::{trimmed_decimals, write_decimal},
-    numbers,
+    filter, find, ints, numbers,
     presence::{Presence, rows_of_block},
     prose,
-    shape::Bits,
     template::decode::Templated,
-    text::{BLOCK_TEXT_BYTES_MAX, Texts},
     wire::{Cursor, Flaw},
+    words::ids_with_word,
 };
 use crate::{
     coded::{CodedColumn, NumberColumn},
@@ -31,14 +24,13 @@ use crate::{
 };
 use std::{
     borrow::Cow,
-    ops::RangeInclusive,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
     },
 };
 use taffrail_model::{
-    column::{Column, FieldName, Kind},
+    column::{Column, FieldName},
     limits::BLOCK_ROWS,
 };
 
@@ -47,11 +39,6 @@ const READ_BYTES: u64 = 64 << 10;
 /// Of a block's values one in so many may be wanted for them to be decoded alone: more are as dear
 /// as the block, which is kept for the next question then.
 const PICKED_PART: usize = 32;
-/// Entries of a dictionary above which a token's codes are looked for in each block: in a small
-/// one they are nearly everywhere.
-const DICTIONARY_ENTRIES_SMALL: usize = 64;
-/// Tokens of a dictionary that are held in memory (8 MiB); beyond it, its filter says nothing.
-const DICTIONARY_TOKENS_MAX: usize = 1 << 19;
 
 /// Reads one section of a segment. A clone is the same reader: it shares what was decoded.
 #[derive(Clone)]
@@ -72,15 +59,6 @@ pub(super) struct OpenColumn {
     pub(super) area_bytes: u64,
     pub(super) presence: Arc<Presence>,
     pub(super) directory: Arc<ColumnDirectory>,
-}
-
-/// The tokens of a dictionary: (hash, code), ascending; `None` if they are too many to be held.
-type DictionaryTokens = Option<Vec<(u64, u32)>>;
-
-/// Where a looked-up id stands in a dictionary.
-struct Found {
-    word: String,
-    codes: Option<RangeInclusive<i64>>,
 }
 
 impl SectionReader {
@@ -300,449 +278,10 @@ impl SectionReader {
         self.with_page(Part::Pages, column.number, column.area, pages, block, parse)
     }
 
-    /// Codes of a block's values in a column with a dictionary.
-    pub(super) fn codes(&self, column: &OpenColumn, block: usize) -> Result<Vec<i64>, ReadError> {
-        let values = column.presence.count(block);
-        let is_mixed = column.directory.kind.is_none();
-        self.with_block_page(column, block, |page| {
-            let mut cursor = Cursor::new(page);
-            if is_mixed {
-                ints::decode(&mut cursor, values)?;
-            }
-            ints::decode(&mut cursor, values)
-        })
-    }
-
-    pub(super) fn text_dictionary(
-        &self,
-        column: &OpenColumn,
-        entries: usize,
-        bytes: usize,
-        plain_bytes: usize,
-    ) -> Result<Arc<Texts>, ReadError> {
-        let key = self.key(Part::Dictionary, column.number, 0);
-        self.cache.get_or_load(key, || {
-            let texts = self.read(column.area, bytes, |packed| {
-                Texts::unpack(&packed, plain_bytes, entries)
-            })?;
-            let bytes = texts.memory_bytes();
-            Ok((texts, bytes))
-        })
-    }
-
-    /// Which entries of a dictionary have which tokens.
-    fn dictionary_tokens(
-        &self,
-        column: &OpenColumn,
-        texts: &Texts,
-    ) -> Result<Arc<DictionaryTokens>, ReadError> {
-        let key = self.key(Part::DictionaryTokens, column.number, 0);
-        self.cache.get_or_load(key, || {
-            let mut tokens = Vec::new();
-            for (code, text) in (0u32..).zip(texts.iter()) {
-                filter::token_hashes(text, |hash| tokens.push((hash, code)));
-                if tokens.len() > DICTIONARY_TOKENS_MAX {
-                    return Ok((None, 0));
-                }
-            }
-            tokens.sort_unstable();
-            tokens.dedup();
-            let bytes = tokens.len() * 16;
-            Ok((Some(tokens), bytes))
-        })
-    }
-
-    /// All entries of a dictionary of fixed width, expanded.
-    pub(super) fn fixed_dictionary(
-        &self,
-        column: &OpenColumn,
-        squeeze: &Squeeze,
-        entries: usize,
-        firsts: &[u128],
-        pages: &Pages,
-    ) -> Result<Arc<Vec<u128>>, ReadError> {
-        let key = self.key(Part::FixedDictionary, column.number, 0);
-        self.cache.get_or_load(key, || {
-            let all = self.read(column.area, pages.end() as usize, |bytes| {
-                let mut all = Vec::with_capacity(entries);
-                for (page, first) in firsts.iter().enumerate() {
-                    let (at, length) = pages.span(page);
-                    let page_bytes = bytes.get(at as usize..at as usize + length);
-                    let count = entries_of_page(entries, page);
-                    let page_bytes = page_bytes.unwrap_or_default();
-                    decode_fixed_page(page_bytes, squeeze, *first, count, &mut all)?;
-                }
-                Ok(all)
-            })?;
-            Ok((all, entries * 16))
-        })
-    }
-
-    /// The column of one block, decoded.
-    pub(super) fn decode_block(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-    ) -> Result<Column, ReadError> {
-        let rows = column
-            .presence
-            .rows_of(block)
-            .map_err(|flaw| self.damaged(column.area, flaw))?;
-        let count = rows.len();
-        let mut sink = Sink::default();
-        // What a page is decoded with is loaded first, so that a page is only ever parsed.
-        let kinds = match &column.directory.layout {
-            Layout::Dictionary {
-                entries,
-                bytes,
-                plain_bytes,
-            } => {
-                let dictionary = self.text_dictionary(column, *entries, *bytes, *plain_bytes)?;
-                self.decode_page(column, block, count, |cursor| {
-                    for code in ints::decode(cursor, count)? {
-                        let text = usize::try_from(code)
-                            .ok()
-                            .and_then(|code| dictionary.get(code))
-                            .ok_or(Flaw("a code is not in the dictionary"))?;
-                        sink.push(|out| out.push_str(text))?;
-                    }
-                    Ok(())
-                })?
-            }
-            Layout::FixedDictionary {
-                form,
-                squeeze,
-                entries,
-                firsts,
-                pages,
-            } => {
-                let dictionary = self.fixed_dictionary(column, squeeze, *entries, firsts, pages)?;
-                self.decode_page(column, block, count, |cursor| {
-                    for code in ints::decode(cursor, count)? {
-                        let number = usize::try_from(code)
-                            .ok()
-                            .and_then(|code| dictionary.get(code))
-                            .ok_or(Flaw("a code is not in the dictionary"))?;
-                        sink.push(|out| form.write(*number, out))?;
-                    }
-                    Ok(())
-                })?
-            }
-            Layout::Text {
-                groups,
-                frames,
-                pages,
-                ..
-            } => {
-                self.copy_texts(column, block, groups, frames, pages, &mut sink)?;
-                self.decode_page(column, block, count, |_| Ok(()))?
-            }
-            Layout::Template { .. } => {
-                Templated::open(self, column)?.decode(block, &mut sink)?;
-                self.decode_page(column, block, count, |cursor| {
-                    ints::decode(cursor, count).map(|_| ())
-                })?
-            }
-            Layout::Prose(prose) => {
-                self.copy_prose(column, prose, column.presence.values_of(block), &mut sink)?;
-                self.decode_page(column, block, count, |_| Ok(()))?
-            }
-            layout => self.decode_page(column, block, count, |cursor| {
-                decode_plain(layout, cursor, count, 0..count, &mut sink)
-            })?,
-        };
-        Column::from_parts(rows, kinds, sink.ends, sink.text)
-            .map_err(|detail| self.damaged(column.area, Flaw(detail)))
-    }
-
-    /// Reads the kinds of a block's page and gives `values` the rest, all of which it must use.
-    pub(super) fn decode_page(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-        count: usize,
-        values: impl FnOnce(&mut Cursor<'_>) -> Result<(), Flaw>,
-    ) -> Result<Vec<Kind>, ReadError> {
-        self.with_block_page(column, block, |page| {
-            let mut cursor = Cursor::new(page);
-            let kinds = match column.directory.kind {
-                Some(kind) => vec![kind; count],
-                None => ints::decode(&mut cursor, count)?
-                    .into_iter()
-                    .map(|tag| {
-                        u8::try_from(tag)
-                            .ok()
-                            .and_then(Kind::from_tag)
-                            .ok_or(Flaw("a kind is unknown"))
-                    })
-                    .collect::<Result<_, _>>()?,
-            };
-            values(&mut cursor)?;
-            cursor.finish()?;
-            Ok(kinds)
-        })
-    }
-
-    /// Kinds of a block's `count` values in a column whose pages have codes.
-    pub(super) fn kinds(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-        count: usize,
-    ) -> Result<Vec<Kind>, ReadError> {
-        self.decode_page(column, block, count, |cursor| {
-            ints::decode(cursor, count).map(|_| ())
-        })
-    }
-
-    /// Copies the texts of a block out of the frames that hold them.
-    fn copy_texts(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-        groups: &[Group],
-        frames: &[Frame],
-        pages: &Pages,
-        sink: &mut Sink,
-    ) -> Result<(), ReadError> {
-        let (start, end) = column.presence.values_of(block);
-        let group = groups.partition_point(|group| group.block_end <= block);
-        let first_frame = match group.checked_sub(1) {
-            Some(before) => groups.get(before).map_or(0, |group| group.frame_end),
-            None => 0,
-        };
-        let of_group = first_frame..groups.get(group).map_or(0, |group| group.frame_end);
-        for number in of_group {
-            let Some(frame) = frames
-                .get(number)
-                .filter(|frame| frame.first_value < end && frame.value_end > start)
-            else {
-                continue;
-            };
-            let (at, _) = pages.span(number);
-            let texts = match frame.first_value < start || frame.value_end > end {
-                true => self.text_frame(column, frame, pages, number)?,
-                // All of it goes into this block's column, which is cached itself.
-                false => Arc::new(self.unpack_text_frame(column, frame, pages, number)?),
-            };
-            let first = start.max(frame.first_value) - frame.first_value;
-            let last = end.min(frame.value_end) - frame.first_value;
-            texts
-                .copy_into(first, last, &mut sink.text, &mut sink.ends)
-                .map_err(|flaw| self.damaged(column.area + at, flaw))?;
-        }
-        Ok(())
-    }
-
-    /// Text frame `number`, from the cache.
-    pub(super) fn text_frame(
-        &self,
-        column: &OpenColumn,
-        frame: &Frame,
-        pages: &Pages,
-        number: usize,
-    ) -> Result<Arc<Texts>, ReadError> {
-        let key = self.key(Part::Frame, column.number, number);
-        self.cache.get_or_load(key, || {
-            let texts = self.unpack_text_frame(column, frame, pages, number)?;
-            let bytes = texts.memory_bytes();
-            Ok((texts, bytes))
-        })
-    }
-
-    fn unpack_text_frame(
-        &self,
-        column: &OpenColumn,
-        frame: &Frame,
-        pages: &Pages,
-        number: usize,
-    ) -> Result<Texts, ReadError> {
-        let (at, bytes) = pages.span(number);
-        self.read(column.area + at, bytes, |packed| {
-            let count = frame.value_end - frame.first_value;
-            Texts::unpack(&packed, frame.plain_bytes, count)
-        })
-    }
-
-    /// The filter of a block's group.
-    fn filter_may_contain(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-        groups: &[Group],
-        filters: &Pages,
-        hash: u64,
-    ) -> Result<bool, ReadError> {
-        let group = groups.partition_point(|group| group.block_end <= block);
-        self.with_page(
-            Part::Filters,
-            column.number,
-            column.area,
-            filters,
-            group,
-            |bytes| filter::may_contain(bytes, hash),
-        )
-    }
-
-    /// Whether a block has a value with one of these codes.
-    fn has_code(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-        is_wanted: impl Fn(i64) -> bool,
-    ) -> Result<bool, ReadError> {
-        Ok(self.codes(column, block)?.into_iter().any(is_wanted))
-    }
-
-    fn dictionary_may_contain(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-        texts: &Texts,
-        hash: u64,
-    ) -> Result<bool, ReadError> {
-        let tokens = self.dictionary_tokens(column, texts)?;
-        let Some(tokens) = &*tokens else {
-            return Ok(true);
-        };
-        let start = tokens.partition_point(|(have, _)| *have < hash);
-        let end = tokens.partition_point(|(have, _)| *have <= hash);
-        let wanted = &tokens[start..end];
-        if wanted.is_empty() || texts.len() <= DICTIONARY_ENTRIES_SMALL {
-            return Ok(!wanted.is_empty());
-        }
-        self.has_code(column, block, |code| {
-            wanted
-                .binary_search_by_key(&code, |(_, have)| i64::from(*have))
-                .is_ok()
-        })
-    }
-
-    /// Whether a block of an id column may hold the word, as far as its dictionary tells.
-    fn ids_may_contain(
-        &self,
-        column: &OpenColumn,
-        block: usize,
-        range: RangeInclusive<u128>,
-        word: &str,
-    ) -> Result<bool, ReadError> {
-        let Layout::FixedDictionary {
-            squeeze,
-            entries,
-            firsts,
-            pages,
-            ..
-        } = &column.directory.layout
-        else {
-            return Ok(true);
-        };
-        let find = || {
-            let codes = self.find_codes(column, squeeze, *entries, firsts, pages, &range)?;
-            let found = Found {
-                word: word.into(),
-                codes,
-            };
-            Ok::<_, ReadError>((found, word.len() + 64))
-        };
-        // One place for each hash; another word of the same hash is looked up each time.
-        let index = token_hash(word) as u32 as usize;
-        let key = self.key(Part::Found, column.number, index);
-        let mut found = self.cache.get_or_load(key, find)?;
-        if found.word != word {
-            found = Arc::new(find()?.0);
-        }
-        match &found.codes {
-            Some(codes) => self.has_code(column, block, |code| codes.contains(&code)),
-            None => Ok(false),
-        }
-    }
-
     /// Rows of a block that have a value.
     pub(super) fn rows_of(&self, column: &OpenColumn, block: usize) -> Result<Vec<u32>, ReadError> {
         let rows = column.presence.rows_of(block);
         rows.map_err(|flaw| self.damaged(column.area, flaw))
-    }
-
-    /// Gives `each` the codes of the ids with one of these bits in a column with a sorted dictionary
-    /// of them. Every page of the dictionary is read once unless all are the highest of the id.
-    pub(super) fn each_code_with(
-        &self,
-        column: &OpenColumn,
-        wanted: &[Bits],
-        mut each: impl FnMut(usize),
-    ) -> Result<(), ReadError> {
-        let Layout::FixedDictionary {
-            form,
-            squeeze,
-            entries,
-            firsts,
-            pages,
-        } = &column.directory.layout
-        else {
-            return Ok(());
-        };
-        let ranges = wanted.iter().map(|bits| bits.to_range(form.bits()));
-        if let Some(ranges) = ranges.collect::<Option<Vec<_>>>() {
-            for range in ranges {
-                let codes = self.find_codes(column, squeeze, *entries, firsts, pages, &range)?;
-                let codes = codes.into_iter().flatten();
-                codes
-                    .filter_map(|code| usize::try_from(code).ok())
-                    .for_each(&mut each);
-            }
-            return Ok(());
-        }
-        let mut ids = Vec::new();
-        let (part, number) = (Part::FixedPages, column.number);
-        for (page, first) in firsts.iter().enumerate() {
-            ids.clear();
-            let count = entries_of_page(*entries, page);
-            self.with_page(part, number, column.area, pages, page, |bytes| {
-                decode_fixed_page(bytes, squeeze, *first, count, &mut ids)
-            })?;
-            let base = page * FIXED_PAGE_ENTRIES;
-            let is_wanted = |id: &u128| wanted.iter().any(|bits| bits.are_in(*id));
-            let codes = ids.iter().enumerate().filter(|(_, id)| is_wanted(id));
-            codes.for_each(|(index, _)| each(base + index));
-        }
-        Ok(())
-    }
-
-    /// Codes of the entries within `range`: the pages that it touches are read, one nearly always.
-    fn find_codes(
-        &self,
-        column: &OpenColumn,
-        squeeze: &Squeeze,
-        entries: usize,
-        firsts: &[u128],
-        pages: &Pages,
-        range: &RangeInclusive<u128>,
-    ) -> Result<Option<RangeInclusive<i64>>, ReadError> {
-        let begin = firsts
-            .partition_point(|first| first <= range.start())
-            .saturating_sub(1);
-        let mut found: Option<RangeInclusive<i64>> = None;
-        for (page, first) in firsts.iter().enumerate().skip(begin) {
-            if first > range.end() {
-                break;
-            }
-            let (at, bytes) = pages.span(page);
-            let numbers = self.read(column.area + at, bytes, |bytes| {
-                let mut numbers = Vec::new();
-                let count = entries_of_page(entries, page);
-                decode_fixed_page(&bytes, squeeze, *first, count, &mut numbers)?;
-                Ok(numbers)
-            })?;
-            let base = (page * FIXED_PAGE_ENTRIES) as i64;
-            for (code, _) in (base..)
-                .zip(&numbers)
-                .filter(|(_, number)| range.contains(number))
-            {
-                let first = found.as_ref().map_or(code, |found| *found.start());
-                found = Some(first..=code);
-            }
-        }
-        Ok(found)
     }
 
     /// A column that has values in the block; `None` if there is none.
@@ -776,152 +315,6 @@ impl SectionReader {
             })?;
             Ok((numbers, rows * 8))
         })
-    }
-}
-
-pub(super) fn entries_of_page(entries: usize, page: usize) -> usize {
-    entries
-        .saturating_sub(page * FIXED_PAGE_ENTRIES)
-        .min(FIXED_PAGE_ENTRIES)
-}
-
-/// Appends the `count` entries of a dictionary's page.
-pub(super) fn decode_fixed_page(
-    page: &[u8],
-    squeeze: &Squeeze,
-    first: u128,
-    count: usize,
-    out: &mut Vec<u128>,
-) -> Result<(), Flaw> {
-    let mut cursor = Cursor::new(page);
-    let width = u32::from(cursor.byte()?);
-    if width > 128 {
-        return Err(Flaw("a width is above 128 bits"));
-    }
-    let least = u128::from_le_bytes(cursor.array()?);
-    let steps = count.saturating_sub(1);
-    let packed = cursor.take(packed_bytes(steps, width))?;
-    cursor.finish()?;
-    let mut squeezed = squeeze.squeeze(first);
-    out.push(first);
-    out.extend((0..steps).map(|index| {
-        squeezed = squeezed
-            .wrapping_add(least)
-            .wrapping_add(get_wide(packed, width, index));
-        squeeze.expand(squeezed)
-    }));
-    Ok(())
-}
-
-/// Texts of a column that is being decoded.
-#[derive(Default)]
-pub(super) struct Sink {
-    pub(super) text: String,
-    pub(super) ends: Vec<u32>,
-}
-
-impl Sink {
-    pub(super) fn push(&mut self, write: impl FnOnce(&mut String)) -> Result<(), Flaw> {
-        write(&mut self.text);
-        self.end_value()
-    }
-
-    /// Ends the value that was appended to `text`.
-    pub(super) fn end_value(&mut self) -> Result<(), Flaw> {
-        if self.text.len() > BLOCK_TEXT_BYTES_MAX {
-            return Err(Flaw("a block has more text than it may have"));
-        }
-        self.ends.push(self.text.len() as u32);
-        Ok(())
-    }
-}
-
-/// Decodes those of a block's `count` values that are `picked`, in layouts that need nothing but
-/// the page.
-pub(super) fn decode_plain(
-    layout: &Layout,
-    cursor: &mut Cursor<'_>,
-    count: usize,
-    mut picked: impl Iterator<Item = usize>,
-    sink: &mut Sink,
-) -> Result<(), Flaw> {
-    const MISSING: Flaw = Flaw("a page has fewer values than rows");
-    match layout {
-        Layout::Constant { text } => picked.try_for_each(|_| sink.push(|out| out.push_str(text))),
-        Layout::Integer => {
-            let mut buffer = itoa::Buffer::new();
-            let numbers = ints::decode(cursor, count)?;
-            picked.try_for_each(|index| {
-                let number = *numbers.get(index).ok_or(MISSING)?;
-                sink.push(|out| out.push_str(buffer.format(number)))
-            })
-        }
-        Layout::Decimal { scale, decimals } => {
-            let scaled = ints::decode(cursor, count)?;
-            let shown = match decimals {
-                Decimals::PerValue => ints::decode_lengths(cursor, count, usize::from(*scale))?,
-                _ => Vec::new(),
-            };
-            picked.try_for_each(|index| {
-                let number = *scaled.get(index).ok_or(MISSING)?;
-                let shown = match decimals {
-                    Decimals::All => *scale,
-                    Decimals::Trimmed(least) => trimmed_decimals(number, *scale, *least),
-                    Decimals::PerValue => shown.get(index).map_or(*scale, |shown| *shown as u8),
-                };
-                sink.push(|out| write_decimal(number, *scale, shown, out))
-            })
-        }
-        Layout::Fixed { form, .. } if form.is_long() => {
-            let bytes = form.long_bytes();
-            let all = cursor.take(bytes * count)?;
-            picked.try_for_each(|index| {
-                let nibbles = all.get(index * bytes..(index + 1) * bytes).ok_or(MISSING)?;
-                sink.push(|out| form.write_long(nibbles, out))
-            })
-        }
-        Layout::Fixed { form, squeeze } => {
-            let width = squeeze.width();
-            let packed = cursor.take(packed_bytes(count, width))?;
-            picked.try_for_each(|index| {
-                let number = squeeze.expand(get_wide(packed, width, index));
-                sink.push(|out| form.write(number, out))
-            })
-        }
-        // Decoded by the caller.
-        Layout::FixedDictionary { .. }
-        | Layout::Dictionary { .. }
-        | Layout::Text { .. }
-        | Layout::Template { .. }
-        | Layout::Prose(_) => Ok(()),
-    }
-}
-
-/// Ids that hold a folded word, as a range; `Err(false)` if none can, `Err(true)` if the form does
-/// not tell.
-pub(super) fn ids_with_word(form: Form, word: &str) -> Result<RangeInclusive<u128>, bool> {
-    let digits = word.len();
-    let number = u128::from_str_radix(word, 16).ok().filter(|_| {
-        digits <= 32
-            && word
-                .bytes()
-                .all(|byte| byte.is_ascii_digit() || byte.is_ascii_lowercase())
-    });
-    match (form, number) {
-        (Form::Ipv6, _) => Err(true),
-        (Form::Ipv4, _) => Err(digits <= 3 && word.bytes().all(|byte| byte.is_ascii_digit())),
-        (Form::Uuid, Some(number)) if digits == 8 => {
-            Ok(number << 96..=number << 96 | u128::MAX >> 32)
-        }
-        (Form::Uuid, Some(_)) => Err(digits == 4 || digits == 12),
-        (Form::HexLower(have) | Form::HexUpper(have), Some(number)) if have <= 32 => {
-            match digits == have {
-                true => Ok(number..=number),
-                false => Err(false),
-            }
-        }
-        (Form::HexLower(have) | Form::HexUpper(have), _) => Err(digits == have && have > 32),
-        (Form::Uuid, None) => Err(false),
     }
 }
 
@@ -1059,12 +452,8 @@ impl RowSource for SectionReader {
             Layout::Text {
                 groups, filters, ..
             } => self.filter_may_contain(&column, block, groups, filters, token_hash),
-            Layout::Dictionary {
-                entries,
-                bytes,
-                plain_bytes,
-            } => {
-                let dictionary = self.text_dictionary(&column, *entries, *bytes, *plain_bytes)?;
+            Layout::Dictionary(dictionary) => {
+                let dictionary = self.text_dictionary(&column, dictionary)?;
                 self.dictionary_may_contain(&column, block, &dictionary, token_hash)
             }
             Layout::Constant { text } => {
@@ -1087,8 +476,8 @@ impl RowSource for SectionReader {
             Layout::Fixed { form, .. } => {
                 Ok(ids_with_word(*form, folded).map_or_else(|known| known, |_| true))
             }
-            Layout::FixedDictionary { form, .. } => match ids_with_word(*form, folded) {
-                Ok(range) => self.ids_may_contain(&column, block, range, folded),
+            Layout::FixedDictionary(ids) => match ids_with_word(ids.form, folded) {
+                Ok(range) => self.ids_may_contain(&column, ids, block, range, folded),
                 Err(known) => Ok(known),
             },
             Layout::Prose(prose) => prose::may_be_in(self, &column, prose, block, folded),

@@ -65,7 +65,8 @@ pub(in crate::segment) fn may_hold(layout: &Layout, clue: &Clue) -> bool {
     match layout {
         Layout::Integer => may_be_number(clue, "-0123456789", 1),
         Layout::Decimal { .. } => may_be_number(clue, "-.0123456789", 2),
-        Layout::Fixed { form, .. } | Layout::FixedDictionary { form, .. } => may_be_id(*form, clue),
+        Layout::Fixed { form, .. } => may_be_id(*form, clue),
+        Layout::FixedDictionary(dictionary) => may_be_id(dictionary.form, clue),
         _ => true,
     }
 }

@@ -630,9 +630,11 @@ pub(super) fn all_encodings() -> SectionInput {
         ("mixed", |n| (scramble(n) % 3).to_string()),
         // Words in no order that comes twice: without templates.
         ("prose", |n| {
-            let words = ["took ", "the ", "same ", "and ", "v7 ", "of ", "it, "];
-            let word = |at: usize| words[scramble(n * 80 + at) as usize % words.len()];
-            (0..70).map(word).collect()
+            let words = [
+                "took ", "the ", "same ", "and ", "v7 ", "of ", "it, ", "café ", "日", "“", "— ",
+            ];
+            let word = |at: usize| words[scramble(n * 100 + at) as usize % words.len()];
+            (0..100).map(word).collect()
         }),
     ];
     for (name, make) in makes {

@@ -1,9 +1,10 @@
 //! Reading some values of a block without the others: a page of records unpacks what it shows.
 use super::{
-    cache::Part,
-    directory::{FIXED_PAGE_ENTRIES, Frame, Layout, Pages},
+    decode::{Sink, decode_plain},
+    directory::{Frame, Layout, Pages},
+    fixed_dictionary::FixedDictionary,
     ints,
-    reader::{OpenColumn, SectionReader, Sink, decode_fixed_page, decode_plain, entries_of_page},
+    reader::{OpenColumn, SectionReader},
     template::decode::Templated,
     text::{BLOCK_TEXT_BYTES_MAX, Texts},
     wire::{Cursor, Flaw},
@@ -67,12 +68,8 @@ impl SectionReader {
         let count = present.len();
         let mut sink = Sink::default();
         let kinds = match &column.directory.layout {
-            Layout::Dictionary {
-                entries,
-                bytes,
-                plain_bytes,
-            } => {
-                let texts = self.text_dictionary(column, *entries, *bytes, *plain_bytes)?;
+            Layout::Dictionary(dictionary) => {
+                let texts = self.text_dictionary(column, dictionary)?;
                 self.decode_page(column, block, count, |cursor| {
                     picked_codes(cursor, count, &picked)?
                         .into_iter()
@@ -82,7 +79,9 @@ impl SectionReader {
                         })
                 })?
             }
-            Layout::FixedDictionary { .. } => self.picked_ids(column, block, &picked, &mut sink)?,
+            Layout::FixedDictionary(dictionary) => {
+                self.picked_ids(column, dictionary, block, &picked, &mut sink)?
+            }
             Layout::Template { .. } => {
                 let mut next = picked.iter().peekable();
                 Templated::open(self, column)?.visit(
@@ -112,6 +111,7 @@ impl SectionReader {
     fn picked_ids(
         &self,
         column: &OpenColumn,
+        dictionary: &FixedDictionary,
         block: usize,
         picked: &[usize],
         sink: &mut Sink,
@@ -123,33 +123,11 @@ impl SectionReader {
             Ok(())
         })?;
         for code in codes {
-            self.write_id(column, code, sink)?;
+            let id = self.id_of_code(column, dictionary, code)?;
+            sink.push(|out| dictionary.form.write(id, out))
+                .map_err(|flaw| self.damaged(column.area, flaw))?;
         }
         Ok(kinds)
-    }
-
-    fn write_id(&self, column: &OpenColumn, code: usize, sink: &mut Sink) -> Result<(), ReadError> {
-        let Layout::FixedDictionary {
-            form,
-            squeeze,
-            entries,
-            firsts,
-            pages,
-        } = &column.directory.layout
-        else {
-            return Ok(());
-        };
-        let page = code / FIXED_PAGE_ENTRIES;
-        let first = firsts.get(page).filter(|_| code < *entries);
-        let first = first.ok_or_else(|| self.damaged(column.area, NO_ENTRY))?;
-        let mut ids = Vec::new();
-        let (part, number) = (Part::FixedPages, column.number);
-        self.with_page(part, number, column.area, pages, page, |bytes| {
-            let count = entries_of_page(*entries, page);
-            decode_fixed_page(bytes, squeeze, *first, count, &mut ids)?;
-            let id = ids.get(code % FIXED_PAGE_ENTRIES).ok_or(NO_ENTRY)?;
-            sink.push(|out| form.write(*id, out))
-        })
     }
 
     /// The values of those of `rows` that have one; `load` gives the texts around a value, and

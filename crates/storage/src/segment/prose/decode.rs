@@ -1,11 +1,15 @@
 //! Reading frames of prose: symbols and head once, then the frames that hold the values asked for.
-use super::{Packing, Prose, symbols::Symbols};
+use super::{
+    Packing, Prose,
+    symbols::{SymbolRun, Symbols},
+};
 use crate::{
     read::ReadError,
     segment::{
         cache::Part,
+        decode::Sink,
         ints,
-        reader::{OpenColumn, SectionReader, Sink},
+        reader::{OpenColumn, SectionReader},
         text::{Texts, unpack},
         wire::{Cursor, Flaw},
     },
@@ -89,8 +93,9 @@ impl SectionReader {
             let stored = &prose.stored;
             let at = column.area + stored.frame_pages.end();
             let symbols = self.read(at, stored.symbols_bytes, |packed| {
-                let texts = Texts::unpack(&packed, stored.symbols_plain_bytes, stored.symbols)?;
-                Ok(Symbols::new(stored.codes, &texts))
+                let (text_bytes, marked) = (stored.symbols_text_bytes, stored.symbols_marked);
+                let plain = unpack(&packed, text_bytes + SymbolRun::mark_bytes(marked))?;
+                Symbols::parse(stored.codes, &plain, text_bytes, stored.symbols, marked)
             })?;
             let bytes = symbols.memory_bytes();
             Ok((symbols, bytes))

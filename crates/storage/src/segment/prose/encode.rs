@@ -15,7 +15,6 @@ use crate::segment::{
     gather::Values,
     ints,
     number::number_of,
-    text::push_text,
 };
 use hashbrown::HashMap;
 use taffrail_model::{
@@ -123,13 +122,8 @@ fn write_values(
         };
         frames.push(packed, out);
     }
-    let mut run = Vec::new();
-    for symbol in &writer.ranks {
-        // Words and separators are cut out of texts where characters begin.
-        let text = std::str::from_utf8(stream.texts.text(*symbol));
-        push_text(&mut run, text.unwrap_or_default());
-    }
-    let packed = compress(compressor, &run)?;
+    let run = writer.symbols(stream);
+    let packed = compress(compressor, &run.plain)?;
     out.extend_from_slice(&packed);
     Ok(Stored {
         frame_pages: Pages::new(0, &frames.packed_bytes),
@@ -138,7 +132,8 @@ fn write_values(
         codes: writer.form,
         symbols: writer.ranks.len(),
         symbols_bytes: packed.len(),
-        symbols_plain_bytes: run.len(),
+        symbols_text_bytes: run.text_bytes,
+        symbols_marked: run.marked,
     })
 }
 

@@ -14,6 +14,7 @@
 //! Words that many values have are *common*; for two of them that follow one another there is a
 //! term too, since finding such a pair by its words would mean to unpack nearly every frame.
 //! Format: docs/formats/segment.md.
+mod codes;
 mod decode;
 mod dictionary;
 mod encode;
@@ -37,8 +38,9 @@ use super::{
     text::DICTIONARY_PLAIN_BYTES_MAX,
     wire::{Cursor, Flaw, put_bytes, put_varint},
 };
+use codes::Codes;
 use dictionary::PAGE_TERMS;
-use symbols::{Codes, SYMBOLS_MAX};
+use symbols::SYMBOLS_MAX;
 use terms::{COMMON_BYTES_MAX, Cutting, TERM_BYTES_MAX};
 
 /// Common words of a column at the most: their pairs are looked up in a table of this squared.
@@ -66,7 +68,8 @@ struct Stored {
     codes: Codes,
     symbols: usize,
     symbols_bytes: usize,
-    symbols_plain_bytes: usize,
+    symbols_text_bytes: usize,
+    symbols_marked: usize,
 }
 
 impl Stored {
@@ -81,7 +84,8 @@ impl Stored {
         put_varint(out, self.codes.two as u64);
         put_varint(out, self.symbols as u64);
         put_varint(out, self.symbols_bytes as u64);
-        put_varint(out, self.symbols_plain_bytes as u64);
+        put_varint(out, self.symbols_text_bytes as u64);
+        put_varint(out, self.symbols_marked as u64);
     }
 
     fn parse(cursor: &mut Cursor<'_>, area_bytes: u64, values: usize) -> Result<Stored, Flaw> {
@@ -102,14 +106,16 @@ impl Stored {
         if !codes.are_possible() {
             return Err(Flaw("codes have more first bytes than there are"));
         }
+        let symbols = cursor.count(SYMBOLS_MAX)?;
         let stored = Stored {
             frames,
             frame_pages,
             packing,
             codes,
-            symbols: cursor.count(SYMBOLS_MAX)?,
+            symbols,
             symbols_bytes: cursor.count(area_bytes as usize)?,
-            symbols_plain_bytes: cursor.count(DICTIONARY_PLAIN_BYTES_MAX)?,
+            symbols_text_bytes: cursor.count(DICTIONARY_PLAIN_BYTES_MAX)?,
+            symbols_marked: cursor.count(symbols)?,
         };
         if stored.end() > area_bytes {
             return Err(Flaw("symbols reach past their area"));

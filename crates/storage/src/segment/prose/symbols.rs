@@ -7,87 +7,29 @@
 //!   written at all.
 //! - A symbol's code is a whole number of bytes, shorter for one that comes more often; its first
 //!   byte tells how many. So a value is searched by its codes, without its text.
+//! - Which symbols are words is written down wherever a table of Unicode decided it. Reading a value
+//!   asks none: another version of the tables would put other spaces between the words.
 //!
 //! By codes prose is some 30% as long as by letters, and what repeats is found by zstd in them as
 //! well as in the text: frames of codes are 32 to 38% smaller than those of the text
 //! were (two sets of agents' records, symbols included), and a third of the bytes is packed and
 //! unpacked. It costs a dictionary that a reader holds, as a trained one of zstd would. What comes
 //! too rarely for the dictionary is spelled out.
-use super::stream::{Piece, Stream};
+use super::{
+    codes::{Codes, TEXT, WORD},
+    stream::{Piece, Stream},
+};
 use crate::segment::{
-    text::{DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES_MAX, Texts},
+    bits::{Packer, get, packed_bytes},
+    text::{DICTIONARY_PLAIN_BYTES_MAX, FRAME_PLAIN_BYTES_MAX, Texts, push_text},
     wire::{Cursor, Flaw, put_varint},
 };
 use std::cmp::Reverse;
-use taffrail_model::token::is_token_char;
 
-/// First bytes that begin codes; the two others announce what is spelled out.
-const FIRST_BYTES: usize = 254;
-/// Then the length and the bytes of a word.
-const WORD: u8 = 254;
-/// Then the length and the bytes of anything else; in front of it stands no space.
-const TEXT: u8 = 255;
 /// Symbols of a column at the most: a reader's memory is bounded.
 pub(super) const SYMBOLS_MAX: usize = 1 << 18;
 /// Uses from which on a word is shorter by a code and its part of the dictionary.
 const USES_MIN: u32 = 3;
-
-/// How many first bytes begin codes of one and two bytes; the rest begin codes of three.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Codes {
-    pub one: usize,
-    pub two: usize,
-}
-
-impl Codes {
-    /// What makes codes shortest in sum for symbols that come so often, descending.
-    fn choose(uses: &[u32]) -> Codes {
-        let mut before = vec![0u64];
-        for uses in uses {
-            before.push(before.last().copied().unwrap_or_default() + u64::from(*uses));
-        }
-        let uses_until = |rank: usize| before[rank.min(uses.len())];
-        let bytes = |codes: &Codes| {
-            let (one, two) = (uses_until(codes.one), uses_until(codes.two_end()));
-            one + 2 * (two - one) + 3 * (uses_until(uses.len()) - two)
-        };
-        let codes = (0..=FIRST_BYTES).filter_map(|two| {
-            let rest = uses.len().saturating_sub(two << 8 | (FIRST_BYTES - two));
-            let one = (FIRST_BYTES - two).checked_sub(rest.div_ceil((1 << 16) - 1))?;
-            Some(Codes { one, two })
-        });
-        codes.min_by_key(bytes).unwrap_or(Codes {
-            one: 0,
-            two: FIRST_BYTES,
-        })
-    }
-
-    /// Whether there are first bytes for them.
-    pub(super) fn are_possible(self) -> bool {
-        self.one + self.two <= FIRST_BYTES
-    }
-
-    /// Rank of the first symbol whose code has three bytes.
-    fn two_end(self) -> usize {
-        self.one + (self.two << 8)
-    }
-
-    /// The code of the symbol with a rank: its bytes from the lowest on, and how many.
-    fn of(self, rank: usize) -> (u32, usize) {
-        if let Some(wide) = rank.checked_sub(self.two_end()) {
-            let first = self.one + self.two + (wide >> 16);
-            let bytes = [first as u8, (wide >> 8) as u8, wide as u8, 0];
-            return (u32::from_le_bytes(bytes), 3);
-        }
-        match rank.checked_sub(self.one) {
-            Some(wide) => {
-                let bytes = [(self.one + (wide >> 8)) as u8, wide as u8, 0, 0];
-                (u32::from_le_bytes(bytes), 2)
-            }
-            None => (rank as u32, 1),
-        }
-    }
-}
 
 /// A word or separator as it is written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,6 +40,32 @@ pub(super) enum Written<'a> {
     Word(&'a [u8]),
     /// Anything else, spelled out.
     Text(&'a [u8]),
+}
+
+/// Whether a symbol is a word as far as its first byte tells: of ASCII it always does, and between
+/// two words that touch is the symbol that is empty.
+fn is_word_by_ascii(symbol: &[u8]) -> Option<bool> {
+    match symbol.first() {
+        None => Some(false),
+        Some(first) => first.is_ascii().then(|| first.is_ascii_alphanumeric()),
+    }
+}
+
+/// Symbols as they are stored, before they are compressed.
+pub(super) struct SymbolRun {
+    /// A run of their texts, then a bit for each that is marked: whether it is a word.
+    pub plain: Vec<u8>,
+    /// Bytes of the run.
+    pub text_bytes: usize,
+    /// Symbols that are marked: those of which [`is_word_by_ascii`] does not know it.
+    pub marked: usize,
+}
+
+impl SymbolRun {
+    /// Bytes of so many marks.
+    pub(super) fn mark_bytes(marked: usize) -> usize {
+        packed_bytes(marked, 1)
+    }
 }
 
 /// What the values of a column are written with.
@@ -132,6 +100,34 @@ impl Writer {
             codes[*symbol as usize] = code | (length as u32) << 24;
         }
         Writer { codes, ranks, form }
+    }
+
+    /// The symbols that have a code.
+    pub(super) fn symbols(&self, stream: &Stream) -> SymbolRun {
+        let mut plain = Vec::new();
+        let mut marks = Vec::new();
+        for symbol in &self.ranks {
+            let bytes = stream.texts.text(*symbol);
+            let is_word = stream.is_word(*symbol);
+            match is_word_by_ascii(bytes) {
+                Some(by_ascii) => debug_assert_eq!(by_ascii, is_word),
+                None => marks.push(is_word),
+            }
+            // Words and separators are cut out of texts where characters begin.
+            let text = std::str::from_utf8(bytes);
+            push_text(&mut plain, text.unwrap_or_default());
+        }
+        let text_bytes = plain.len();
+        let mut packer = Packer::new(&mut plain);
+        for is_word in &marks {
+            packer.push(u64::from(*is_word), 1);
+        }
+        packer.finish();
+        SymbolRun {
+            plain,
+            text_bytes,
+            marked: marks.len(),
+        }
     }
 
     /// Appends the codes of a value of the stream, with its text.
@@ -201,12 +197,33 @@ pub(super) struct Symbols {
 }
 
 impl Symbols {
-    pub(super) fn new(form: Codes, symbols: &Texts) -> Symbols {
+    /// Reads `count` symbols, of which so many are marked, from the plain bytes of a [`SymbolRun`]
+    /// whose texts have `text_bytes`.
+    pub(super) fn parse(
+        form: Codes,
+        plain: &[u8],
+        text_bytes: usize,
+        count: usize,
+        marked: usize,
+    ) -> Result<Symbols, Flaw> {
+        let mut cursor = Cursor::new(plain);
+        let texts = Texts::parse(cursor.take(text_bytes)?, count)?;
+        let marks = cursor.take(SymbolRun::mark_bytes(marked))?;
+        cursor.finish()?;
+        Symbols::new(form, &texts, marks, marked)
+    }
+
+    /// Symbols with these texts; `marks` says of `marked` of them whether they are words.
+    fn new(form: Codes, symbols: &Texts, marks: &[u8], marked: usize) -> Result<Symbols, Flaw> {
         let mut texts = String::with_capacity(symbols.text().len() + symbols.len());
         let mut starts = Vec::with_capacity(symbols.len() + 1);
         let (mut separators, mut wide) = (Vec::new(), Vec::new());
+        let mut marks_read = 0;
         for (rank, symbol) in (0u32..).zip(symbols.iter()) {
-            let is_word = symbol.chars().next().is_some_and(is_token_char);
+            let is_word = is_word_by_ascii(symbol.as_bytes()).unwrap_or_else(|| {
+                marks_read += 1;
+                get(marks, 1, marks_read - 1) == 1
+            });
             if !is_word {
                 separators.push(rank);
             } else if !symbol.is_ascii() {
@@ -218,14 +235,17 @@ impl Symbols {
             }
             texts.push_str(symbol);
         }
+        if marks_read != marked {
+            return Err(Flaw("symbols have other marks than they need"));
+        }
         starts.push((texts.len() as u32) << 1);
-        Symbols {
+        Ok(Symbols {
             form,
             texts,
             starts,
             separators,
             wide,
-        }
+        })
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
@@ -287,10 +307,7 @@ impl Symbols {
 
     /// What a value's codes stand for.
     pub(super) fn written<'a>(&self, codes: &'a [u8]) -> Reading<'a> {
-        Reading {
-            form: self.form,
-            codes,
-        }
+        Reading::new(self.form, codes)
     }
 
     /// Appends the text of a value that is written with `codes`.
@@ -338,6 +355,11 @@ pub(super) struct Reading<'a> {
 }
 
 impl<'a> Reading<'a> {
+    /// What these codes stand for, by rank.
+    pub(super) fn new(form: Codes, codes: &'a [u8]) -> Reading<'a> {
+        Reading { form, codes }
+    }
+
     /// The next word or separator.
     #[inline]
     pub(super) fn next(&mut self) -> Result<Option<Written<'a>>, Flaw> {
@@ -385,54 +407,6 @@ mod tests {
     use crate::segment::prose::terms::Cutting;
     use proptest::{collection::vec, prelude::*, sample::Index as Pick};
 
-    /// Codes of all ranks are read as what they are, and none is the begin of another.
-    #[track_caller]
-    fn check_codes(form: Codes, symbols: usize) {
-        let mut all = Vec::new();
-        let ranks = || (0..symbols).filter(|rank| rank % 97 == 0 || rank + 3 > symbols);
-        for rank in ranks() {
-            let (code, length) = form.of(rank);
-            all.extend_from_slice(&code.to_le_bytes()[..length]);
-        }
-        let mut reading = Reading { form, codes: &all };
-        for rank in ranks() {
-            assert_eq!(
-                reading.next().unwrap(),
-                Some(Written::Symbol(rank)),
-                "{form:?}"
-            );
-        }
-        assert_eq!(reading.next().unwrap(), None);
-    }
-
-    #[test]
-    fn codes_are_enough_and_frequent_symbols_get_short_ones() {
-        for symbols in [
-            0,
-            1,
-            254,
-            255,
-            508,
-            509,
-            65_024,
-            65_025,
-            70_000,
-            SYMBOLS_MAX,
-        ] {
-            let uses: Vec<u32> = (0..symbols)
-                .map(|rank| 1 + 1_000_000 / (rank as u32 + 1))
-                .collect();
-            let form = Codes::choose(&uses);
-            assert!(form.are_possible());
-            check_codes(form, symbols);
-            if symbols > 0 {
-                assert_eq!(form.of(0).1, 1, "{symbols}");
-            }
-        }
-        assert_eq!(Codes::choose(&[1; 254]).of(253).1, 1);
-        check_codes(Codes { one: 0, two: 0 }, SYMBOLS_MAX);
-    }
-
     /// How many symbols a column of so many words has, each of which comes so often.
     fn symbols_of(words: usize, uses: usize, padding: &str) -> usize {
         let mut stream = Stream::new(Cutting::Longest, &[]).unwrap();
@@ -461,8 +435,7 @@ mod tests {
     #[test]
     fn damaged_codes_are_no_text() {
         let form = Codes { one: 2, two: 1 };
-        let texts: Texts = ["a", ",", "b"].into_iter().collect();
-        let symbols = Symbols::new(form, &texts);
+        let symbols = parse(form, &["a", ",", "b"], &[], 0).unwrap();
         let check = |codes: &[u8]| {
             let mut out = String::new();
             symbols.read(codes, &mut out).map(|()| out)
@@ -489,6 +462,63 @@ mod tests {
         }
     }
 
+    fn parse(form: Codes, texts: &[&str], marks: &[u8], marked: usize) -> Result<Symbols, Flaw> {
+        let mut plain = Vec::new();
+        texts.iter().for_each(|text| push_text(&mut plain, text));
+        let text_bytes = plain.len();
+        plain.extend_from_slice(marks);
+        Symbols::parse(form, &plain, text_bytes, texts.len(), marked)
+    }
+
+    /// What two of each symbol, one after the other, are read as.
+    #[track_caller]
+    fn check_marks(texts: &[&str], marks: &[u8], marked: usize, expected: &[&str]) {
+        let form = Codes { one: 254, two: 0 };
+        let symbols = parse(form, texts, marks, marked).unwrap();
+        for (rank, expected) in (0u8..).zip(expected) {
+            let mut read = String::new();
+            symbols.read(&[rank, rank], &mut read).unwrap();
+            assert_eq!(read, *expected);
+            let is_word = expected.contains(' ');
+            assert_eq!(
+                symbols.text(rank.into()),
+                Ok((texts[usize::from(rank)], is_word))
+            );
+        }
+    }
+
+    #[test]
+    fn marks_say_what_is_a_word_whatever_characters_are() {
+        check_marks(&["a", "-", "", "9"], &[], 0, &["a a", "--", "", "9 9"]);
+        let texts = ["é", "x", "—", "日"];
+        check_marks(&texts, &[0b101], 3, &["é é", "x x", "——", "日 日"]);
+        check_marks(&texts, &[0b010], 3, &["éé", "x x", "— —", "日日"]);
+        // The bits after the marks say nothing.
+        check_marks(&texts, &[0b1111_1010], 3, &["éé", "x x", "— —", "日日"]);
+        let nine = ["é"; 9];
+        check_marks(
+            &nine,
+            &[0, 1],
+            9,
+            &["éé", "éé", "éé", "éé", "éé", "éé", "éé", "éé", "é é"],
+        );
+    }
+
+    #[test]
+    fn other_marks_than_there_should_be_are_damage() {
+        let form = Codes { one: 254, two: 0 };
+        let check = |marks: &[u8], marked| parse(form, &["é", "x", "—"], marks, marked).is_ok();
+        assert!(check(&[1], 2));
+        assert!(!check(&[], 0));
+        assert!(!check(&[1], 1));
+        assert!(!check(&[1], 3));
+        assert!(!check(&[], 2));
+        assert!(!check(&[1, 0], 2));
+        assert!(!check(&[1, 0], 9));
+        assert!(Symbols::parse(form, b"x\xff", 1, 1, 0).is_err());
+        assert!(Symbols::parse(form, b"x\xff", 3, 1, 0).is_err());
+    }
+
     fn any_text() -> impl Strategy<Value = String> {
         let piece = prop_oneof![
             4 => "[a-cA-C]{1,3}",
@@ -510,9 +540,10 @@ mod tests {
                 stream.push(value).unwrap();
             }
             let writer = Writer::new(&stream);
-            let texts = writer.ranks.iter().map(|symbol| stream.texts.text(*symbol));
-            let texts: Texts = texts.map(|text| std::str::from_utf8(text).unwrap()).collect();
-            let symbols = Symbols::new(writer.form, &texts);
+            let run = writer.symbols(&stream);
+            let count = writer.ranks.len();
+            let symbols =
+                Symbols::parse(writer.form, &run.plain, run.text_bytes, count, run.marked).unwrap();
             for (number, value) in values.iter().enumerate() {
                 let mut codes = Vec::new();
                 writer.write_value(value, &stream, number, &mut codes);
@@ -526,9 +557,9 @@ mod tests {
         #[test]
         fn any_codes_are_read_without_panic(codes: Vec<u8>, one in 0usize..=254, two in 0usize..=254) {
             let form = Codes { one, two };
-            let texts: Texts = ["a", ",", "b", ""].into_iter().collect();
             if form.are_possible() {
-                let _ = Symbols::new(form, &texts).read(&codes, &mut String::new());
+                let symbols = parse(form, &["a", ",", "é", ""], &[1], 1).unwrap();
+                let _ = symbols.read(&codes, &mut String::new());
             }
         }
     }

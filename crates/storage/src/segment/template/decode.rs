@@ -9,9 +9,10 @@ use crate::{
     read::ReadError,
     segment::{
         cache::{Key, Part},
+        decode::Sink,
         directory::Layout,
         filter, ints,
-        reader::{OpenColumn, SectionReader, Sink},
+        reader::{OpenColumn, SectionReader},
         text::{Texts, unpack},
         wire::{Cursor, Flaw},
     },

@@ -1,6 +1,12 @@
 //! Codes, numbers and presence say what the decoded column says.
 use super::*;
-use crate::coded::{BlockCodes, BlockNumbers, NARROW_TEXTS_MAX};
+use crate::{
+    coded::{BlockCodes, BlockNumbers, NARROW_TEXTS_MAX},
+    segment::{
+        directory::{ColumnDirectory, Layout, Pages},
+        presence::Presence,
+    },
+};
 
 /// Compares all that is told of every column of a section.
 #[track_caller]
@@ -97,5 +103,95 @@ fn every_encoding_is_read_as_codes_or_numbers_where_it_can_be() {
         ("absent", false, false),
     ] {
         assert_eq!((is_coded(name), is_number(name)), (coded, number), "{name}");
+    }
+}
+
+/// A column of these values in turns.
+fn mixed(values: &[(Kind, &str)]) -> SectionInput {
+    one_column(1_500, |n| {
+        let (kind, text) = values[n % values.len()];
+        Some((kind, text.to_owned()))
+    })
+}
+
+/// A column is one of numbers, or not, and read as what it is in any case.
+#[track_caller]
+fn check_column(input: &SectionInput, is_number: bool) {
+    super::check(input);
+    let reader = open(input);
+    check(&reader);
+    assert_eq!(reader.numbers("f").unwrap().is_some(), is_number);
+}
+
+#[test]
+fn only_what_may_be_a_number_is_read_as_one() {
+    use Kind::{Bool, Float, Integer, Json, String};
+    let numbers = |kinds: &'static [Kind], decimals: &'static str| {
+        one_column(1_500, move |n| {
+            let kind = kinds[n % kinds.len()];
+            Some((kind, format!("{}{decimals}", scramble(n) % 100_000)))
+        })
+    };
+    check_column(&numbers(&[Integer], ""), true);
+    check_column(&numbers(&[String], ""), true);
+    check_column(&numbers(&[Integer, String], ""), true);
+    check_column(&numbers(&[Integer, Float, String], ".25"), true);
+    // Texts that are numbers, of kinds that are none.
+    check_column(&numbers(&[Bool], ""), false);
+    check_column(&numbers(&[Integer, Bool], ""), false);
+    check_column(&numbers(&[Integer, Integer, String, Json], ""), false);
+    check_column(&numbers(&[Float, Json], ".25"), false);
+    check_column(&mixed(&[(Integer, "1"), (Bool, "true")]), false);
+    check_column(
+        &mixed(&[(Integer, "1"), (Bool, "true"), (String, "x")]),
+        false,
+    );
+    check_column(
+        &mixed(&[(Integer, "1"), (Json, "[1]"), (Float, "1.5")]),
+        false,
+    );
+}
+
+#[test]
+fn numbers_of_another_kind_are_damage() {
+    let mut column = ColumnDirectory {
+        kind: Some(Kind::Integer),
+        layout: Layout::Integer,
+        pages: Pages::new(0, &[0]),
+        numbers: vec![None],
+    };
+    let mut parse = |kind| {
+        let mut plain = Vec::new();
+        column.kind = kind;
+        column.write(&mut plain);
+        let presence = Presence::all(1);
+        ColumnDirectory::parse(&plain, column.encoding(), 0, &presence, 1).is_ok()
+    };
+    for kind in [Kind::String, Kind::Integer, Kind::Float] {
+        assert!(parse(Some(kind)), "{kind:?}");
+    }
+    assert!(parse(None));
+    assert!(!parse(Some(Kind::Bool)));
+    assert!(!parse(Some(Kind::Json)));
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(32))]
+
+    #[test]
+    fn any_kinds_and_numbers_are_read_as_what_they_are(
+        values in vec((
+            select(vec![Kind::String, Kind::Integer, Kind::Float, Kind::Bool, Kind::Json]),
+            select(vec!["0", "7", "-12", "1.5", "1.50", "20", "true", "false", "x", "[1]", "9007199254740993"]),
+        ), 1..8),
+    ) {
+        let input = mixed(&values);
+        super::check(&input);
+        let reader = open(&input);
+        check(&reader);
+        let is_none = |kind: &Kind| matches!(kind, Kind::Bool | Kind::Json);
+        if values.iter().any(|(kind, _)| is_none(kind)) {
+            prop_assert!(reader.numbers("f").unwrap().is_none());
+        }
     }
 }
