@@ -5,8 +5,9 @@
 #![no_main]
 use libfuzzer_sys::fuzz_target;
 use std::sync::Arc;
-use taffrail_model::{column::Kind, position::Position, time::Timestamp};
+use taffrail_model::{column::Kind, limits::BLOCK_ROWS, position::Position, time::Timestamp};
 use taffrail_storage::{
+    coded::{BlockCodes, BlockNumbers},
     find::{Clue, TextQuestion},
     read::{Extent, ReadAt, ReadError, RowSource},
     segment::{BlockCache, SectionReader, decode_all},
@@ -56,7 +57,9 @@ impl TextQuestion for Question {
 fn questions() -> Vec<Arc<dyn TextQuestion>> {
     let clues = [
         Clue::Phrase(vec!["connection".into(), "timeout".into()]),
+        Clue::Phrase(vec!["error".into()]),
         Clue::Substring("err".into()),
+        Clue::Substring("日本 — e".into()),
         Clue::Whole("127.0.0.1".into()),
         Clue::Contains {
             text: "7".into(),
@@ -87,6 +90,7 @@ fuzz_target!(|input: &[u8]| {
     let source = Arc::new(Plain(section.to_vec()));
     let cache = Arc::new(BlockCache::new(CACHE_BYTES));
     let reader = SectionReader::open(extent, source, cache);
+    drop(read_numbers(&reader));
     drop(read_blocks(&reader));
     drop(find(&reader));
     drop(decode_all(&reader));
@@ -101,11 +105,57 @@ fn read_blocks(reader: &SectionReader) -> Result<(), ReadError> {
         drop(reader.positions(block));
         for name in &names {
             drop(reader.stats(block, name));
-            drop(reader.may_contain_word(block, name, "timeout"));
+            drop(reader.may_contain(block, name, 0x1234_5678_9abc_def0));
+            for word in ["timeout", "7", "5fe9c0f0"] {
+                drop(reader.may_contain_word(block, name, word));
+            }
+            drop(reader.add_present(block, name, &mut [0; BLOCK_ROWS / 64]));
+            drop(reader.values_at(block, name, &[0, 7, 9, 700]));
             drop(reader.column(block, name));
+            // What is decoded already is not asked for again.
+            drop(reader.values_at(block, name, &[1]));
         }
     }
     Ok(())
+}
+
+/// What aggregates read instead of text.
+fn read_numbers(reader: &SectionReader) -> Result<(), ReadError> {
+    let blocks = reader.blocks()?.len();
+    for name in reader.column_names()? {
+        if let Ok(Some(coded)) = reader.coded(&name) {
+            let mut buffer = String::new();
+            for code in [0, 1, coded.texts().saturating_sub(1), coded.texts(), u32::MAX] {
+                let _ = coded.text(code, &mut buffer);
+            }
+            for block in 0..blocks {
+                if let Ok(codes) = coded.codes(block) {
+                    check_codes(&codes, coded.texts());
+                }
+            }
+        }
+        if let Ok(Some(numbers)) = reader.numbers(&name) {
+            let mut found = BlockNumbers::default();
+            for block in 0..blocks {
+                if numbers.numbers(block, &mut found).is_ok() {
+                    let is_all = found.rows.is_empty();
+                    assert!(is_all || found.rows.len() == found.values.len());
+                }
+            }
+        }
+        drop(reader.templates(&name));
+    }
+    Ok(())
+}
+
+/// No code is past that of rows without a value: whoever counts by codes indexes by them.
+fn check_codes(codes: &BlockCodes, texts: u32) {
+    let greatest = match codes {
+        BlockCodes::One(code) => *code,
+        BlockCodes::Narrow(codes) => codes.iter().copied().max().unwrap_or_default().into(),
+        BlockCodes::Wide(codes) => codes.iter().copied().max().unwrap_or_default(),
+    };
+    assert!(greatest <= texts, "{greatest} of {texts}");
 }
 
 fn find(reader: &SectionReader) -> Result<(), ReadError> {
