@@ -78,7 +78,7 @@ const SEEDS: [Seed; 17] = [
     Seed("text", 7, FEW, |row| match row {
         // Longer than an entry of a dictionary.
         3 => text("timeout ".repeat(2_100)),
-        _ => text(format!("connection {row} lost")),
+        _ => text("connection lost, ".repeat(row as usize % 9)),
     }),
     Seed("templates_small", 8, FEW, |row| {
         text(format!(
@@ -100,7 +100,7 @@ const SEEDS: [Seed; 17] = [
     }),
     Seed("prose", 9, FEW, |row| {
         let kind = [Kind::String, Kind::String, Kind::Json][row as usize % 3];
-        let words = (0..120).map(|place| word(scrambled(row * 120 + place)));
+        let words = (0..160).map(|place| word(scrambled(row * 160 + place)));
         Some((kind, words.collect()))
     }),
 ];
