@@ -1,12 +1,14 @@
 //! Speed of decoders of NDJSON on one file: ours, which writes columns, beside three that build a tree
-//! of values for each record, and two that only look for the end of one.
+//! of values for each record, two that only look for the end of one, and the fastest of the trees
+//! when its values are written to columns as well.
 //!
 //! `cargo run --release --manifest-path benches/decoder/Cargo.toml -- FILE [DECODER [ROUNDS]]`
 //!
 //! Without a decoder all are measured, in turns, and the median of each is printed. With one, only
 //! that runs: for a profiler. What is measured is the time on a processor, so that other programs on
 //! the machine show less.
-use sonic_rs::JsonValueTrait;
+use sonic_rs::{JsonContainerTrait, JsonType, JsonValueTrait};
+use taffrail_model::column::{ColumnSet, Kind};
 
 /// As large as a batch of 10,000 records.
 const BATCH_BYTES: usize = 4 << 20;
@@ -15,8 +17,9 @@ const ROUNDS: usize = 5;
 /// Counts the records of a batch.
 type Decoder = fn(&[u8]) -> usize;
 
-const DECODERS: [(&str, Decoder); 6] = [
+const DECODERS: [(&str, Decoder); 7] = [
     ("taffrail", taffrail),
+    ("sonic-rs-columns", sonic_columns),
     ("sonic-rs-value", sonic_value),
     ("sonic-rs-skip", sonic_skip),
     ("simd-json-borrowed", simd_borrowed),
@@ -85,6 +88,45 @@ fn taffrail(batch: &[u8]) -> usize {
     let decoded = taffrail_ingest::decode::ndjson::decode(batch).expect("a batch");
     assert!(decoded.rejects.is_empty());
     decoded.indexes.len()
+}
+
+/// Values of a tree to columns, without limits, rejects, places of faults and the texts of numbers.
+fn sonic_columns(batch: &[u8]) -> usize {
+    let mut columns = ColumnSet::default();
+    let mut records = 0;
+    let mut name = String::new();
+    for line in lines(batch) {
+        let value: sonic_rs::Value = sonic_rs::from_slice(line).expect("a record");
+        push_members(&value, records, &mut name, &mut columns);
+        records += 1;
+    }
+    columns.set_rows(records);
+    columns.rows() as usize
+}
+
+fn push_members(object: &sonic_rs::Value, record: u32, name: &mut String, columns: &mut ColumnSet) {
+    let begin = name.len();
+    for (member, value) in object
+        .as_object()
+        .into_iter()
+        .flat_map(|object| object.iter())
+    {
+        name.push_str(member);
+        let mut push = |kind, text: &str| columns.get_or_create(name).push(record, kind, text);
+        match value.get_type() {
+            JsonType::Null => {}
+            JsonType::String => push(Kind::String, value.as_str().expect("a string")),
+            JsonType::Boolean => push(Kind::Bool, if value.is_true() { "true" } else { "false" }),
+            JsonType::Number if value.is_f64() => push(Kind::Float, &value.to_string()),
+            JsonType::Number => push(Kind::Integer, &value.to_string()),
+            JsonType::Array => push(Kind::Json, &value.to_string()),
+            JsonType::Object => {
+                name.push('.');
+                push_members(value, record, name, columns);
+            }
+        }
+        name.truncate(begin);
+    }
 }
 
 fn sonic_value(batch: &[u8]) -> usize {
