@@ -348,9 +348,9 @@ mod tests {
     /// The number that begins some bytes in LEB128, as docs/formats/segment.md has it, and the rest.
     fn leb128(bytes: &[u8]) -> Option<(u64, &[u8])> {
         let last = bytes.iter().position(|byte| *byte < 0x80)?;
-        let parts = bytes[..=last].iter().rev();
-        let number = parts.fold(Some(0u128), |number, byte| {
-            let number = number?.checked_mul(128)?;
+        let mut parts = bytes[..=last].iter().rev();
+        let number = parts.try_fold(0u128, |number, byte| {
+            let number = number.checked_mul(128)?;
             number.checked_add(u128::from(byte & 0x7f))
         });
         let number = u64::try_from(number?).ok().filter(|_| last < 10)?;
