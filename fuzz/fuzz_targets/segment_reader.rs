@@ -125,7 +125,13 @@ fn read_numbers(reader: &SectionReader) -> Result<(), ReadError> {
     for name in reader.column_names()? {
         if let Ok(Some(coded)) = reader.coded(&name) {
             let mut buffer = String::new();
-            for code in [0, 1, coded.texts().saturating_sub(1), coded.texts(), u32::MAX] {
+            for code in [
+                0,
+                1,
+                coded.texts().saturating_sub(1),
+                coded.texts(),
+                u32::MAX,
+            ] {
                 let _ = coded.text(code, &mut buffer);
             }
             for block in 0..blocks {
