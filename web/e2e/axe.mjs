@@ -1,20 +1,19 @@
 // Accessibility of every state: axe-core on each, in both themes and at both widths.
 //
-//   node e2e/axe.mjs [--dev] [--all] [names of states]
+//   node e2e/axe.mjs [--dev | --dist] [--all] [names of states]
 //
-// A serious or critical violation fails it. TAFFRAIL_E2E_BINARY is the program;
-// `--dev` shows the pages as Vite serves them, without a build.
+// A violation fails it. TAFFRAIL_E2E_BINARY is the program; `--dev` shows the pages as Vite serves
+// them, without a build, `--dist` as it was built last.
 import { readFileSync } from "node:fs";
 import { createRequire } from "node:module";
 import { parseArgs } from "node:util";
 import { THEMES, WIDTHS } from "./screenshots-browser.mjs";
 import { Stage } from "./screenshots-stage.mjs";
 import { STATES, statesAt } from "./screenshots-states.mjs";
-import { closeVites, viteOver } from "./screenshots-vite.mjs";
+import { closeVites, distOver, viteOver } from "./screenshots-vite.mjs";
 
 const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
 const TAGS = ["wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa", "best-practice"];
-const FAILING = new Set(["serious", "critical"]);
 /** States that are looked at at the same time. */
 const TOGETHER = 3;
 
@@ -28,10 +27,10 @@ async function violationsOf(page) {
   );
 }
 
-const { values: options, positionals: names } = parseArgs({ options: { all: { type: "boolean", default: false }, dev: { type: "boolean", default: false } }, allowPositionals: true });
+const { values: options, positionals: names } = parseArgs({ options: Object.fromEntries(["all", "dev", "dist"].map((name) => [name, { type: "boolean", default: false }])), allowPositionals: true });
 const begun = Date.now();
-/** Routes are looked at in both themes at both widths. */
-const ROUTES = new Set(["login", "logs", "instances", "settings", "settings-account", "settings-appearance"]);
+/** Routes, and the two ways to answer a query, are looked at in both themes at both widths. */
+const ROUTES = new Set(["login", "logs", "table", "timechart", "timechart-lines", "instances", "settings", "settings-account", "settings-appearance"]);
 /** Other states in one theme wide and in the other on a phone, unless all is asked for. */
 function isChosen(state, theme, width, at) {
   if (options.all || names.length > 0 || ROUTES.has(state.name)) return true;
@@ -50,13 +49,13 @@ const failed = [];
 function note(violations, where) {
   for (const violation of violations) {
     const key = `${violation.impact}  ${violation.id}: ${violation.help}\n    ${violation.where}\n    ${violation.why}`;
-    const entry = seen.get(key) ?? { impact: violation.impact, states: [] };
+    const entry = seen.get(key) ?? { states: [] };
     entry.states.push(where);
     seen.set(key, entry);
   }
 }
 
-const stage = await Stage.open({ serve: options.dev ? viteOver : null });
+const stage = await Stage.open({ serve: options.dev ? viteOver : options.dist ? distOver : null });
 async function worker() {
   for (let next = work.shift(); next; next = work.shift()) {
     const { state, theme, width } = next;
@@ -74,8 +73,7 @@ try {
   await stage.close();
   await closeVites();
 }
-const isBad = [...seen.values()].some(({ impact }) => FAILING.has(impact));
 for (const [text, { states }] of seen) console.log(`${text}\n    in ${states.length}: ${states.slice(0, 4).join(", ")}`);
 for (const text of failed) console.log(`not reached: ${text}`);
 console.log(`axe: ${count} states, ${seen.size} violations, in ${((Date.now() - begun) / 1000).toFixed(0)} s`);
-if (isBad || failed.length > 0 || count === 0) process.exit(1);
+if (seen.size > 0 || failed.length > 0 || count === 0) process.exit(1);

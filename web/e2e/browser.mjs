@@ -20,11 +20,18 @@ const FLAGS = [
 /** Longest wait for anything on a page: machines of tests are slow. */
 export const PATIENCE_MS = 20_000;
 
+function program() {
+  if (existsSync(PROGRAM)) return PROGRAM;
+  throw new Error(`no Chromium at ${PROGRAM}: install the package chromium, or name one in TAFFRAIL_CHROMIUM`);
+}
+
 export function launch() {
-  if (!existsSync(PROGRAM)) {
-    throw new Error(`no Chromium at ${PROGRAM}: install the package chromium, or name one in TAFFRAIL_CHROMIUM`);
-  }
-  return chromium.launch({ executablePath: PROGRAM, headless: true, args: FLAGS });
+  return chromium.launch({ executablePath: program(), headless: true, args: FLAGS });
+}
+
+/** A browser whose own profile is this folder, for programs that drive it from outside. */
+export function launchProfile(folder, flags) {
+  return chromium.launchPersistentContext(folder, { executablePath: program(), headless: true, args: [...FLAGS, ...flags] });
 }
 
 /** A fresh profile; with `cookies` of somebody who is logged in. */

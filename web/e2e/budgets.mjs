@@ -246,6 +246,20 @@ const heapOf = async (debug) => {
   return (await debug.send("Runtime.getHeapUsage")).usedSize / MB;
 };
 
+/** In the page: counts how often its list is drawn; what comes within a frame is one time. */
+const COUNT_RENDERS = () => {
+  const seen = (globalThis.renders = { count: 0, since: performance.now() });
+  let isCounted = false;
+  new MutationObserver(() => {
+    if (isCounted) return;
+    isCounted = true;
+    seen.count += 1;
+    requestAnimationFrame(() => (isCounted = false));
+  }).observe(document.querySelector("[role=grid]"), { childList: true, subtree: true, characterData: true });
+};
+/** Part of the tail of which each frame is looked at. */
+const TRACED_MS = 10_000;
+
 async function tail() {
   const minutes = Number(options["tail-minutes"]);
   const { context, page, debug } = await open("/logs?live=1");
@@ -253,25 +267,41 @@ async function tail() {
   await debug.send("HeapProfiler.enable");
   await sleep(2_000);
   const before = await heapOf(debug);
+  await page.evaluate(COUNT_RENDERS);
   const data = new Data(RECORDS, Date.now());
   const begun = Date.now();
+  const end = begun + minutes * 60_000;
   let sent = 0;
-  while (Date.now() - begun < minutes * 60_000) {
-    // As many as are due, so that a slow answer does not lower the rate.
-    const due = Math.floor(((Date.now() - begun) / 1_000) * TAIL_LINES_PER_SECOND) - sent;
-    if (due > 0) {
-      const now = new Date().toISOString();
-      const lines = Array.from({ length: due }, (_, i) => data.line((sent + i) % RECORDS).replace(/"timestamp":"[^"]*"/, `"timestamp":"${now}"`));
-      await server.send(STREAM, lines.join("\n"));
-      sent += due;
+  let most = 0;
+  async function send() {
+    while (Date.now() < end) {
+      // As many as are due, so that a slow answer does not lower the rate.
+      const due = Math.floor(((Date.now() - begun) / 1_000) * TAIL_LINES_PER_SECOND) - sent;
+      if (due > 0) {
+        const now = new Date().toISOString();
+        const lines = Array.from({ length: due }, (_, i) => data.line((sent + i) % RECORDS).replace(/"timestamp":"[^"]*"/, `"timestamp":"${now}"`));
+        await server.send(STREAM, lines.join("\n"));
+        sent += due;
+      }
+      most = Math.max(most, loadavg()[0]);
+      await sleep(100);
     }
-    await sleep(100);
   }
+  const sending = send();
+  await sleep(minutes * 30_000);
+  const costs = frames(await traced(debug, () => sleep(TRACED_MS)));
+  await sending;
+  const { count, since } = await page.evaluate(() => ({ ...globalThis.renders, since: performance.now() - globalThis.renders.since }));
+  // Everything has come once the last one is there.
+  await page.locator("[role=grid] .row").getByText(`call ${(sent - 1) % RECORDS}`).first().waitFor();
   await sleep(2_000);
   const grown = (await heapOf(debug)) - before;
   const shown = await page.locator(".bar .muted").first().innerText();
-  const dropped = await page.locator(".lost").allInnerTexts();
-  told(`heap grown by a tail of ${TAIL_LINES_PER_SECOND} lines/s for ${minutes} min`, grown, 20, "MiB", `${sent} sent, ${shown}${dropped.length ? `, ${dropped}` : ""}, ${before.toFixed(1)} MiB before`);
+  const lost = await page.locator(".lost").allInnerTexts();
+  const dropped = lost.reduce((sum, text) => sum + Number(/^[\d,]+/.exec(text)[0].replaceAll(",", "")), 0);
+  told(`heap grown by a tail of ${TAIL_LINES_PER_SECOND} lines/s for ${minutes} min`, grown, 20, "MiB", `${sent} sent, ${shown}, ${before.toFixed(1)} MiB before; load at most ${most.toFixed(1)}`);
+  told("records that it dropped", dropped, 0, "", lost.join(", "));
+  told("renders a second", count / (since / 1_000), 10, "", `main thread a frame p95 ${percentile(costs, 0.95).toFixed(1)} ms, ${median(costs).toFixed(1)} in the middle, busy ${(costs.reduce((sum, one) => sum + one, 0) / (TRACED_MS / 100)).toFixed(0)}% of ${TRACED_MS / 1_000} s`);
   await context.close();
 }
 

@@ -14,6 +14,7 @@ import { Data, STREAM } from "./data.mjs";
 import { ADMIN, Server } from "./server.mjs";
 import * as access from "./journeys/access.mjs";
 import * as finding from "./journeys/finding.mjs";
+import * as groups from "./journeys/groups.mjs";
 import * as keyboard from "./journeys/keyboard.mjs";
 import * as odd from "./journeys/odd.mjs";
 import * as onboarding from "./journeys/onboarding.mjs";
@@ -32,7 +33,7 @@ const SENDERS = 3;
 const BEFORE_NOW_MS = 2 * 60_000;
 
 // Restart comes last: what others of the same server see must not depend on it.
-const journeys = [access, finding, record, keyboard, odd, sums, tables, tail, onboarding, restart].flatMap((module) =>
+const journeys = [access, finding, record, keyboard, odd, sums, tables, groups, tail, onboarding, restart].flatMap((module) =>
   Object.entries(module.journeys),
 );
 const wanted = process.argv.slice(2);

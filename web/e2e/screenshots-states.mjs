@@ -117,6 +117,28 @@ export const STATES = [
       await page.getByRole("region", { name: "Chart" }).locator("canvas").waitFor();
     },
   },
+  {
+    name: "timechart-lines",
+    path: logs("source:mcp-gateway | timechart 2m p50(duration_ms), p95(duration_ms) by tool.name"),
+    act: async (page) => {
+      await answered(page);
+      const chart = page.getByRole("region", { name: "Chart" });
+      await chart.locator("canvas").waitFor();
+      await chart.getByText("p95(duration_ms)").click();
+      await chart.getByRole("slider").focus();
+      for (let at = 0; at < 12; at += 1) await page.keyboard.press("ArrowLeft");
+      await chart.locator(".tip").waitFor();
+    },
+  },
+  {
+    name: "table-menu",
+    path: logs("* | stats count(), count_if(level>=error) as errors, p95(duration_ms) by source, tool.name", "by=-errors"),
+    act: async (page) => {
+      await answered(page);
+      await page.getByRole("button", { name: "mcp-gateway", exact: true }).first().click();
+      await page.getByRole("menuitem").first().waitFor();
+    },
+  },
   { name: "table-records", path: logs("level:error | limit 200 | fields timestamp, level, source, duration_ms, message"), act: answered },
   { name: "detail-fields", path: logs("source:postgres-mcp level:error"), act: openRecord },
   { name: "detail-json", path: logs(RECORD), act: tab("JSON") },

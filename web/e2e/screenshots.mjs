@@ -1,9 +1,12 @@
 // Every state of the UI as a picture, to be looked at.
 //
 //   node e2e/screenshots.mjs [--out FOLDER] [--only NAME,…] [--theme T] [--width N] [--dev | --dist]
+//   node e2e/screenshots.mjs --readme [--dev | --dist]
 //
 // `--dev` shows the pages as Vite serves them, without a build; the page of all components is there
-// alone. `--dist` takes them from `dist` rather than from the program. Ends with status 1 when a state could not be reached. TAFFRAIL_E2E_BINARY is the program.
+// alone. `--dist` takes them from `dist` rather than from the program. `--readme` takes those that the
+// README shows, into `docs/screenshots`. Ends with status 1 when a state could not be reached.
+// TAFFRAIL_E2E_BINARY is the program.
 import { mkdirSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
@@ -22,12 +25,22 @@ const { values: options } = parseArgs({
     width: { type: "string" },
     dev: { type: "boolean", default: false },
     dist: { type: "boolean", default: false },
+    readme: { type: "boolean", default: false },
   },
 });
-const out = options.out ?? join(process.env.CARGO_TARGET_DIR ?? join(web, "../target"), "screenshots");
+/** What the README shows: pictures by state and width, without their extension and theme. */
+const OF_README = { "logs 1440": "logs", "detail-trace 1440": "detail-trace", "timechart 1440": "timechart", "live-paused 1440": "live-paused", "logs 390": "logs-phone", "detail-fields 390": "detail-phone" };
+const out = options.readme ? join(web, "../docs/screenshots") : options.out ?? join(process.env.CARGO_TARGET_DIR ?? join(web, "../target"), "screenshots");
 const only = options.only?.split(",");
 const themes = options.theme ? [options.theme] : THEMES;
 const widths = options.width ? [Number(options.width)] : Object.keys(WIDTHS).map(Number);
+
+/** What the picture of a state is called; nothing if it is not wanted. */
+function pictureOf({ name }, width, theme) {
+  if (!options.readme) return !only || only.includes(name) ? `${name}-${theme}-${width}` : null;
+  const called = OF_README[`${name} ${width}`];
+  return called ? `${called}-${theme}` : null;
+}
 
 /** The page of all components, as long as it is. */
 async function components(stage, theme) {
@@ -49,8 +62,9 @@ const stage = await Stage.open({ serve: options.dev ? viteOver : options.dist ? 
 try {
   for (const width of widths) {
     for (const theme of themes) {
-      for (const state of statesAt(width).filter(({ name }) => !only || only.includes(name))) {
-        const name = `${state.name}-${theme}-${width}`;
+      for (const state of statesAt(width)) {
+        const name = pictureOf(state, width, theme);
+        if (name === null) continue;
         try {
           await stage.inState(state, { theme, width }, (page) => page.screenshot({ path: join(out, `${name}.png`) }));
           taken += 1;
@@ -59,7 +73,7 @@ try {
           console.error(`not taken: ${failed.at(-1)}`);
         }
       }
-      if (width === 1440 && (!only || only.includes("components"))) {
+      if (width === 1440 && !options.readme && (!only || only.includes("components"))) {
         await components(stage, theme);
         taken += 1;
       }

@@ -127,8 +127,82 @@ async function hostile({ admin, server }) {
   assert.deepEqual(titles, [], "nothing was asked of anybody else");
 }
 
+/** Nothing that acts: characters in the texts and attributes of an element, elements that a text asked for. */
+async function harmless(one, within) {
+  const found = await within.evaluate((element) => {
+    const all = [element, ...element.querySelectorAll("*")];
+    return {
+      texts: [element.textContent, ...all.flatMap((each) => [...each.attributes].map((attribute) => attribute.value))].join("\n"),
+      tags: all.map((each) => each.localName).filter((name) => ["script", "img", "a", "iframe"].includes(name)),
+    };
+  });
+  const acting = /[\u0000-\u0008\u000e-\u001f\u007f-\u009f\u200b\u202a-\u202e\u2066-\u2069]/.exec(found.texts);
+  assert.equal(acting, null, `${JSON.stringify(acting?.[0])} at ${acting?.index}`);
+  assert.deepEqual(found.tags, []);
+  assert.equal(await one.page.evaluate(() => window.hostile), undefined, "no script has run");
+  return found.texts;
+}
+
+async function hostileTables({ admin, server }) {
+  const mark = `hostiletable${Date.now()}`;
+  const field = `<img src=x onerror="window.hostile=5">\u202Egnp`;
+  const big = `${HOSTILE} ${"0123456789abcdef ".repeat(MIB / 17)}`.slice(0, MIB - 4_000);
+  await server.send(STREAM, [
+    { message: `${mark} ${HOSTILE}`, [field]: HOSTILE, gain: 1 },
+    { message: `${mark} second`, [field]: big, gain: -2 },
+  ]);
+  const one = await admin();
+  const asked = [];
+  one.page.on("request", (request) => {
+    if (!request.url().startsWith(server.base)) asked.push(request.url());
+  });
+  const table = one.page.getByRole("table", { name: "Answer of the query" });
+  const body = one.page.locator(".answer");
+  const quoted = (text) => `"${text.replace(/["\\]/g, "\\$&")}"`;
+  const parts = [`<script>window.hostile=1</script>`, `user<RLO>gnp.exe<PDF>`, `zero<ZWSP>width`, "␀nul", "&lt;i&gt;"];
+  const holds = (text, wanted = parts) => wanted.forEach((part) => assert.ok(text.includes(part), `${part} is not in ${text.slice(0, 2_000)}`));
+  const columnName = `<img src=x onerror="window.hostile=5"><RLO>gnp`;
+
+  // Cells and heads of records.
+  await one.logs(recent({ q: `${mark} | fields message, ${quoted(field)}` }));
+  holds(await harmless(one, body), [...parts, columnName]);
+  assert.equal(await table.locator("span[style*=color]", { hasText: "red" }).count(), 3, "colours are obeyed");
+  assert.ok((await table.textContent()).length < 20_000, "of a megabyte a line is drawn");
+
+  // Values of groups and their menu, of 1 MB too.
+  await one.logs(recent({ q: `${mark} | stats count() as ${quoted(field + "n")} by ${quoted(field)}` }));
+  holds(await harmless(one, body), [...parts, columnName, `${columnName}n`]);
+  const values = table.locator("tbody button");
+  assert.equal(await values.count(), 2);
+  const short = (await one.page.locator("tbody button").evaluateAll((all) => all.map((each) => each.textContent.includes("0123456789abcdef")))).indexOf(false);
+  await values.nth(short === 0 ? 1 : 0).click();
+  const menu = one.page.getByRole("menu");
+  await one.sees(menu);
+  assert.equal(await menu.locator("[data-disabled]").count(), 3, "no query can hold it");
+  await harmless(one, menu);
+  await one.press("Escape");
+  await one.until("closed", async () => (await menu.count()) === 0);
+  await values.nth(short).click();
+  holds(await harmless(one, menu), [columnName]);
+  await menu.getByRole("menuitem", { name: /^Include/ }).click();
+  await one.addressBecomes("the value", ({ q }) => q.includes("window.hostile=1"));
+  await one.settled();
+  assert.equal(await values.count(), 1, "the query means what was pressed");
+
+  // A chart of them: legend, tip, hidden table.
+  await one.logs(recent({ q: `${mark} | timechart 1h sum(gain) as ${quoted(field + "s")}, count() by ${quoted(field)}` }));
+  await one.sees(one.page.getByRole("region", { name: "Chart" }).locator("canvas"));
+  await one.page.getByRole("region", { name: "Chart" }).getByRole("slider").focus();
+  await one.press("End");
+  await one.sees(one.page.locator(".answer .tip"));
+  holds(await harmless(one, body), [...parts.slice(0, 1), columnName]);
+  assert.ok((await one.page.getByRole("region", { name: "Chart" }).textContent()).length < 10_000);
+  assert.deepEqual(asked, [], "nothing was asked of anybody else");
+}
+
 export const journeys = {
   "a message of 1 MB": large,
   "a record with 1,000 fields": wide,
   "hostile log text is shown and never acts": hostile,
+  "hostile text in tables and charts": hostileTables,
 };

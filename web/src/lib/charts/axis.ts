@@ -1,4 +1,21 @@
-// Labels of the axes.
+// Ends and labels of the axes.
+import { decimal, shortCount } from "$lib/text/numbers";
+
+/** Room above (and below) the outermost value, as a part of it. */
+const MARGIN = 1.05;
+
+/**
+ * Ends of the axis of values whose least and greatest are given (`null`: there is none): zero is
+ * always on it, so that heights compare. Counts have at least one step.
+ */
+export function valueRange(least: number | null, greatest: number | null, isCounted: boolean): [number, number] {
+  const low = isCounted ? 0 : Math.min(0, least || 0) * MARGIN;
+  const high = Math.max(0, greatest || 0) * MARGIN;
+  return [low, isCounted ? Math.max(high, 1) : low === high ? 1 : high];
+}
+
+/** A value of the axis: short, and exact below 10,000. */
+export const valueLabel = (value: number): string => (Math.abs(value) < 10_000 ? decimal(value) : shortCount(value));
 
 const pad = (value: number, width = 2) => String(value).padStart(width, "0");
 

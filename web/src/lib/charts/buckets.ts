@@ -4,7 +4,8 @@
 // The sum of all bars is the answer's `total`; a bucket that the answer has beyond the range's
 // ends (buckets begin at multiples of the interval) is kept, so that nothing goes missing.
 import type { Schemas } from "$api/client";
-import { LEVELS } from "$lib/ui/levels";
+import { plain } from "$lib/text/spans";
+import { isLevel, LEVELS } from "$lib/ui/levels";
 
 export type Histogram = Schemas["HistogramData"];
 
@@ -12,6 +13,7 @@ export interface Bars {
   /** Beginning of each bucket, in ms. */
   times: number[];
   widthMs: number;
+  /** A value that is missing is NaN. */
   series: { key: string; counts: number[]; total: number }[];
   /** Sum of each bucket. */
   totals: number[];
@@ -84,6 +86,29 @@ export function toBars(histogram: Histogram, start: number, end: number): Bars {
 export function stacked(bars: Bars): number[][] {
   const sums = new Array<number>(bars.times.length).fill(0);
   return bars.series
-    .map((series) => series.counts.map((count, at) => (sums[at]! += count)))
+    .map((series) => series.counts.map((count, at) => (sums[at]! += count || 0)))
     .reverse();
+}
+
+/** Values of a bucket in the order of the series, without those that are missing or count nothing. */
+export function valuesAt(bars: Bars, at: number, isCounted: boolean): { key: string; value: number }[] {
+  return bars.series
+    .map(({ key, counts }) => ({ key, value: counts[at] ?? NaN }))
+    .filter(({ value }) => !Number.isNaN(value) && !(isCounted && value === 0));
+}
+
+/** Places of values with a gap on both sides: no line leads there, so that they are drawn as points. */
+export function isolated(values: ArrayLike<number | null | undefined>): number[] {
+  const isGap = (at: number) => values[at] === null || values[at] === undefined;
+  return Array.from({ length: values.length }, (_, at) => at).filter((at) => !isGap(at) && isGap(at - 1) && isGap(at + 1));
+}
+
+/** Characters of a name that are drawn; it may be a text of a megabyte. */
+const NAME_CHARS_MAX = 60;
+
+/** What a series is called: its level, or its group with everything that would act shown. */
+export function seriesName(key: string): string {
+  if (isLevel(key)) return key;
+  const name = plain(key.slice(0, NAME_CHARS_MAX).replace(/[\ud800-\udbff]$/, ""));
+  return key.length > NAME_CHARS_MAX ? `${name}…` : name;
 }

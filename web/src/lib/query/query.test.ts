@@ -36,6 +36,8 @@ describe("a value", () => {
     ["source", 'Figma "P"', 'source:="Figma \\"P\\""'],
     ["my field", "x", 'my\\ field:="x"'],
     ["404", "x", '\\404:="x"'],
+    ["it's;*&,é", "x", String.raw`it\'s\;\*\&\,é:="x"`],
+    ["-a", "x", '\\-a:="x"'],
   ])("of %s %j is written %s", (field, value, wanted) => {
     expect(equals(field, value)).toBe(wanted);
   });
@@ -71,6 +73,7 @@ describe("editing", () => {
 
   it("leaves only one value of a field", () => {
     expect(only('a source:="x" -source:="y" level:warn', "source", 'source:="z"')).toBe('a level:warn source:="z"');
+    expect(only('my\\ field:="x" -_exists_:my\\ field b', "my field", 'my\\ field:="z"')).toBe('b my\\ field:="z"');
   });
 
   it("offers what could be dropped", () => {

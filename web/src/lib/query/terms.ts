@@ -78,9 +78,15 @@ export const filterOf = (query: string) => query.slice(0, filterEnd(query)).trim
 /** Whether the query makes something else of the records than a list of them. */
 export const hasPipes = (query: string) => filterEnd(query) < query.length;
 
+/** A field as a query writes it: letters, digits and few signs stand in a name, all else is escaped. */
+const written = (field: string) => field.replace(/[^\p{Alphabetic}\p{N}_.@$#-]/gu, "\\$&").replace(/^(?=[\d-])/, "\\");
+
+/** Records that have the field. */
+export const exists = (field: string) => `_exists_:${written(field)}`;
+
 /** A value as a query writes it, exactly: `level:error`, `status:200`, `source:="Figma Plugin"`. */
 export function equals(field: string, value: unknown): string {
-  const name = field.replace(/[\s:()[\]{}"\\/<>=|]/g, "\\$&").replace(/^(?=[\d+!-])/, "\\");
+  const name = written(field);
   if (field === "level") return `level:${String(value)}`;
   if (typeof value === "number" || typeof value === "boolean") return `${name}:${String(value).replace(/^-/, "\\-")}`;
   const text = String(value).replace(/["\\]/g, "\\$&");
@@ -128,9 +134,10 @@ export function including(query: string, term: string, excluded = false): string
 
 /** The query that demands the term and says nothing else of the field. */
 export function only(query: string, field: string, term: string): string {
-  const start = new RegExp(`^-?${field.replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}[:<>=]`);
+  const start = new RegExp(`^-?${written(field).replace(/[.*+?^${}()|[\]\\]/g, "\\$&")}[:<>=]`);
   let rest = query;
-  for (const { text } of terms(query)) if (start.test(text)) rest = without(rest, text.replace(/^-/, ""));
+  const isOfField = (text: string) => start.test(text) || text.replace(/^-/, "") === exists(field);
+  for (const { text } of terms(query)) if (isOfField(text)) rest = without(rest, text.replace(/^-/, ""));
   return including(rest, term);
 }
 

@@ -3,10 +3,13 @@
 // Invariants
 // - What is shown is the server's: rows are only put into another order, and `null` comes last
 //   whichever way.
-// - A cell shows at most CELL_CHARS_MAX characters; what is copied is whole.
+// - A cell shows at most CELL_CHARS_MAX characters on one line; what is copied is whole.
+// - No text of a record acts: cells, their tips and the heads of columns are drawn by `LogText` or as
+//   `plain` has them.
 import type { Schemas } from "$api/client";
 import { NumberText } from "$api/json";
-import { hasHidden, visible } from "$lib/text/hidden";
+import { oneLine } from "$lib/text/pieces";
+import { plain } from "$lib/text/spans";
 import { fullTime } from "$lib/text/time";
 
 export type TableData = Schemas["TableData"];
@@ -49,7 +52,7 @@ export function fractions(table: TableData): number[] {
   return table.columns.map((_, at) => (table.rows.every((row) => isWhole(row[at])) ? 0 : FRACTION_DIGITS));
 }
 
-/** A value as it came, for copying and for the tip of a cell. */
+/** A value as it came, for copying. */
 export function wholeText(value: unknown): string {
   if (value === null || value === undefined) return "";
   return typeof value === "object" && !(value instanceof NumberText) ? JSON.stringify(value) : String(value);
@@ -60,9 +63,25 @@ export function cellText(value: unknown, column: Column, digits = 0): string {
   if (value === null || value === undefined) return "–";
   if (isNumeric(column)) return shortNumber(value, digits);
   if (column.type === "time") return fullTime(String(value), "local");
-  const text = wholeText(value).slice(0, CELL_CHARS_MAX);
-  return hasHidden(text) ? [...text].map((one) => (hasHidden(one) ? visible(one.codePointAt(0)!) : one)).join("") : text;
+  return plain(lineText(value));
 }
+
+/** A text on one line as it came, colours and all: for `LogText`. */
+export function lineText(value: unknown): string {
+  const text = wholeText(value);
+  // Half a character is none.
+  const isCutInside = text.length > CELL_CHARS_MAX && /[\ud800-\udbff]/.test(text[CELL_CHARS_MAX - 1]!);
+  return oneLine(text.slice(0, isCutInside ? CELL_CHARS_MAX - 1 : CELL_CHARS_MAX), CELL_CHARS_MAX);
+}
+
+/** Characters of the tip of a cell. */
+const TIP_CHARS_MAX = 500;
+
+/** What a cell says under the pointer: as much as can be read there. */
+export const tipText = (value: unknown): string => plain(wholeText(value).slice(0, TIP_CHARS_MAX));
+
+/** Columns whose values are shown as log text: the server's own numbers and times are as they are. */
+export const isText = ({ type }: Column) => type !== "time" && type !== "integer" && type !== "number";
 
 function compare(a: unknown, b: unknown): number {
   const [one, two] = [a, b].map((value) => (value instanceof NumberText ? value.valueOf() : value));
@@ -98,7 +117,7 @@ function timeKey(value: unknown): unknown {
 export function widths(table: TableData): number[] {
   const digits = fractions(table);
   return table.columns.map((column, at) => {
-    let most = column.name.length + 3;
+    let most = plain(column.name).length + 3;
     for (const row of table.rows.slice(0, MEASURED_ROWS)) most = Math.max(most, cellText(row[at], column, digits[at]).length);
     return Math.max(WIDTH_MIN, Math.min(most, WIDTH_MAX));
   });

@@ -1,7 +1,7 @@
 import { describe, expect, test } from "vitest";
 import { parseJson } from "$api/json";
 import { filterOf, hasPipes } from "$lib/query/terms";
-import { cellText, csv, fractions, isTable, order, widths, type TableData } from "./answer";
+import { cellText, csv, fractions, isTable, order, tipText, widths, type TableData } from "./answer";
 import { bucketCount, measures, timechartOf, timeSeries } from "./timechart";
 
 function table(columns: [name: string, type: string][], rows: unknown[][]): TableData {
@@ -37,6 +37,8 @@ describe("cells", () => {
     [{ a: [1] }, "string", '{"a":[1]}'],
     [true, "boolean", "true"],
     ["<b>", "string", "<b>"],
+    ["\u001b[31mred\u001b[0m \u001b]0;t\u0007", "string", "red ␛]0;t␇"],
+    ["two\r\nlines\tof", "string", "two ⏎ lines  of"],
     ["\u202egnp.exe\u001b", "string", "<RLO>gnp.exe\u241b"],
   ])("%s as %s", (value, type, expected) => {
     expect(cellText(value, { name: "x", type })).toBe(expected);
@@ -50,6 +52,10 @@ describe("cells", () => {
     const column = { name: "x", type: "string" };
     expect(cellText("x".repeat(1_000), column)).toHaveLength(1_000);
     expect(cellText("x".repeat(1_001), column)).toHaveLength(1_000);
+    // Half of a character is not drawn.
+    expect(cellText(`${"x".repeat(999)}😀`, column)).toBe("x".repeat(999));
+    expect(tipText("x".repeat(501))).toHaveLength(500);
+    expect(tipText("a\u202eb")).toBe("a<RLO>b");
   });
 });
 
@@ -158,6 +164,28 @@ describe("series", () => {
       ["b", [20, NaN, NaN]],
       ["none", [NaN, NaN, 7]],
     ]);
+  });
+  test("sums are missing where nothing was summed, and zero where it was", () => {
+    const summed = timechartOf("* | timechart 1m sum(x) by source")!;
+    const columns: [string, string][] = [["timestamp", "time"], ["source", "string"], ["sum(x)", "number"]];
+    const of = (rows: unknown[][]) => timeSeries(table(columns, rows), summed, "sum(x)", start, start + 3 * minute)!;
+    const { bars, isStacked, isCounted } = of([[time(0), "a", 0], [time(1), "a", null], [time(0), "b", 2.5]]);
+    expect([isStacked, isCounted]).toEqual([true, false]);
+    expect(bars.series.map(({ key, counts }) => [key, counts])).toEqual([
+      ["b", [2.5, NaN, NaN]],
+      ["a", [0, NaN, NaN]],
+    ]);
+    expect(bars.totals).toEqual([2.5, 0, 0]);
+    // What is below zero cannot stand on anything.
+    expect(of([[time(0), "a", 3], [time(1), "b", -1]]).isStacked).toBe(false);
+    expect(of([[time(0), "a", 3], [time(1), "b", 0]]).isStacked).toBe(true);
+  });
+  test("the rest of the sums is missing where all of it is", () => {
+    const summed = timechartOf("* | timechart 1m sum(x) by source")!;
+    const columns: [string, string][] = [["timestamp", "time"], ["source", "string"], ["sum(x)", "number"]];
+    const rows = Array.from({ length: 10 }, (_, at) => [time(at === 9 ? 1 : 0), `s${at}`, 20 - at]);
+    const { bars } = timeSeries(table(columns, rows), summed, "sum(x)", start, start + 3 * minute)!;
+    expect(bars.series.at(-1)).toEqual({ key: "other", counts: [12, 11, NaN], total: 23 });
   });
   test("series at and past the limit", () => {
     const groups = (length: number) =>

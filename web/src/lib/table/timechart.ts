@@ -1,11 +1,15 @@
 // A timechart's table as the series of a chart.
 //
-// What the pipe says is read from its text as far as a drawing needs it: the width of a bucket, the
-// functions, the fields after `by`. The columns are the answer's; where both do not fit together
-// (the columns were chosen by `fields`), nothing is drawn.
+// What the pipe says is read from its text (query/pipes.ts). The columns are the answer's; where both
+// do not fit together (the columns were chosen by `fields`), nothing is drawn.
+//
+// Invariants
+// - A value that the table does not have is NaN and drawn as a gap, never as zero; only where records
+//   are counted does no row mean none.
+// - Values below zero are never stacked.
 import { NumberText } from "$api/json";
 import { type Bars, durationMs } from "$lib/charts/buckets";
-import { filterEnd } from "$lib/query/terms";
+import { groupingPipe, pipesOf, splitOutside } from "$lib/query/pipes";
 import { isNumeric, wholeText, type TableData } from "./answer";
 
 /** Series of a chart: more colours cannot be told apart. */
@@ -24,47 +28,23 @@ export interface TimechartPipe {
 
 export interface TimeSeries {
   bars: Bars;
-  /** Whether the series add up to something: counts and sums do, quantiles do not. */
+  /** Whether the series add up to something: counts do and sums without a negative one, quantiles do not. */
   isStacked: boolean;
+  /** Whether records are counted: where there are none the value is zero; of all else it is missing. */
+  isCounted: boolean;
   /** Series that are not drawn (lines) or drawn together as one (bars). */
   others: number;
 }
 
 /** The timechart of a query, if it has one that a chart can show. */
 export function timechartOf(query: string): TimechartPipe | null {
-  const pipes = splitOutside(query.slice(filterEnd(query)), "|");
-  if (pipes.some((pipe) => /^\s*fields\b/.test(pipe))) return null;
-  const [, width, rest = ""] = pipes.map((pipe) => /^\s*timechart\s+(\S+)(.*)$/s.exec(pipe)).find((found) => found !== null) ?? [];
-  const widthMs = width === undefined ? null : durationMs(width);
+  const pipe = groupingPipe(query);
+  if (pipe?.kind !== "timechart" || pipesOf(query).some((other) => /^\s*fields\b/i.test(other))) return null;
+  const [, width = "", functions = ""] = /^(\S+)(.*)$/s.exec(pipe.what) ?? [];
+  const widthMs = durationMs(width);
   if (widthMs === null) return null;
-  const [, functions = "", by = ""] = /^(.*?)(?:\bby\s+([^()]*))?$/s.exec(rest.trim()) ?? [];
   const listed = splitOutside(functions, ",").map((text) => text.trim());
-  return {
-    widthMs,
-    functions: listed.filter((text) => text !== ""),
-    groups: splitOutside(by, ",").filter((text) => text.trim() !== "").length,
-  };
-}
-
-/** Parts of a text between a mark that stands outside of quotes and brackets. */
-function splitOutside(text: string, mark: string): string[] {
-  const parts = [""];
-  let depth = 0;
-  let isQuoted = false;
-  for (let at = 0; at < text.length; at += 1) {
-    const one = text[at]!;
-    if (one === "\\") {
-      parts[parts.length - 1] += text.slice(at, at + 2);
-      at += 1;
-      continue;
-    }
-    if (one === '"') isQuoted = !isQuoted;
-    else if (!isQuoted && one === "(") depth += 1;
-    else if (!isQuoted && one === ")") depth -= 1;
-    if (one === mark && !isQuoted && depth === 0) parts.push("");
-    else parts[parts.length - 1] += one;
-  }
-  return parts;
+  return { widthMs, functions: listed.filter((text) => text !== ""), groups: pipe.groups.length };
 }
 
 /** Columns of the table that can be drawn, by name. */
@@ -102,7 +82,9 @@ function nameOf(values: unknown[], taken: ReadonlySet<string>): string {
 export function timeSeries(table: TableData, pipe: TimechartPipe, measure: string, start: number, end: number): TimeSeries | null {
   const { widthMs, groups } = pipe;
   const at = table.columns.findIndex(({ name }, place) => place > groups && name === measure);
-  const isStacked = /^(count|count_if|sum)\b/.test(pipe.functions[at - 1 - groups] ?? "count");
+  const written = pipe.functions[at - 1 - groups] ?? "count";
+  const isCounted = /^count(_if)?\b/i.test(written);
+  const isStacked = isCounted || (/^sum\b/i.test(written) && !table.rows.some((row) => numberOf(row[at]) < 0));
   const times = table.rows.map((row) => Date.parse(String(row[0])));
   const [first] = span(table, widthMs, start, end);
   const length = bucketCount(table, pipe, start, end);
@@ -116,7 +98,7 @@ export function timeSeries(table: TableData, pipe: TimechartPipe, measure: strin
     if (one === undefined) {
       const key = groups === 0 ? measure : nameOf(values, taken);
       taken.add(key);
-      one = { key, counts: new Array<number>(length).fill(isStacked ? 0 : NaN), total: 0 };
+      one = { key, counts: new Array<number>(length).fill(isCounted ? 0 : NaN), total: 0 };
       found.set(id, one);
     }
     const value = numberOf(row[at]);
@@ -126,7 +108,7 @@ export function timeSeries(table: TableData, pipe: TimechartPipe, measure: strin
     one.total += isStacked ? value : 1;
   }
   const series = [...found.values()].sort((a, b) => b.total - a.total || (a.key < b.key ? -1 : 1));
-  return { bars: toBars(limited(series, isStacked), first, widthMs, length), isStacked, others: Math.max(0, series.length - SERIES_MAX) };
+  return { bars: toBars(limited(series, isStacked), first, widthMs, length), isStacked, isCounted, others: Math.max(0, series.length - SERIES_MAX) };
 }
 
 /** At most so many arguments as a call takes: the least or the greatest of all. */
@@ -140,7 +122,8 @@ function limited(series: Series, isStacked: boolean): Series {
   const kept = series.slice(0, SERIES_MAX);
   if (!isStacked) return kept;
   const rest = series.slice(SERIES_MAX);
-  const counts = kept[0]!.counts.map((_, at) => rest.reduce((sum, one) => sum + one.counts[at]!, 0));
+  // Missing is only what all of them miss.
+  const counts = kept[0]!.counts.map((_, at) => rest.reduce((sum, one) => (Number.isNaN(sum) ? one.counts[at]! : sum + (one.counts[at] || 0)), NaN));
   let key = "other";
   while (kept.some((one) => one.key === key)) key += " others";
   return [...kept, { key, counts, total: rest.reduce((sum, one) => sum + one.total, 0) }];

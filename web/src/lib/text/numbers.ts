@@ -15,6 +15,11 @@ export function count(value: number): string {
   return grouped(value);
 }
 
+/** `12.35`, `-0.00012`: three digits after the point, or three that say something. */
+export function decimal(value: number): string {
+  return value !== 0 && Math.abs(value) < 0.001 ? String(Number(value.toPrecision(3))) : grouped(value);
+}
+
 /** `312`, `1,284`, `12.8k`, `1.3M`: short, for chips and axes; exact below 10,000, never rounded up. */
 export function shortCount(value: number): string {
   if (Math.abs(value) < 10_000) return grouped(Math.trunc(value * 100) / 100);

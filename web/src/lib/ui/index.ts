@@ -16,6 +16,7 @@ export { default as LevelBadge } from "./LevelBadge.svelte";
 export { chartColor, isLevel, LEVELS, levelColor, levelWord, type Level } from "./levels";
 export type { MenuAction, MenuEntry } from "./menu";
 export { default as Menu } from "./Menu.svelte";
+export { default as MenuAt } from "./MenuAt.svelte";
 export { default as OfflineBar } from "./OfflineBar.svelte";
 export { default as PartialBanner } from "./PartialBanner.svelte";
 export { default as Popover } from "./Popover.svelte";

@@ -7,7 +7,8 @@
 //   its end, and at its front too when it began at a moment in the middle (`at`): no record is in it
 //   twice, and none between two of its records is missing.
 // - A query with pipes is answered by a table in place of the list. What else is asked of the
-//   question is about the records that the table was made of.
+//   question is about the records that the table was made of. The table is kept with the query and
+//   the moments that made it, for as long as it is shown.
 // - An answer that comes after the question has changed is dropped, and its request is ended.
 import { untrack } from "svelte";
 import { ask, client } from "$api/client";
@@ -43,6 +44,14 @@ export interface Wanted {
   at: number | null;
 }
 
+/** A table with what it answers: it stays in sight while the next question is under way. */
+export interface TableAnswer {
+  table: TableData;
+  /** Filter and pipes that made it. */
+  query: string;
+  question: Question;
+}
+
 /** The part of a question that every request carries. */
 export function common(question: Question) {
   const { query, streams, start_time, end_time, as_of } = question;
@@ -63,7 +72,7 @@ export class Snapshot {
   question = $state.raw<Question | null>(null);
   records = $state.raw<LogRecord[]>([]);
   /** The answer of a query with pipes; `null`: the answer is the list. */
-  table = $state.raw<TableData | null>(null);
+  answer = $state.raw<TableAnswer | null>(null);
   /** `first`: a new question is under way and old records are still shown. */
   loading = $state<"first" | "more" | "before" | null>(null);
   /** Rises with every change of `records`. */
@@ -94,7 +103,7 @@ export class Snapshot {
   async ask(wanted: Wanted): Promise<void> {
     this.#wanted = wanted;
     const request = this.#begin("first");
-    this.isStale = untrack(() => this.records.length > 0 || this.table !== null);
+    this.isStale = untrack(() => this.records.length > 0 || this.answer !== null);
     const moments = resolveRange(wanted.range, Date.now());
     const fixed = {
       query: filterOf(wanted.query),
@@ -110,15 +119,16 @@ export class Snapshot {
       if (signal.aborted) return;
       this.question = { ...fixed, as_of };
       if (hasPipes(wanted.query)) {
-        const table = await this.#table({ ...this.question, query: wanted.query }, signal);
-        if (!signal.aborted) this.#putTable(table);
+        const { question } = this;
+        const table = await this.#table({ ...question, query: wanted.query }, signal);
+        if (!signal.aborted) this.#putTable({ table, query: wanted.query, question });
         return;
       }
       const page = await this.#page(this.question, this.#behind(wanted), null, signal);
       if (signal.aborted) return;
       // The server has the last word on what has pipes.
-      if (isTable(page)) return this.#putTable(page);
-      this.table = null;
+      if (isTable(page)) return this.#putTable({ table: page, query: wanted.query, question: this.question });
+      this.answer = null;
       this.#frontCursor = null;
       this.hasBefore = this.#isInside(wanted.at);
       this.#put(page.records, 0);
@@ -163,12 +173,12 @@ export class Snapshot {
     return answer;
   }
 
-  #putTable(table: TableData): void {
-    this.table = table;
+  #putTable(answer: TableAnswer): void {
+    this.answer = answer;
     this.#put([], 0);
     this.hasBefore = false;
     this.isStale = false;
-    this.#take({ cursor: null, partial: table.partial });
+    this.#take({ cursor: null, partial: answer.table.partial });
   }
 
   #put(records: LogRecord[], shifted: number): void {
@@ -197,7 +207,7 @@ export class Snapshot {
   retry(): void {
     const wanted = this.#wanted;
     if (!wanted) return;
-    const isFirst = this.isStale || this.records.length === 0 || this.table !== null;
+    const isFirst = this.isStale || this.records.length === 0 || this.answer !== null;
     this.error = null;
     void (isFirst ? this.ask(wanted) : this.more().then(() => this.before()));
   }
