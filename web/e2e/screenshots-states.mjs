@@ -215,7 +215,10 @@ export const STATES = [
   {
     name: "fault",
     path: logs('level:error AND (source:figma-mcp OR "timed out'),
-    act: (page) => page.locator(".fault").first().waitFor(),
+    act: async (page) => {
+      await page.locator(".fault").first().waitFor();
+      await page.locator(".cm-lintRange-error").first().waitFor();
+    },
   },
   { name: "live", path: logs("", "live=1"), act: live, isLive: true },
   {
