@@ -216,8 +216,34 @@ async function refused({ admin }) {
   assert.equal(await one.page.getByText("trying again").count(), 0);
 }
 
+/** Without motion the newest record is in sight just as well, and a record that is closed gives the focus back. */
+async function withoutMotion({ admin, server }) {
+  const mark = `still${Date.now()}`;
+  await server.send(STREAM, numbered(mark, 0, 100));
+  const one = await admin();
+  await one.page.emulateMedia({ reducedMotion: "reduce" });
+  await one.go(`/logs?live=1&q=${mark}`);
+  const isLastSeen = (last) =>
+    one.until(`n${last} is the last row that is seen`, () =>
+      one.grid.evaluate((grid, text) => {
+        const row = [...grid.querySelectorAll(".row")].at(-1);
+        return row?.textContent.includes(text) === true && row.getBoundingClientRect().bottom <= grid.getBoundingClientRect().bottom + 1;
+      }, ` n${last}.`),
+    );
+  await isLastSeen(99);
+  for (const end of [200, 300]) {
+    await server.send(STREAM, numbered(mark, end - 100, end));
+    await isLastSeen(end - 1);
+  }
+  await one.grid.getByText(" n299.").first().click();
+  await one.sees(one.panel.locator(".message").getByText(" n299."));
+  await one.press("Escape");
+  await one.until("the list has the focus", () => one.grid.evaluate((grid) => grid === document.activeElement));
+}
+
 export const journeys = {
   "tail with pause and resume": pauseAndResume,
+  "tail without motion": withoutMotion,
   "tail of 2,000 records at once": manyAtOnce,
   "tail says what was dropped": dropped,
   "tail of a connection that stood still says how many records it missed": stalled,
