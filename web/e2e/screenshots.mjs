@@ -29,7 +29,7 @@ const { values: options } = parseArgs({
   },
 });
 /** What the README shows: pictures by state and width, without their extension and theme. */
-const OF_README = { "logs 1440": "logs", "detail-trace 1440": "detail-trace", "timechart 1440": "timechart", "live-paused 1440": "live-paused", "logs 390": "logs-phone", "detail-fields 390": "detail-phone" };
+const OF_README = { "logs 1440": "logs", "detail-trace 1440": "detail-trace", "timechart 1440": "timechart", "live-paused 1440": "live-paused", "logs 390": "logs-phone" };
 const out = options.readme ? join(web, "../docs/screenshots") : options.out ?? join(process.env.CARGO_TARGET_DIR ?? join(web, "../target"), "screenshots");
 const only = options.only?.split(",");
 const themes = options.theme ? [options.theme] : THEMES;
