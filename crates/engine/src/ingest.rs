@@ -29,6 +29,11 @@ use taffrail_storage::{
 };
 use tokio::sync::oneshot;
 
+/// Bytes of rows, and of the answer that a key keeps, up to which a request is handed to the store
+/// without a thread for it: well below a millisecond.
+const QUICK_BYTES_MAX: usize = 16 << 20;
+const QUICK_ANSWER_MAX: usize = 64 << 10;
+
 /// What a sender is told.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
 pub struct IngestAnswer {
@@ -45,7 +50,7 @@ pub struct IngestAnswer {
 pub struct IdempotencyKey {
     /// The key as the sender gave it.
     pub key: String,
-    /// SHA-256 of the request (stream and body as it came).
+    /// SHA-256 of the request (stream and body, unpacked).
     pub body_hash: [u8; 32],
 }
 
@@ -250,9 +255,9 @@ impl Engine {
             instances: &*self.inner.instances,
         };
         let (taken, rejected) = (raw.indexes.len(), raw.rejects.len());
-        let batch = self.inner.pipeline.process_as(raw, &arrival, &writer);
+        let mut batch = self.inner.pipeline.process_as(raw, &arrival, &writer);
         Ok(Prepared {
-            rejects: batch.rejects().to_vec(),
+            rejects: batch.take_rejects(),
             rows: batch.into(),
             taken,
             rejected,
@@ -336,10 +341,20 @@ impl Engine {
 
     async fn commit_to_store(&self, request: CommitRequest) -> Result<Position, CommitError> {
         let (reply_in, reply) = oneshot::channel();
-        self.inner.store.commit(
-            request,
-            Box::new(move |outcome| drop(reply_in.send(outcome))),
-        );
+        let is_quick = request.batch.memory_bytes() <= QUICK_BYTES_MAX
+            && (request.idempotency.as_ref())
+                .is_none_or(|key| key.answer.len() <= QUICK_ANSWER_MAX);
+        let store = self.inner.store.clone();
+        let commit = move || {
+            let reply = move |outcome| drop(reply_in.send(outcome));
+            store.commit(request, Box::new(reply));
+        };
+        if is_quick {
+            commit();
+        } else {
+            // The key's record is put in front of the rows, and its answer is compressed.
+            tokio::task::spawn_blocking(commit);
+        }
         match reply.await {
             Ok(outcome) => outcome.map(|committed| committed.last),
             Err(_) => Err(CommitError::Closed),

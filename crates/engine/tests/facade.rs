@@ -126,7 +126,6 @@ async fn what_is_acknowledged_is_found_at_once_and_after_a_restart() {
     ));
 }
 
-/// Decoders of pieces.
 /// The pieces of a body, prepared one by one and put together.
 fn pieces(engine: &Engine, batches: &[RawBatch]) -> Prepared {
     let received = engine.now();

@@ -140,4 +140,10 @@ impl CleanBatch {
     pub fn rejects(&self) -> &[Reject] {
         &self.rejects
     }
+
+    /// Takes them out.
+    #[must_use]
+    pub fn take_rejects(&mut self) -> Vec<Reject> {
+        std::mem::take(&mut self.rejects)
+    }
 }

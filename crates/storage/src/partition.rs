@@ -2,9 +2,9 @@
 //!
 //! Invariants
 //! - Every row is in exactly one of: a section, a chunk that is being flushed, a chunk of the tail.
-//! - Eight neighbouring chunks of one size become one of the next, up to [`MERGED_ROWS_MAX`] rows: so
-//!   a row is copied four times at the most, rows of large requests never, and a tail of n rows has
-//!   at most n / 2,048 chunks and some 30 of the newest rows.
+//! - Eight or more neighbouring chunks of one size or smaller become one, up to
+//!   [`MERGED_ROWS_MAX`] rows: so a row is copied some few times, rows of large requests hardly
+//!   ever, and a tail of n rows has about n / 2,048 chunks and some 30 of the newest rows.
 //! - No chunk is made past [`CHUNK_ROWS_MAX`] rows or [`COLUMNS_MAX`] columns: one that no section
 //!   can hold could never be flushed.
 use crate::{
@@ -81,14 +81,15 @@ impl Partition {
     fn merge(&mut self) {
         while let Some(last) = self.tail.last() {
             let size = size_class(last);
-            let alike = self.tail.iter().rev();
-            let alike = alike.take_while(|chunk| size_class(chunk) <= size).count();
+            let mut merged_rows = 0;
+            // A large one takes in the small ones before it, and none that is too large with them.
+            let alike = self.tail.iter().rev().take_while(|chunk| {
+                merged_rows += rows(chunk);
+                size_class(chunk) <= size && merged_rows <= MERGED_ROWS_MAX
+            });
+            let alike = alike.count();
             let first = self.tail.len() - alike;
-            let merged_rows: usize = self.tail[first..].iter().map(|chunk| rows(chunk)).sum();
-            if alike < MERGE_FAN_IN
-                || merged_rows > MERGED_ROWS_MAX
-                || !do_columns_fit(&self.tail[first..])
-            {
+            if alike < MERGE_FAN_IN || !do_columns_fit(&self.tail[first..]) {
                 return;
             }
             let merged = merged(&self.tail.split_off(first));
@@ -318,10 +319,22 @@ mod tests {
 
     #[test]
     fn a_tail_keeps_few_chunks_and_every_row() {
-        for batch_rows in [1usize, 3, 100, 2_047] {
+        for sizes in [
+            vec![1usize],
+            vec![3],
+            vec![100],
+            vec![2_047],
+            // A shipper beside one that trickles.
+            [vec![10_000], vec![1; 7]].concat(),
+            [vec![4_096], vec![1; 63]].concat(),
+            [vec![700; 5], vec![60; 5], vec![1; 5]].concat(),
+        ] {
             let mut partition = Partition::default();
             let mut next = 1;
-            for _ in 0..3_000.min(300_000 / batch_rows) {
+            for batch_rows in sizes.iter().copied().cycle().take(3_000) {
+                if next > 300_000 {
+                    break;
+                }
                 let (timestamps, first, columns) = batch(next, batch_rows);
                 partition.push(timestamps, first, columns);
                 next += batch_rows as u64;

@@ -2,8 +2,8 @@
 //!
 //! Whatever arrives while a group is being synced is the next group: there is no timer. What
 //! waits is bounded in requests and bytes; past that a request is refused as overloaded, and its
-//! sender tries again. Encoding for the log is done by the caller's thread, so the committer only
-//! seals, writes and syncs. Compaction waits while a flush is due, and rests as long as it has worked:
+//! sender tries again. Rows come encoded ([`crate::encoded`]), so the committer only seals, writes
+//! and syncs. Compaction waits while a flush is due, and rests as long as it has worked:
 //! it takes no more than half of a core, and none from a flush that a sender waits for.
 use crate::{
     deletion::{Deletion, DeletionError, DeletionProgress, NewDeletion},

@@ -413,7 +413,10 @@ impl StoreCore {
     /// # Errors
     /// [`CommitError::TooLarge`].
     pub fn prepare(&self, request: CommitRequest) -> Result<Prepared, CommitError> {
-        let CommitRequest { batch, idempotency } = request;
+        let CommitRequest {
+            mut batch,
+            idempotency,
+        } = request;
         let record = idempotency.map(|key| IdempotencyRecord {
             key: RequestKey::new(batch.tenant(), &key.scope, &key.key),
             body: short_hash(&key.body_hash),
@@ -423,6 +426,9 @@ impl StoreCore {
         if batch.is_too_large() {
             self.forget_record(record.as_ref());
             return Err(CommitError::TooLarge);
+        }
+        if let (Some(first), Some(record)) = (batch.parts.first_mut(), &record) {
+            Payload::add_record(&mut first.payload, record);
         }
         Ok(Prepared {
             batch,
@@ -1022,10 +1028,6 @@ fn put_frames(
     let parts = prepared.batch.parts.len() as u32;
     for (number, part) in (0u32..).zip(&mut prepared.batch.parts) {
         let rows = part.timestamps.len() as u32;
-        let mut plain = std::mem::take(&mut part.payload);
-        if let Some(record) = prepared.idempotency.as_ref().filter(|_| number == 0) {
-            Payload::add_record(&mut plain, record);
-        }
         frames.push(NewFrame {
             kind: FrameKind::Rows,
             request,
@@ -1034,7 +1036,7 @@ fn put_frames(
             partition: part.key,
             rows,
             first_position: first,
-            plain,
+            plain: std::mem::take(&mut part.payload),
         });
         first = Position(first.0 + u64::from(rows));
     }

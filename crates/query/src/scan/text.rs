@@ -458,7 +458,9 @@ impl Probe {
         let needle = self.finder.as_ref().map(Finder::needle);
         match &self.check {
             Check::Word | Check::Substring => needle.is_some_and(is_caseless),
-            Check::Phrase { tokens, .. } => tokens.iter().all(|token| is_caseless(token.as_bytes())),
+            Check::Phrase { tokens, .. } => {
+                tokens.iter().all(|token| is_caseless(token.as_bytes()))
+            }
             _ => false,
         }
     }

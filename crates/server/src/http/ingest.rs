@@ -19,6 +19,10 @@ use axum::{
 use parking_lot::Mutex;
 use ring::digest::{Context, SHA256};
 use serde_json::json;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 use taffrail_engine::{
     admission::Permit,
     ingest::{IdempotencyKey, IngestAnswer, IngestError},
@@ -96,7 +100,9 @@ pub(crate) async fn ingest(
         _ => {
             let body = read_body(&parts.headers, body, BATCH_BYTES_MAX, admit).await?;
             let permit = work.clone();
-            let unpack = move |_| batch.unpack(encoding, &body, &permit.permit);
+            let unpack = move |cancelled: Arc<AtomicBool>| {
+                batch.unpack(encoding, &body, &permit.permit, &cancelled)
+            };
             app.decodes.run(unpack).await?
         }
     };
@@ -107,6 +113,8 @@ pub(crate) async fn ingest(
     // The bytes that were meant are hashed: a repeat may be compressed otherwise.
     let key = key.zip(body_hash);
     let key = key.map(|(key, body_hash)| IdempotencyKey { key, body_hash });
+    // Of a body that came slowly, pieces were prepared long ago.
+    app.engine.writable_stream(&principal, &work.stream)?;
     let answer = app.engine.commit(&principal, prepared, key).await?;
     if answer.accepted == 0 && !answer.rejected.is_empty() {
         return Err(all_rejected(&answer));
@@ -148,18 +156,26 @@ impl Batch {
         self.pieces.take(bytes);
     }
 
-    /// Takes a compressed body as a whole. Works on the CPU for milliseconds.
+    /// Takes a compressed body as a whole. Works on the CPU for milliseconds; ends early if nobody
+    /// waits for it.
     fn unpack(
         mut self,
         encoding: Encoding,
         body: &[u8],
         permit: &Mutex<Permit>,
+        cancelled: &AtomicBool,
     ) -> Result<Batch, Problem> {
         let plain = decompress::decompress(encoding, body, BATCH_BYTES_MAX)
             .map_err(|fault| decompress_problem(&fault))?;
         permit.lock().grow(plain.len())?;
         for bytes in plain.chunks(UNPACKED_BYTES) {
-            self.take(bytes);
+            if cancelled.load(Ordering::Relaxed) {
+                break;
+            }
+            if let Some(hash) = &mut self.hash {
+                hash.update(bytes);
+            }
+            self.pieces.take_in_turn(bytes);
         }
         Ok(self)
     }

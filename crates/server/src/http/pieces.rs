@@ -1,12 +1,14 @@
 //! A large body is decoded and prepared in pieces, while it comes and on the cores that are idle.
 //!
 //! Invariants
-//! - Each piece is prepared once, by the worker that comes to it first; they are put together in the
-//!   order of the body. Whether there were pieces shows nowhere but in the time that it took.
-//! - A worker has a turn of [`Reads`](crate::reads::Reads) and gives it back when there is nothing to
-//!   do: who sends slowly holds none.
+//! - Each piece is prepared once, by the worker that comes to it first; they are put together in
+//!   the order of the body. Whether there were pieces shows in the time that it took, and in which
+//!   of more than 8,192 names are columns of their own.
+//! - A worker has a turn of [`Reads`](crate::reads::Reads) and gives it back when there is nothing
+//!   to do: who sends slowly holds none.
 //! - All bytes are kept until the pieces are put together: where they cannot tell what the whole
-//!   body gives, it is prepared as a whole.
+//!   body gives, past any limit of a batch above all, they are given up at once, and the body is
+//!   prepared as a whole when all of it has come.
 use super::ingest::decode_problem;
 use crate::{problem::Problem, state::App};
 use parking_lot::Mutex;
@@ -14,12 +16,13 @@ use std::{
     collections::{BTreeMap, VecDeque},
     sync::Arc,
 };
-use taffrail_engine::{
-    admission::Permit,
-    ingest::{IngestError, Prepared},
-};
+use taffrail_engine::{admission::Permit, ingest::Prepared};
 use taffrail_ingest::decode::ndjson::{self, Cutter};
-use taffrail_model::{access::Principal, time::Timestamp};
+use taffrail_model::{
+    access::Principal,
+    limits::{RECORDS_PER_BATCH_MAX, REJECTS_PER_BATCH_MAX},
+    time::Timestamp,
+};
 use tokio::sync::Notify;
 
 /// A thread that worked for a request ended within it.
@@ -34,13 +37,15 @@ pub(super) struct Pieces {
     pieces: Vec<Arc<Vec<u8>>>,
     /// One time for all pieces: that of the first.
     received: Option<Timestamp>,
+    /// Whether who takes the bytes in has a turn itself.
+    has_turn: bool,
 }
 
 /// What the workers of a request share.
 pub(super) struct Work {
     app: App,
     principal: Principal,
-    stream: String,
+    pub stream: String,
     /// Held until the last worker has ended.
     pub permit: Mutex<Permit>,
     queue: Mutex<Queue>,
@@ -51,10 +56,20 @@ pub(super) struct Work {
 #[derive(Default)]
 struct Queue {
     waiting: VecDeque<Piece>,
-    /// By number; `None` could not be decoded.
-    done: BTreeMap<usize, Result<Option<Prepared>, IngestError>>,
+    /// By number.
+    done: BTreeMap<usize, Prepared>,
+    /// Records of the pieces that were decoded.
+    records: Records,
+    /// Whether the body is to be prepared as a whole.
+    is_given_up: bool,
     workers: usize,
     has_failed: bool,
+}
+
+#[derive(Clone, Copy, Default)]
+struct Records {
+    taken: usize,
+    rejected: usize,
 }
 
 struct Piece {
@@ -70,6 +85,7 @@ impl Pieces {
             cutter: Cutter::default(),
             pieces: Vec::new(),
             received: None,
+            has_turn: false,
         }
     }
 
@@ -78,6 +94,13 @@ impl Pieces {
         if let Some(piece) = self.cutter.take(bytes) {
             self.push(piece);
         }
+    }
+
+    /// As [`Pieces::take`], called in a turn of the same request.
+    pub fn take_in_turn(&mut self, bytes: &[u8]) {
+        self.has_turn = true;
+        self.take(bytes);
+        self.has_turn = false;
     }
 
     fn push(&mut self, bytes: Vec<u8>) {
@@ -89,8 +112,8 @@ impl Pieces {
             received,
         };
         self.pieces.push(piece.bytes.clone());
-        work.queue.lock().waiting.push_back(piece);
-        work.call_worker();
+        work.push(piece);
+        work.call_worker(self.has_turn);
     }
 
     /// The body, once all of it has come.
@@ -104,13 +127,11 @@ impl Pieces {
         }
         self.push(rest);
         let done = self.work.all_done(self.pieces.len()).await?;
-        match put_together(done)? {
-            Some(prepared) => Ok(prepared),
-            None => {
-                let pieces: Vec<&[u8]> = self.pieces.iter().map(|piece| &piece[..]).collect();
-                self.work.whole(pieces.concat()).await
-            }
+        if let Some(prepared) = done.and_then(put_together) {
+            return Ok(prepared);
         }
+        let pieces: Vec<&[u8]> = self.pieces.iter().map(|piece| &piece[..]).collect();
+        self.work.whole(pieces.concat()).await
     }
 }
 
@@ -122,20 +143,27 @@ impl Drop for Pieces {
 }
 
 /// `None`: the pieces cannot tell.
-fn put_together(
-    done: impl IntoIterator<Item = Result<Option<Prepared>, IngestError>>,
-) -> Result<Option<Prepared>, IngestError> {
-    let mut whole: Option<Prepared> = None;
-    for piece in done {
-        let Some(piece) = piece? else {
-            return Ok(None);
-        };
-        match &mut whole {
-            None => whole = Some(piece),
-            Some(whole) => whole.append(piece),
-        }
+fn put_together(done: BTreeMap<usize, Prepared>) -> Option<Prepared> {
+    let whole = done.into_values().reduce(|mut whole, piece| {
+        whole.append(piece);
+        whole
+    });
+    whole.filter(Prepared::is_within_limits)
+}
+
+impl Queue {
+    /// Lets go of what was prepared, and of what waits for it.
+    fn give_up(&mut self) {
+        self.is_given_up = true;
+        self.waiting.clear();
+        self.done.clear();
     }
-    Ok(whole.filter(Prepared::is_within_limits))
+}
+
+impl Records {
+    fn are_within_limits(self) -> bool {
+        self.taken <= RECORDS_PER_BATCH_MAX && self.rejected <= REJECTS_PER_BATCH_MAX
+    }
 }
 
 impl Work {
@@ -150,13 +178,22 @@ impl Work {
         })
     }
 
-    /// Has one more thread work, if there is something to do and a turn to be had.
-    fn call_worker(self: &Arc<Work>) {
+    fn push(&self, piece: Piece) {
+        let mut queue = self.queue.lock();
+        if !queue.is_given_up {
+            queue.waiting.push_back(piece);
+        }
+    }
+
+    /// Has one more thread work, if there is something to do and a turn to be had. `has_turn`: the
+    /// caller works in a turn itself.
+    fn call_worker(self: &Arc<Work>, has_turn: bool) {
         let mut queue = self.queue.lock();
         if queue.waiting.is_empty() {
             return;
         }
-        let Some(turn) = self.app.decodes.try_turn(queue.workers > 0) else {
+        let has_turn = has_turn || queue.workers > 0;
+        let Some(turn) = self.app.decodes.try_turn(has_turn) else {
             return;
         };
         queue.workers += 1;
@@ -173,7 +210,14 @@ impl Work {
         let _at_exit = WorkerExit(self);
         while let Some(piece) = self.next() {
             let prepared = self.piece(&piece);
-            self.queue.lock().done.insert(piece.number, prepared);
+            let mut queue = self.queue.lock();
+            match prepared {
+                Some(prepared) if !queue.is_given_up => {
+                    queue.done.insert(piece.number, prepared);
+                }
+                _ => queue.give_up(),
+            }
+            drop(queue);
             self.progress.notify_one();
         }
     }
@@ -188,29 +232,40 @@ impl Work {
         next
     }
 
-    fn piece(&self, piece: &Piece) -> Result<Option<Prepared>, IngestError> {
-        let Ok(raw) = ndjson::decode_lines(&piece.bytes) else {
-            return Ok(None);
+    /// `None`: it cannot be prepared by itself, or has more records than are left to it.
+    fn piece(&self, piece: &Piece) -> Option<Prepared> {
+        let raw = ndjson::decode_lines(&piece.bytes).ok()?;
+        let records = {
+            let mut queue = self.queue.lock();
+            queue.records.taken += raw.indexes.len();
+            queue.records.rejected += raw.rejects.len();
+            queue.records
         };
+        if !records.are_within_limits() {
+            return None;
+        }
         let engine = &self.app.engine;
-        engine
-            .prepare_received(&self.principal, &self.stream, raw, piece.received)
-            .map(Some)
+        let prepared = engine.prepare_received(&self.principal, &self.stream, raw, piece.received);
+        // What is wrong is told by the whole.
+        prepared.ok()
     }
 
-    /// Waits until all pieces are done.
+    /// Waits until all pieces are done, by number; `None` if they were given up.
     async fn all_done(
         self: &Arc<Work>,
         count: usize,
-    ) -> Result<impl Iterator<Item = Result<Option<Prepared>, IngestError>> + use<>, Problem> {
+    ) -> Result<Option<BTreeMap<usize, Prepared>>, Problem> {
         loop {
             let is_left_alone = {
                 let mut queue = self.queue.lock();
                 if queue.has_failed {
                     return Err(Problem::internal(&WorkerEnded));
                 }
+                if queue.is_given_up {
+                    return Ok(None);
+                }
                 if queue.done.len() == count {
-                    return Ok(std::mem::take(&mut queue.done).into_values());
+                    return Ok(Some(std::mem::take(&mut queue.done)));
                 }
                 queue.workers == 0
             };

@@ -3,7 +3,10 @@ use crate::harness::{Answer, Harness, send, yesterday};
 use reqwest::Method;
 use serde_json::json;
 use std::io::Write;
-use taffrail_model::limits::{BATCH_BYTES_MAX, NESTING_DEPTH_MAX, RECORD_BYTES_MAX};
+use taffrail_model::limits::{
+    BATCH_BYTES_MAX, NESTING_DEPTH_MAX, RECORD_BYTES_MAX, RECORDS_PER_BATCH_MAX,
+    REJECTS_PER_BATCH_MAX,
+};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
 const ROUTE: &str = "/api/v1/ingest/app.backend";
@@ -108,10 +111,17 @@ async fn large_bodies_keep_their_order_and_their_indexes() {
         .collect();
     assert_eq!(json!(indexes), json!(expected));
     assert_eq!(first["accepted"], RECORDS - expected.len());
-    // The same key stands for the same answer, and several at once give the same as one.
+    // The same key stands for the same answer, compressed or not, and several at once give the same
+    // as one, though there is not a turn for each.
     assert_eq!(request("a").await.data(), first);
-    let (one, two, three) = tokio::join!(request("b"), request("c"), request("d"));
-    for other in [one, two, three] {
+    let packed = harness
+        .admin(Method::POST, ROUTE)
+        .header("idempotency-key", "a");
+    let packed = packed.header("content-encoding", "gzip");
+    let packed = packed.body(compressed("gzip", body.as_bytes()));
+    assert_eq!(send(packed).await.data(), first);
+    let others = ["b", "c", "d"].map(&request);
+    for other in futures_util::future::join_all(others).await {
         assert_eq!(other.data(), first);
     }
     let total = harness.get("/api/v1/search?limit=0").await.data();
@@ -398,6 +408,58 @@ async fn a_large_batch_in_pieces() {
         .await
         .data();
     assert_eq!(data["total"], 10);
+}
+
+/// What pieces cannot tell is told as it is of a body that has none.
+#[tokio::test]
+async fn a_large_body_past_a_limit_is_refused_as_a_whole() {
+    let harness = Harness::start().await;
+    let good = format!("{{\"message\":\"{}\"}}\n", "x".repeat(1_000)).repeat(1_100);
+    let bad = "{broken}\n".repeat(REJECTS_PER_BATCH_MAX);
+    let answer = harness.ingest("app.backend", good.clone() + &bad).await;
+    assert_eq!(answer.data()["accepted"], 1_100);
+    assert_eq!(
+        answer.data()["rejected"].as_array().unwrap().len(),
+        REJECTS_PER_BATCH_MAX
+    );
+    for body in [
+        format!("{good}{bad}{{broken}}\n{good}"),
+        format!("{good}{}", "{\"n\":1}\n".repeat(RECORDS_PER_BATCH_MAX)),
+    ] {
+        let answer = harness.ingest("app.backend", body).await;
+        assert!(
+            [400, 413, 422].contains(&answer.problem().0),
+            "{}",
+            answer.text
+        );
+    }
+    let total = harness.get("/api/v1/search?limit=0").await.data();
+    assert_eq!(total["total"], 1_100);
+}
+
+/// Nothing of it is stored, and what it had in flight is free again.
+#[tokio::test]
+async fn a_large_body_that_breaks_off_leaves_nothing() {
+    let harness = Harness::start().await;
+    let key = crate::harness::BOOTSTRAP_KEY;
+    let lines = format!("{{\"message\":\"{}\"}}\n", "x".repeat(1_000)).repeat(3_000);
+    let bytes = 2 * lines.len();
+    let head = format!(
+        "POST {ROUTE} HTTP/1.1\r\nhost: h\r\nauthorization: Bearer {key}\r\ncontent-length: {bytes}\r\n\r\n"
+    );
+    let address = harness.server().address();
+    let mut stream = tokio::net::TcpStream::connect(address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    stream.write_all(lines.as_bytes()).await.unwrap();
+    while harness.measure("taffrail_ingest_in_flight_bytes").await < lines.len() as u64 {
+        tokio::task::yield_now().await;
+    }
+    drop(stream);
+    while harness.measure("taffrail_ingest_in_flight_bytes").await > 0 {
+        tokio::task::yield_now().await;
+    }
+    let total = harness.get("/api/v1/search?limit=0").await.data();
+    assert_eq!(total["total"], 0);
 }
 
 #[tokio::test]

@@ -177,7 +177,7 @@ impl World {
             columns,
         };
         let prepared = self.core.prepare(CommitRequest {
-            batch: EncodedBatch::from_parts(key.tenant, vec![part]),
+            batch: EncodedBatch::from_parts(key.tenant, vec![part], usize::MAX),
             idempotency: None,
         });
         let results = self.core.commit_prepared(vec![prepared.unwrap()]);
@@ -612,7 +612,7 @@ fn sections_that_do_not_fit_into_one_are_merged_no_more() {
             columns,
         };
         let prepared = world.core.prepare(CommitRequest {
-            batch: EncodedBatch::from_parts(one.tenant, vec![part]),
+            batch: EncodedBatch::from_parts(one.tenant, vec![part], usize::MAX),
             idempotency: None,
         });
         world.core.commit_prepared(vec![prepared.unwrap()]);

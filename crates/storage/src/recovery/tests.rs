@@ -124,7 +124,7 @@ fn send(core: &StoreCore, requests: &[Request<'_>]) -> Vec<Result<Committed, Com
             .collect();
         let tenant = parts[0].key.tenant;
         core.prepare(CommitRequest {
-            batch: EncodedBatch::from_parts(tenant, parts),
+            batch: EncodedBatch::from_parts(tenant, parts, usize::MAX),
             idempotency: None,
         })
         .unwrap()
@@ -658,7 +658,7 @@ fn idempotency_survives_in_the_log_and_in_the_manifest() {
     let store = |core: &StoreCore, name: &str, rows: u32| {
         let parts = vec![part(key(1, 0), name, rows)];
         let prepared = core.prepare(CommitRequest {
-            batch: EncodedBatch::from_parts(TenantNumber(1), parts),
+            batch: EncodedBatch::from_parts(TenantNumber(1), parts, usize::MAX),
             idempotency: idempotency(name),
         });
         core.commit_prepared(vec![prepared.unwrap()])[0]
@@ -751,7 +751,7 @@ fn a_tail_with_more_columns_than_a_section_is_cut_into_sections() {
         let parts = vec![wide_part(key(1, 0), name, 7_000)];
         let prepared = core
             .prepare(CommitRequest {
-                batch: EncodedBatch::from_parts(TenantNumber(1), parts),
+                batch: EncodedBatch::from_parts(TenantNumber(1), parts, usize::MAX),
                 idempotency: None,
             })
             .unwrap();
@@ -774,7 +774,7 @@ fn a_partition_that_cannot_be_encoded_does_not_hold_up_the_others() {
     let parts = vec![wide_part(key(1, 0), "wide", 17_000)];
     let prepared = core
         .prepare(CommitRequest {
-            batch: EncodedBatch::from_parts(TenantNumber(1), parts),
+            batch: EncodedBatch::from_parts(TenantNumber(1), parts, usize::MAX),
             idempotency: None,
         })
         .unwrap();

@@ -6,6 +6,7 @@
 //!   cut: pieces, decoded one by one by [`super::decode_lines`], give what [`super::decode`] gives
 //!   for the whole.
 use super::{BYTE_ORDER_MARK, content, is_one_value};
+use taffrail_model::limits::RECORD_BYTES_MAX;
 
 /// Bytes of a piece, at least: some milliseconds of work, a hundred times what a thread costs.
 pub const PIECE_BYTES_MIN: usize = 1 << 20;
@@ -51,8 +52,7 @@ impl Cutter {
     pub fn take(&mut self, bytes: &[u8]) -> Option<Vec<u8>> {
         let before = self.rest.len();
         self.rest.extend_from_slice(bytes);
-        let wanted = (self.pieces_bytes / PIECE_SHARE).max(self.piece_bytes_min);
-        if self.form == Form::Other || self.rest.len() < wanted {
+        if self.form == Form::Other || self.rest.len() < self.wanted() {
             return None;
         }
         // Only what is new is looked at: a line may be as long as the body.
@@ -63,15 +63,21 @@ impl Cutter {
         if self.form == Form::Other {
             return None;
         }
-        let mut rest = Vec::with_capacity(wanted + bytes.len());
+        let is_first = self.pieces_bytes == 0;
+        self.pieces_bytes += end;
+        let mut rest = Vec::with_capacity(self.wanted() + bytes.len());
         rest.extend_from_slice(&self.rest[end..]);
         let mut piece = std::mem::replace(&mut self.rest, rest);
         piece.truncate(end);
-        if self.pieces_bytes == 0 && piece.starts_with(BYTE_ORDER_MARK) {
+        if is_first && piece.starts_with(BYTE_ORDER_MARK) {
             piece.drain(..BYTE_ORDER_MARK.len());
         }
-        self.pieces_bytes += end;
         Some(piece)
+    }
+
+    /// Bytes of the next piece, at least.
+    fn wanted(&self) -> usize {
+        (self.pieces_bytes / PIECE_SHARE).max(self.piece_bytes_min)
     }
 
     /// What is in no piece: the whole body if there was none.
@@ -85,6 +91,8 @@ impl Cutter {
 fn form(body: &[u8]) -> Form {
     let body = &body[content(body).start..];
     let first_line = memchr::memchr(b'\n', body).map(|end| &body[..end]);
+    // One that is too long is not worth being looked at here: the whole body tells.
+    let first_line = first_line.filter(|line| line.len() <= RECORD_BYTES_MAX);
     match body.first() == Some(&b'{') && first_line.is_some_and(is_one_value) {
         true => Form::Lines,
         false => Form::Other,

@@ -250,7 +250,7 @@ fn keys_of_a_snapshot_are_those_that_are_held() {
             answer: vec![b'x'; answer_bytes],
         };
         let prepared = core.prepare(CommitRequest {
-            batch: EncodedBatch::from_parts(TenantNumber(1), vec![]),
+            batch: EncodedBatch::from_parts(TenantNumber(1), vec![], usize::MAX),
             idempotency: Some(idempotency),
         });
         core.commit_prepared(vec![prepared.unwrap()])[0]
