@@ -35,15 +35,18 @@ fn taken_is_json(body: &[u8], whole: &RawBatch) {
 }
 
 fn same_in_pieces(whole: &RawBatch, pieces: &[Vec<u8>]) {
-    let mut taken = 0;
-    let mut rejected = 0;
+    let (mut taken, mut rejected) = (Vec::new(), Vec::new());
+    let mut first = 0;
     for piece in pieces {
         let Ok(decoded) = ndjson::decode_lines(piece) else {
             return;
         };
-        taken += decoded.indexes.len();
-        rejected += decoded.rejects.len();
+        let records = decoded.indexes.len() + decoded.rejects.len();
+        taken.extend(decoded.indexes.iter().map(|index| index + first));
+        rejected.extend(decoded.rejects.iter().map(|reject| reject.index + first));
+        first += records as u32;
     }
-    assert_eq!(taken, whole.indexes.len());
-    assert_eq!(rejected, whole.rejects.len());
+    let expected: Vec<u32> = whole.rejects.iter().map(|reject| reject.index).collect();
+    assert_eq!(taken, whole.indexes);
+    assert_eq!(rejected, expected);
 }

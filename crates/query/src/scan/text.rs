@@ -449,7 +449,8 @@ impl Probe {
     }
 
     /// Whether hits and what decides about them are the same in text that is not folded: nothing
-    /// folds to what is asked for but itself, and folding makes no separator of a word's character.
+    /// folds to what is asked for but itself, and folding makes no separator of a word's character
+    /// nor a word's character of a separator (`folding_keeps_what_is_a_token` tries all there are).
     fn is_caseless(&self) -> bool {
         let is_caseless = |text: &[u8]| {
             let mut bytes = text.iter();
