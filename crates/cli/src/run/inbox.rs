@@ -35,10 +35,12 @@ pub enum Told {
         ran: Duration,
         /// Whether a signal had asked it to.
         is_asked: bool,
+        /// Whether it is to be started again: another one reads what it has not.
+        is_followed: bool,
     },
     /// It will be started again.
     Restarting {
-        /// The how-manieth time.
+        /// How many restarts there are with this one.
         restart: u32,
         /// After this wait.
         wait: Duration,

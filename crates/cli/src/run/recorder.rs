@@ -423,11 +423,12 @@ impl Worker {
                 ended,
                 ran,
                 is_asked,
+                is_followed,
             } => {
                 self.process = None;
                 self.lifecycle.ended(at, ended, ran, is_asked);
                 self.say_unread(at);
-                self.end_session(at);
+                self.end_session(at, is_followed);
             }
             Told::Restarting { restart, wait } => self.lifecycle.restarting(at, restart, wait),
             Told::GivenUp => {
@@ -450,10 +451,14 @@ impl Worker {
         None
     }
 
-    /// What the program said is complete; another one may begin.
-    fn end_session(&mut self, at: Timestamp) {
-        self.session.finish(at, &mut self.heard);
-        self.session = session(&self.options);
+    /// What the program said is complete. If another one follows it, that one answers what the
+    /// client has asked and this one has not read.
+    fn end_session(&mut self, at: Timestamp, is_followed: bool) {
+        let mut ended = std::mem::replace(&mut self.session, session(&self.options));
+        match is_followed {
+            true => self.session = ended.succeed(at, &mut self.heard),
+            false => ended.finish(at, &mut self.heard),
+        }
         self.take_heard(at);
         let lines = self.stdout.finish(at, |_| {});
         self.writer.lines(Direction::Stdout, &lines);
@@ -504,7 +509,7 @@ impl Worker {
             self.unread[direction as usize] += self.inbox.unsaid(direction);
         }
         self.say_unread(at);
-        self.end_session(at);
+        self.end_session(at, false);
         for record in self.lifecycle.take() {
             self.writer.record(lifecycle::STREAM, record);
         }
@@ -599,13 +604,23 @@ pub mod tests {
         assert_eq!(found, expected);
     }
 
-    fn end(_: &Tap, teller: &Teller) {
+    fn tell_end(teller: &Teller, is_followed: bool) {
         let (ended, ran) = (Ended::Code(0), Duration::ZERO);
         teller.tell(Told::Ended {
             ended,
             ran,
             is_asked: false,
+            is_followed,
         });
+    }
+
+    fn end(_: &Tap, teller: &Teller) {
+        tell_end(teller, false);
+    }
+
+    /// The end of a program that is started again.
+    fn turn(_: &Tap, teller: &Teller) {
+        tell_end(teller, true);
     }
 
     #[test]
@@ -614,13 +629,47 @@ pub mod tests {
         let answer: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, ANSWER);
         let all = TAP_BYTES_MAX;
         check(all, &[ask, answer, &end], &["ping → ok"]);
-        check(
-            all,
-            &[ask, &end, ask, answer],
-            &["ping → no answer", "ping → ok"],
-        );
+        let both = ["ping → no answer", "ping → ok"];
+        check(all, &[ask, &end, ask, answer], &both);
         let unknown = "protocol violation: the server sent an answer to no request: id 112";
         check(all, &[ask, &end, answer], &["ping → no answer", unknown]);
+    }
+
+    #[test]
+    fn what_a_program_has_not_read_is_answered_by_the_next() {
+        let ask: Step<'_> = &|tap, _| tap.leave(Direction::Stdin, REQUEST);
+        let [begin, go_on]: [Step<'_>; 2] = [
+            &|tap, _| tap.leave(Direction::Stdin, &REQUEST[..20]),
+            &|tap, _| tap.leave(Direction::Stdin, &REQUEST[20..]),
+        ];
+        let answer: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, ANSWER);
+        let check = |steps: &[Step<'_>], expected: &[&str]| check(TAP_BYTES_MAX, steps, expected);
+        check(&[ask, &turn, answer], &["ping → ok"]);
+        check(&[ask, &turn, &turn, answer], &["ping → ok"]);
+        check(&[begin, &turn, go_on, answer], &["ping → ok"]);
+        // A program that has not seen the end of a request may answer it, and end.
+        check(&[begin, answer, &turn, go_on], &["ping → ok"]);
+        // None follows: nothing will answer.
+        check(&[ask, &turn, &end], &["ping → no answer"]);
+        // The client has begun anew, too, and counts from the same number.
+        let both = ["ping → no answer", "ping → ok"];
+        check(&[ask, &turn, ask, answer], &both);
+        // An answer is one answer, whoever gave it.
+        let unknown = "protocol violation: the server sent an answer to no request: id 112";
+        check(&[ask, answer, &turn, answer], &["ping → ok", unknown]);
+        check(&[ask, &turn, answer, answer], &["ping → ok", unknown]);
+    }
+
+    #[test]
+    fn what_a_program_has_asked_ends_with_it() {
+        let ask: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, REQUEST);
+        let answer: Step<'_> = &|tap, _| tap.leave(Direction::Stdin, ANSWER);
+        let check = |steps: &[Step<'_>], expected: &[&str]| check(TAP_BYTES_MAX, steps, expected);
+        let gone = "ping (asked by the server) → no answer";
+        let told = "the client answered request 112, which was not recorded";
+        check(&[ask, &turn, answer], &[gone, told]);
+        let answered = "ping (asked by the server) → ok";
+        check(&[ask, &turn, ask, answer], &[gone, answered]);
     }
 
     #[test]

@@ -134,7 +134,7 @@ impl Supervisor {
             restart += 1;
             // What it has left is recorded before its end.
             let mut signal = self.wait(LAST_WORDS);
-            self.tell_end(&end);
+            self.tell_end(&end, true);
             self.recorder.tell(Told::Restarting { restart, wait });
             if signal.is_none() {
                 signal = self.wait(wait.saturating_sub(LAST_WORDS));
@@ -150,11 +150,12 @@ impl Supervisor {
         }
     }
 
-    fn tell_end(&self, end: &End) {
+    fn tell_end(&self, end: &End, is_followed: bool) {
         self.recorder.tell(Told::Ended {
             ended: end.ended,
             ran: end.ran,
             is_asked: end.is_asked,
+            is_followed,
         });
         if end.is_given_up {
             self.recorder.tell(Told::GivenUp);
@@ -234,7 +235,7 @@ impl Supervisor {
             }
         }
         if !end.is_told {
-            self.tell_end(&end);
+            self.tell_end(&end, false);
         }
         match self.capture.leave() {
             Ok(0) => {}

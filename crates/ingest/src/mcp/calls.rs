@@ -36,6 +36,8 @@ pub(super) struct Call {
     pub(super) jsonrpc_version: Option<String>,
     /// Set once it is recorded.
     pub(super) closed: Option<Closed>,
+    /// Whether it was sent before the server was started that is to answer it.
+    is_handed_on: bool,
     next: Option<Sequence>,
 }
 
@@ -88,6 +90,7 @@ impl Call {
             client: None,
             jsonrpc_version: None,
             closed: None,
+            is_handed_on: false,
             next: None,
         }
     }
@@ -240,6 +243,28 @@ impl Calls {
             .filter(|(_, (call, _))| !call.is_subscription())
             .map(|(sequence, _)| *sequence)
             .collect()
+    }
+
+    /// Marks all as sent to a former server; how many of them are not recorded yet.
+    pub(super) fn hand_on(&mut self) -> u64 {
+        let mut open = 0;
+        for (call, _) in self.by_sequence.values_mut() {
+            call.is_handed_on = true;
+            open += u64::from(call.closed.is_none());
+        }
+        open
+    }
+
+    /// The request of an id, if it was sent to a former server and is not recorded yet.
+    pub(super) fn handed_on(&self, id: &Id) -> Option<Sequence> {
+        let first = self.by_id.get(id)?.first;
+        let call = self.get(first)?;
+        (call.is_handed_on && call.closed.is_none()).then_some(first)
+    }
+
+    /// Whether there is none, recorded ones included.
+    pub(super) fn is_empty(&self) -> bool {
+        self.by_sequence.is_empty()
     }
 
     /// Sequence of the next request.

@@ -2,6 +2,8 @@
 //!
 //! Any program may be behind the pipes, so nothing is a breach of the protocol until the first
 //! JSON-RPC message has passed; what came before it is then reported in one go.
+mod succession;
+
 use super::{
     Direction, Heard, Line, TEXT_BYTES_MAX, UNANSWERED_AFTER_NS, attribute,
     calls::{Call, Calls, Closed, Sequence},
@@ -518,6 +520,7 @@ impl Session {
             self.sides.client = client.clone();
         }
         let id = call.id.text().to_string();
+        self.end_handed_on(direction, &call.id, time);
         let (is_taken, gone) = self.calls[direction as usize].add(call);
         if is_taken {
             let excerpt = format!("id {id}");
