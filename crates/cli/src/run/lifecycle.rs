@@ -35,7 +35,10 @@ pub struct Lifecycle {
     command_line: String,
     limits: [Limit; 2],
     leaks: LeakDetector,
+    /// When it was started, once that is known: what it says may be heard before.
     started: Option<Timestamp>,
+    /// When and why it was ready, until it is known when it was started.
+    ready_unsaid: Option<(Timestamp, String)>,
     first_output: Option<Timestamp>,
     is_ready: bool,
     is_mcp: bool,
@@ -81,6 +84,7 @@ impl Lifecycle {
             ],
             leaks: LeakDetector::default(),
             started: None,
+            ready_unsaid: None,
             first_output: None,
             is_ready: false,
             is_mcp: false,
@@ -102,10 +106,6 @@ impl Lifecycle {
     /// It was started, for the n-th time after the first.
     pub fn started(&mut self, at: Timestamp, process: u32, restart: u32) {
         self.started = Some(at);
-        self.first_output = None;
-        self.is_ready = false;
-        self.is_mcp = false;
-        self.tail.clear();
         self.leaks.reset();
         let directory = std::env::current_dir().unwrap_or_default();
         let text = format!("{} started as process {process}", self.service);
@@ -118,6 +118,20 @@ impl Lifecycle {
             ("process.restarts", u64::from(restart).into()),
         ];
         self.record(at, Level::Info, "spawn", text, fields);
+        if let Some((ready, why)) = self.ready_unsaid.take() {
+            self.say_ready(ready, at, &why);
+        }
+    }
+
+    /// Everything of the one that ended is told: what is heard from now on is of the next, also
+    /// before its start is told.
+    pub fn forget(&mut self) {
+        self.started = None;
+        self.ready_unsaid = None;
+        self.first_output = None;
+        self.is_ready = false;
+        self.is_mcp = false;
+        self.tail.clear();
     }
 
     /// It wrote something on stdout or stderr.
@@ -161,9 +175,15 @@ impl Lifecycle {
         if std::mem::replace(&mut self.is_ready, true) {
             return;
         }
-        let after_ms = self
-            .started
-            .map_or(0.0, |started| milliseconds(at, started));
+        match self.started {
+            Some(started) => self.say_ready(at, started, why),
+            None => self.ready_unsaid = Some((at, why.to_string())),
+        }
+    }
+
+    fn say_ready(&mut self, at: Timestamp, started: Timestamp, why: &str) {
+        let at = at.max(started);
+        let after_ms = milliseconds(at, started);
         let text = format!("{} is ready after {after_ms:.0} ms: {why}", self.service);
         let fields = vec![(field::DURATION_MS, after_ms.into())];
         self.record(at, Level::Info, "ready", text, fields);
@@ -409,6 +429,26 @@ mod tests {
         assert_eq!(events(&mut lifecycle), ["ready"]);
         lifecycle.ended(at(14_000), Ended::Code(0), Duration::ZERO, false);
         assert_eq!(events(&mut lifecycle), ["exit"]);
+    }
+
+    #[test]
+    fn what_the_next_says_before_its_start_is_told_is_the_next_ones() {
+        let mut lifecycle = lifecycle(&["s"]);
+        lifecycle.started(at(0), 1, 0);
+        lifecycle.output(at(1));
+        lifecycle.error_line(b"of the first");
+        lifecycle.ended(at(2), Ended::Code(0), Duration::ZERO, false);
+        lifecycle.forget();
+        assert_eq!(events(&mut lifecycle), ["spawn", "ready", "exit"]);
+        lifecycle.output(at(10));
+        lifecycle.error_line(b"of the second");
+        lifecycle.tick(at(2_010));
+        assert!(events(&mut lifecycle).is_empty());
+        lifecycle.started(at(2_020), 2, 1);
+        assert_eq!(events(&mut lifecycle), ["spawn", "ready"]);
+        lifecycle.ended(at(2_030), Ended::Code(1), Duration::ZERO, false);
+        let exit = lifecycle.take().pop().unwrap();
+        assert_eq!(exit.text("process.stderr_tail"), Some("of the second"));
     }
 
     #[test]

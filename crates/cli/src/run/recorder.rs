@@ -429,6 +429,9 @@ impl Worker {
                 self.lifecycle.ended(at, ended, ran, is_asked);
                 self.say_unread(at);
                 self.end_session(at, is_followed);
+                if is_followed {
+                    self.lifecycle.forget();
+                }
             }
             Told::Restarting { restart, wait } => self.lifecycle.restarting(at, restart, wait),
             Told::GivenUp => {
