@@ -12,14 +12,18 @@
 //! - What begins is the file that runs: not what loaded it (`ld.so taffrail serve`), and nothing
 //!   that has taken its place.
 //! - Where that cannot be had the server goes on, with more memory and otherwise the same, and says
-//!   so.
+//!   so. A refused start leaves SIGPIPE as it is for programs in C, which would end the server with
+//!   the first client that hangs up, so it is caught from then on. No signal is blocked any more,
+//!   as in what would have begun.
 use anyhow::{Context, Error, Result, bail};
+use signal_hook::consts::SIGPIPE;
 use std::{
     ffi::{OsStr, OsString},
     fs,
     os::unix::{ffi::OsStrExt, fs::MetadataExt, process::CommandExt},
     path::{Path, PathBuf},
     process::Command,
+    sync::Arc,
 };
 
 /// The variable that glibc reads.
@@ -52,7 +56,18 @@ fn begin_again() -> Error {
     let name = words.next().unwrap_or_else(|| OsString::from("taffrail"));
     let mut again = Command::new(&program);
     again.arg0(name).args(words).env(ARENAS, ARENAS_MAX);
-    Error::new(again.exec()).context(format!("starting {} again", program.display()))
+    become_program(&mut again).context(format!("starting {} again", program.display()))
+}
+
+/// Comes back only if it cannot, and then as a process that a broken pipe does not end.
+fn become_program(command: &mut Command) -> Error {
+    let refused = Error::new(command.exec());
+    // Writing to a pipe that nobody reads fails again, instead of ending the process. That it was
+    // caught is of no interest.
+    match signal_hook::flag::register(SIGPIPE, Arc::default()) {
+        Ok(_) => refused,
+        Err(error) => refused.context(format!("a broken pipe ends the process: {error}")),
+    }
 }
 
 /// The file of this program, under the name by which it was started.
@@ -98,6 +113,7 @@ fn are_many(variable: impl Fn(&'static str) -> Option<OsString>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::io::{self, Write};
 
     #[track_caller]
     fn check(set: &[(&str, &str)], expected: bool) {
@@ -139,6 +155,19 @@ mod tests {
         check(0x7f_f000, None);
         check(0x90_0fff, Some(b"/lib/\xff.so (deleted)"));
         assert_eq!(file_at(b"no map", 0), None);
+    }
+
+    #[test]
+    fn a_refused_start_leaves_a_process_that_outlives_its_readers() {
+        let folder = tempfile::tempdir().unwrap();
+        let missing = folder.path().join("missing");
+        let error = become_program(&mut Command::new(missing));
+        let source = error.downcast_ref::<io::Error>().unwrap();
+        assert_eq!(source.kind(), io::ErrorKind::NotFound);
+        let (reader, mut writer) = io::pipe().unwrap();
+        drop(reader);
+        let written = writer.write(b"anybody?");
+        assert_eq!(written.unwrap_err().kind(), io::ErrorKind::BrokenPipe);
     }
 
     #[test]
