@@ -148,12 +148,6 @@ impl Inbox {
         self.tapped.waiting()
     }
 
-    /// See [`Tapped::lost`].
-    #[must_use]
-    pub fn lost(&self, direction: Direction) -> u64 {
-        self.tapped.lost(direction)
-    }
-
     /// See [`Tapped::unsaid`].
     #[must_use]
     pub fn unsaid(&self, direction: Direction) -> u64 {

@@ -335,7 +335,11 @@ impl Worker {
             direction,
             at,
             content,
+            is_after_loss,
         } = chunk;
+        if is_after_loss {
+            self.session.doubt();
+        }
         match content {
             Content::Bytes(bytes) => self.bytes(direction, at, &bytes),
             Content::Gap { bytes } => self.gap(direction, at, bytes),
@@ -347,11 +351,6 @@ impl Worker {
     fn bytes(&mut self, direction: Direction, at: Timestamp, bytes: &[u8]) {
         if direction != Direction::Stdin {
             self.lifecycle.output(at);
-        }
-        let has_gap = |direction| self.inbox.lost(direction) > self.lost_bytes[direction as usize];
-        if has_gap(Direction::Stdin) || has_gap(Direction::Stdout) {
-            // The gap is said with the next copy of its direction, which may be long after this.
-            self.session.doubt();
         }
         match (direction, self.options.is_terminal) {
             (Direction::Stderr, _) => {
@@ -684,5 +683,8 @@ pub mod tests {
         let told = "the server answered request 112, which was not recorded";
         // There is room for the answer and not for the requests.
         check(200, &[ask, answer], &[told]);
+        // What is lost later was no request of this answer.
+        let unknown = "protocol violation: the server sent an answer to no request: id 112";
+        check(200, &[answer, ask], &[unknown]);
     }
 }

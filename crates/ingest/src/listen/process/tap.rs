@@ -60,6 +60,9 @@ pub struct Chunk {
     pub at: Timestamp,
     /// What.
     pub content: Content,
+    /// Whether bytes of stdin or stdout were lost before it. That is known here before the gap is
+    /// said, which is with the next copy of its own direction and may be long after this.
+    pub is_after_loss: bool,
 }
 
 /// What passed.
@@ -194,10 +197,12 @@ impl Tap {
     }
 
     fn send(&self, direction: Direction, content: Content) {
+        let is_lost = |direction| self.lost(direction) > 0;
         let chunk = Chunk {
             direction,
             at: self.clock.now(),
             content,
+            is_after_loss: is_lost(Direction::Stdin) || is_lost(Direction::Stdout),
         };
         // Without a recorder nobody misses it.
         let _ = self.chunks.send(chunk);
@@ -244,13 +249,6 @@ impl Tapped {
         self.chunks.len()
     }
 
-    /// Bytes of a direction of which there was no copy, said or not: those that passed before the
-    /// copy that was taken last are among them.
-    #[must_use]
-    pub fn lost(&self, direction: Direction) -> u64 {
-        self.shared.lost_ever[direction as usize].load(Ordering::Relaxed)
-    }
-
     /// Bytes of a direction that were lost and not said yet.
     #[must_use]
     pub fn unsaid(&self, direction: Direction) -> u64 {
@@ -285,6 +283,20 @@ mod tests {
         assert_eq!(tapped.next(NOW), Err(Empty::Yet));
         drop(tap);
         assert_eq!(tapped.next(NOW), Err(Empty::ForEver));
+    }
+
+    #[test]
+    fn a_copy_says_whether_something_was_lost_before_it() {
+        let (tap, tapped) = tap(3 * CHUNK_BYTES + 3);
+        let large = [0; 1 << 10];
+        tap.leave(Direction::Stdout, b"1");
+        tap.leave(Direction::Stderr, &large);
+        tap.leave(Direction::Stdout, b"2");
+        tap.leave(Direction::Stdin, &large);
+        tap.leave(Direction::Stdout, b"3");
+        let chunks = std::iter::from_fn(|| tapped.next(NOW).ok());
+        let found: Vec<bool> = chunks.map(|chunk| chunk.is_after_loss).collect();
+        assert_eq!(found, [false, false, true]);
     }
 
     #[test]
