@@ -9,6 +9,7 @@ mod harness;
 mod run {
     mod instances;
     mod jobs;
+    mod kills;
     mod limits;
     mod programs;
     mod proxy;

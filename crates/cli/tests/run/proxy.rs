@@ -214,7 +214,7 @@ fn the_records_of_http_are_those_of_stdio() {
     assert_eq!(ended(running.end()), (Some(0), None));
     if waiting_files(&scene) > 0 {
         // A loaded machine: the next run sends it.
-        records::run(scene_run(&scene), 0);
+        records::send_what_waits(&scene);
     }
     wait_until("the summary is there", || {
         (told(&server, "i2").len() >= RECORDS).then_some(())
@@ -230,13 +230,6 @@ fn the_records_of_http_are_those_of_stdio() {
         let query = format!("{field} gen_ai.tool.name:greet instance_id:i1");
         assert_eq!(server.count("instance.access", &query), count, "{field}");
     }
-}
-
-/// A run that says nothing, long enough to send what waits.
-fn scene_run(scene: &Scene) -> std::process::Command {
-    let mut command = scene.run(&[]);
-    command.args(["sleep", "2"]).env("TAFFRAIL_TOKEN", KEY);
-    command
 }
 
 #[test]

@@ -3,7 +3,6 @@ use super::programs::{How, NO_SERVER, Running, Scene, ended, wait_until};
 use crate::harness::server::{KEY, Server, Start};
 use serde_json::Value;
 use std::{
-    collections::BTreeMap,
     io::{Read, Write},
     path::Path,
     process::{Command, Stdio},
@@ -17,7 +16,7 @@ pub fn server() -> (tempfile::TempDir, Start, Server) {
 }
 
 /// `taffrail run` with the server's key and these options, and a script.
-fn script(scene: &Scene, options: &[&str], script: &str) -> Command {
+pub fn script(scene: &Scene, options: &[&str], script: &str) -> Command {
     let mut command = scene.run(options);
     command
         .args(["sh", "-c", script])
@@ -33,7 +32,7 @@ pub fn run(mut command: Command, code: i32) -> String {
     String::from_utf8_lossy(&out.stderr).into_owned()
 }
 
-fn messages(server: &Server, stream: &str) -> Vec<String> {
+pub fn messages(server: &Server, stream: &str) -> Vec<String> {
     let records = server.all(stream, &["message"]);
     let text = |record: &Value| record["message"].as_str().unwrap_or_default().to_string();
     records.iter().map(text).collect()
@@ -48,6 +47,17 @@ pub fn waiting_files(scene: &Scene) -> usize {
         .count()
 }
 
+/// Another run of the instance, until nothing waits any more.
+#[track_caller]
+pub fn send_what_waits(scene: &Scene) {
+    let mut running = Running::start(script(scene, &["--service", "next"], "cat"));
+    wait_until("nothing waits", || {
+        (waiting_files(scene) == 0).then_some(())
+    });
+    drop(running.child.stdin.take());
+    assert_eq!(ended(running.end()), (Some(0), None));
+}
+
 #[test]
 fn lines_and_the_life_of_a_program_are_records() {
     let (_folder, _, server) = server();
@@ -58,7 +68,7 @@ fn lines_and_the_life_of_a_program_are_records() {
     let said = run(script(&scene, &options, text), 3);
     // At a loaded machine the end may not wait for the server; then the next run sends it.
     if !said.contains("sent") || waiting_files(&scene) > 0 {
-        run(script(&scene, &["--service", "next"], "sleep 2"), 0);
+        send_what_waits(&scene);
     }
     wait_until("all is stored", || {
         let exits = server.count("system.pm2", "\"ended with code 3\"");
@@ -137,7 +147,7 @@ const MCP: &str = r#"while read -r line; do case "$line" in
 *tools/call*) echo '{"jsonrpc":"2.0","id":2,"result":{"content":[{"type":"text","text":"hi"}]}}'; echo no protocol; echo done >&2;;
 esac; done"#;
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":1,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
-const CALL: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greet","arguments":{"who":"me"}}}"#;
+pub const CALL: &str = r#"{"jsonrpc":"2.0","id":2,"method":"tools/call","params":{"name":"greet","arguments":{"who":"me"}}}"#;
 
 #[test]
 fn calls_are_there_while_the_session_goes_on() {
@@ -193,101 +203,31 @@ fn without_a_server_records_wait_and_the_next_run_sends_them_once() {
     assert_eq!(texts, expected);
 }
 
-/// How often each `serial-N` is stored.
-fn serials(server: &Server) -> BTreeMap<u64, u64> {
-    let mut counts = BTreeMap::new();
-    for text in messages(server, "instance.app") {
-        if let Some(number) = text.strip_prefix("serial-") {
-            *counts.entry(number.parse().unwrap()).or_default() += 1;
-        }
-    }
-    counts
-}
-
-const COUNTING: &str =
-    "i=0; while :; do echo serial-$i; i=$((i+1)); [ $((i % 20)) = 0 ] && sleep 0.02; done";
-
 #[test]
-fn what_was_written_before_a_kill_arrives_once() {
+fn contents_arrive_redacted() {
     let (_folder, _, server) = server();
     let scene = Scene::with_server(&server.url());
-    let mut seen = Vec::new();
-    for _ in 0..3 {
-        let mut running = Running::start(script(&scene, &[], COUNTING));
-        let mut stdout = running.child.stdout.take().unwrap();
-        let before: u64 = serials(&server).values().sum();
-        let reader = std::thread::spawn(move || {
-            let mut text = String::new();
-            // The pipe may end within a line.
-            let _ = stdout.read_to_string(&mut text);
-            text.lines().count() as u64
-        });
-        wait_until("some are stored", || {
-            let now: u64 = serials(&server).values().sum();
-            (now > before + 100).then_some(())
-        });
-        running.child.kill().unwrap();
-        running.child.wait().unwrap();
-        seen.push(reader.join().unwrap());
-    }
-    let last = Running::start(script(&scene, &[], "cat"));
-    wait_until("nothing waits", || {
-        (waiting_files(&scene) == 0).then_some(())
-    });
-    drop(last);
-    let counts = serials(&server);
-    // Each run counts from nought: a record that came twice would be one too many.
-    let runs = |number: u64| seen.iter().filter(|lines| number <= **lines).count() as u64;
-    let wrong: Vec<_> = counts
-        .iter()
-        .filter(|(number, count)| **count > runs(**number))
-        .collect();
-    assert!(wrong.is_empty(), "{wrong:?} of {seen:?}");
-    // Of each run a beginning without holes: what was in memory at the kill is at its end.
-    let total: Vec<u64> = counts.values().copied().collect();
-    assert!(
-        total.is_sorted_by(|one, next| one >= next),
-        "a hole in {counts:?}"
-    );
-    assert_eq!(
-        counts.keys().copied().collect::<Vec<_>>(),
-        (0..counts.len() as u64).collect::<Vec<_>>()
-    );
-}
-
-#[test]
-fn a_server_that_is_killed_and_comes_back_has_everything_once() {
-    let (_folder, start, first) = server();
-    let address = first.address().to_string();
-    let scene = Scene::with_server(&first.url());
-    let text = "i=0; while read go; do echo serial-$i; i=$((i+1)); done";
-    let mut running = Running::start(script(&scene, &[], text));
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"pay","arguments":{"who":"me","password":"hunter2","note":"api_key=sk-live-0123456789abcdef","card":"4111 1111 1111 1111"}}}"#;
+    let answer = r#"{"jsonrpc":"2.0","id":1,"result":{"content":[{"type":"text","text":"paid with 4111111111111111"}],"structuredContent":{"api_key":"abcdef0123456789","password":"hunter3"}}}"#;
+    let text = format!("read -r line; echo '{answer}'; cat");
+    let mut running = Running::start(script(&scene, &["--contents-kib", "4"], &text));
     let mut stdin = running.child.stdin.take().unwrap();
-    let mut ask = |count: u64, running: &mut Running, from: u64| {
-        for number in from..from + count {
-            writeln!(stdin, "go").unwrap();
-            running.expect(&format!("serial-{number}"));
+    writeln!(stdin, "{call}").unwrap();
+    running.expect(answer);
+    drop(stdin);
+    assert_eq!(ended(running.end()), (Some(0), None));
+    send_what_waits(&scene);
+    let fields = ["gen_ai.tool.call.arguments", "gen_ai.tool.call.result"];
+    let calls = server.all("instance.access", &fields);
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    for (field, kept) in fields.into_iter().zip(["me", "paid with"]) {
+        let text = calls[0][field].as_str().unwrap();
+        assert!(text.contains(kept), "{field} {text}");
+        assert_eq!(text.matches("[REDACTED").count(), 3, "{field} {text}");
+        for secret in ["hunter", "sk-live", "abcdef0123456789", "1111"] {
+            assert!(!text.contains(secret), "{field} {text}");
         }
-    };
-    ask(50, &mut running, 0);
-    wait_until("some are stored", || {
-        (first.count("instance.app", "*serial*") > 0).then_some(())
-    });
-    first.kill();
-    // The program does not notice.
-    ask(50, &mut running, 50);
-    let again = Start {
-        listen: address,
-        ..start
-    };
-    let second = Server::start(&again);
-    ask(50, &mut running, 100);
-    wait_until("all are stored", || {
-        (serials(&second).len() == 150).then_some(())
-    });
-    drop(running);
-    let counts = serials(&second);
-    assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+    }
 }
 
 /// What is said of a buffer that cannot be used, and that the program is as without.
@@ -341,7 +281,7 @@ const FILLING: &str = "until [ -e \"$0/0/state\" ]; do sleep 0.02; done; \
                        for i in 1 2 3 4 5 6 7 8; do \
                        head -c 400000 /dev/urandom | base64 -w 0; echo; sleep 0.2; done; exit 5";
 
-/// Shown on a small file system where mounting is permitted.
+/// Shown on a small file system where mounting is permitted, as it is to root.
 #[test]
 fn a_full_disk_costs_records_and_not_the_program() {
     let scene = Scene::with_server(NO_SERVER);
@@ -355,6 +295,8 @@ fn a_full_disk_costs_records_and_not_the_program() {
     command.arg(tested.get_program()).args(tested.get_args());
     command.env("HOME", scene.folder.path());
     if !can_mount(scene.folder.path()) {
+        assert!(!rustix::process::geteuid().is_root(), "root cannot mount");
+        eprintln!("NOT TESTED: a full disk, since this user may not mount a small one");
         return;
     }
     let out = command.stdin(Stdio::null()).output().unwrap();
@@ -442,7 +384,7 @@ fn what_is_printed_is_sorted_by_the_rules_of_the_configuration() {
     run(script(&scene, &asked, text), 0);
     if waiting_files(&scene) > 0 {
         // A loaded machine: the next run sends it.
-        run(script(&scene, &[], "sleep 2"), 0);
+        send_what_waits(&scene);
     }
     wait_until("all is stored", || {
         let counts = ["instance.error", "batch"].map(|stream| server.count(stream, ""));

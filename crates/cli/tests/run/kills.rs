@@ -1,0 +1,142 @@
+//! Kills: of the server of the protocol, of `taffrail run`, of the server behind it. What was written
+//! before is there, once, and what is missing is said.
+use super::{
+    programs::{How, Running, Scene, ended, wait_until},
+    records::{CALL, messages, script, send_what_waits, server, waiting_files},
+};
+use crate::harness::server::{Server, Start};
+use rustix::process::Signal;
+use std::{
+    collections::BTreeMap,
+    io::{Read, Write},
+};
+
+#[test]
+fn a_call_that_a_killed_server_has_not_answered_is_on_record() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let text = "while read -r line; do case \"$line\" in *tools/call*) kill -KILL $$;; esac; done";
+    for how in How::BOTH {
+        let tested = match how {
+            How::Bare => scene.command(how, &["sh", "-c", text]),
+            How::Wrapped => script(&scene, &["--service", "s"], text),
+        };
+        let mut running = Running::start(tested);
+        let mut stdin = running.child.stdin.take().unwrap();
+        writeln!(stdin, "{CALL}").unwrap();
+        // Its stdin is open, and the client sees the end.
+        let mut answer = String::new();
+        let mut stdout = running.child.stdout.take().unwrap();
+        stdout.read_to_string(&mut answer).unwrap();
+        assert_eq!(answer, "", "{how:?}");
+        let killed = (None, Some(Signal::KILL.as_raw()));
+        assert_eq!(ended(running.end()), killed, "{how:?}");
+        drop(stdin);
+    }
+    send_what_waits(&scene);
+    let fields = ["gen_ai.tool.name", "mcp.outcome", "error.type", "message"];
+    let calls = server.all("instance.access", &fields);
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert_eq!(calls[0]["gen_ai.tool.name"], "greet");
+    assert_eq!(calls[0]["mcp.outcome"], "unanswered");
+    assert_eq!(calls[0]["error.type"], "session_ended");
+    let exits = server.count("system.pm2", "process.exit.signal:SIGKILL");
+    assert_eq!(exits, 1);
+}
+
+/// How often each `serial-N` is stored.
+fn serials(server: &Server) -> BTreeMap<u64, u64> {
+    let mut counts = BTreeMap::new();
+    for text in messages(server, "instance.app") {
+        if let Some(number) = text.strip_prefix("serial-") {
+            *counts.entry(number.parse().unwrap()).or_default() += 1;
+        }
+    }
+    counts
+}
+
+const COUNTING: &str =
+    "i=0; while :; do echo serial-$i; i=$((i+1)); [ $((i % 20)) = 0 ] && sleep 0.02; done";
+
+#[test]
+fn what_was_written_before_a_kill_arrives_once() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let mut running = Running::start(script(&scene, &[], COUNTING));
+        let mut stdout = running.child.stdout.take().unwrap();
+        let before: u64 = serials(&server).values().sum();
+        let reader = std::thread::spawn(move || {
+            let mut text = String::new();
+            // The pipe may end within a line.
+            let _ = stdout.read_to_string(&mut text);
+            text.lines().count() as u64
+        });
+        wait_until("some are stored", || {
+            let now: u64 = serials(&server).values().sum();
+            (now > before + 100).then_some(())
+        });
+        running.child.kill().unwrap();
+        running.child.wait().unwrap();
+        seen.push(reader.join().unwrap());
+    }
+    let last = Running::start(script(&scene, &[], "cat"));
+    wait_until("nothing waits", || {
+        (waiting_files(&scene) == 0).then_some(())
+    });
+    drop(last);
+    let counts = serials(&server);
+    // Each run counts from nought: a record that came twice would be one too many.
+    let runs = |number: u64| seen.iter().filter(|lines| number <= **lines).count() as u64;
+    let wrong: Vec<_> = counts
+        .iter()
+        .filter(|(number, count)| **count > runs(**number))
+        .collect();
+    assert!(wrong.is_empty(), "{wrong:?} of {seen:?}");
+    // Of each run a beginning without holes: what was in memory at the kill is at its end.
+    let total: Vec<u64> = counts.values().copied().collect();
+    assert!(
+        total.is_sorted_by(|one, next| one >= next),
+        "a hole in {counts:?}"
+    );
+    assert_eq!(
+        counts.keys().copied().collect::<Vec<_>>(),
+        (0..counts.len() as u64).collect::<Vec<_>>()
+    );
+}
+
+#[test]
+fn a_server_that_is_killed_and_comes_back_has_everything_once() {
+    let (_folder, start, first) = server();
+    let address = first.address().to_string();
+    let scene = Scene::with_server(&first.url());
+    let text = "i=0; while read go; do echo serial-$i; i=$((i+1)); done";
+    let mut running = Running::start(script(&scene, &[], text));
+    let mut stdin = running.child.stdin.take().unwrap();
+    let mut ask = |count: u64, running: &mut Running, from: u64| {
+        for number in from..from + count {
+            writeln!(stdin, "go").unwrap();
+            running.expect(&format!("serial-{number}"));
+        }
+    };
+    ask(50, &mut running, 0);
+    wait_until("some are stored", || {
+        (first.count("instance.app", "*serial*") > 0).then_some(())
+    });
+    first.kill();
+    // The program does not notice.
+    ask(50, &mut running, 50);
+    let again = Start {
+        listen: address,
+        ..start
+    };
+    let second = Server::start(&again);
+    ask(50, &mut running, 100);
+    wait_until("all are stored", || {
+        (serials(&second).len() == 150).then_some(())
+    });
+    drop(running);
+    let counts = serials(&second);
+    assert!(counts.values().all(|count| *count == 1), "{counts:?}");
+}
