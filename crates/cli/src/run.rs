@@ -11,6 +11,7 @@
 mod buffer;
 mod capture_rules;
 mod inbox;
+mod killed;
 mod lifecycle;
 mod lines;
 mod proxy;

@@ -39,6 +39,7 @@ mod encode;
 mod file;
 mod folder;
 mod loss;
+mod producer;
 
 pub use encode::{Bodies, Encoding};
 pub use folder::{Claimed, SpoolFolder, Unusable};
@@ -309,6 +310,8 @@ pub struct SpoolReport {
     pub read_again: Option<ReadAgain>,
     /// Whether batches are lost, which [`Spool::proceed`] tells.
     pub has_lost: bool,
+    /// What a producer had [noted](Spool::begin) that has not ended; empty if that is damaged.
+    pub left_by: Option<String>,
 }
 
 /// The state file.
@@ -482,6 +485,7 @@ impl Spool {
             read_again,
             forgotten: spool.forgotten(),
             has_lost: spool.has_lost(),
+            left_by: producer::left_by(&spool.sealed)?,
         };
         Ok((spool, report))
     }

@@ -3,6 +3,7 @@
 //!
 //! Nothing here fails: a spool that cannot be opened or written is tried again, and what came
 //! meanwhile is counted.
+use super::killed::Killed;
 use crate::{
     delivery::{Delivery, Event, HttpSender},
     ship::token,
@@ -67,6 +68,10 @@ pub struct Fate {
 /// The spools of this recorder.
 pub struct Buffer {
     options: BufferOptions,
+    /// What is said of this recorder if it is killed.
+    note: String,
+    /// Recorders that were, and that nobody has said yet.
+    killed: Vec<Killed>,
     folder: Option<SpoolFolder>,
     own: Option<Delivery>,
     leftover: Option<Delivery>,
@@ -77,11 +82,14 @@ pub struct Buffer {
 }
 
 impl Buffer {
-    /// A buffer that is not open yet.
-    pub fn new(options: BufferOptions) -> Buffer {
+    /// A buffer that is not open yet, of a recorder that [notes](super::killed::note) this of
+    /// itself.
+    pub fn new(options: BufferOptions, note: String) -> Buffer {
         let now = Instant::now();
         Buffer {
             options,
+            note,
+            killed: Vec::new(),
             folder: None,
             own: None,
             leftover: None,
@@ -95,6 +103,11 @@ impl Buffer {
     /// What became of the records so far.
     pub fn fate(&self) -> &Fate {
         &self.fate
+    }
+
+    /// Recorders that were killed and have left their spools to this one; told once.
+    pub fn take_killed(&mut self) -> Vec<Killed> {
+        std::mem::take(&mut self.killed)
     }
 
     /// Where the spools are, once that is known.
@@ -149,7 +162,17 @@ impl Buffer {
         let (claimed, unusable) = folder.claim()?;
         self.folder = Some(folder);
         self.note_unusable(&unusable);
-        self.deliver(claimed.spool)
+        let mut spool = claimed.spool;
+        self.note_killed(claimed.report.left_by);
+        // Without the note nothing is lost but the word that something is, should we be killed.
+        let _ = spool.begin(&self.note);
+        self.deliver(spool)
+    }
+
+    fn note_killed(&mut self, left_by: Option<String>) {
+        // Our own is what we have closed for a fault.
+        let others = left_by.filter(|note| *note != self.note);
+        self.killed.extend(others.as_deref().map(Killed::by_note));
     }
 
     fn note_unusable(&mut self, unusable: &[taffrail_engine::spool::Unusable]) {
@@ -172,7 +195,9 @@ impl Buffer {
     /// Gives the spool up for a while; says why.
     fn close(&mut self, error: anyhow::Error, now: Instant) -> String {
         let text = format!("{error:#}");
-        if let Some(own) = self.own.take() {
+        if let Some(mut own) = self.own.take() {
+            // Whoever takes it next does not find that we were killed. If it stays: a fault it is.
+            let _ = own.spool_mut().end();
             own.abandon();
         }
         self.trouble = Some(text.clone());
@@ -212,7 +237,13 @@ impl Buffer {
         self.leftover_at = now + LEFTOVER_INTERVAL;
         if let Ok((found, unusable)) = folder.claim_leftover() {
             self.note_unusable(&unusable);
-            let delivery = found.map(|claimed| self.deliver(claimed.spool));
+            let delivery = found.map(|claimed| {
+                let mut spool = claimed.spool;
+                self.note_killed(claimed.report.left_by);
+                // If it stays, it is said twice.
+                let _ = spool.end();
+                self.deliver(spool)
+            });
             self.leftover = delivery.and_then(Result::ok);
         }
     }
@@ -254,6 +285,10 @@ impl Buffer {
         let unsent = [self.own.as_ref(), self.leftover.as_ref()];
         let unsent = unsent.into_iter().flatten();
         let unsent = unsent.map(|delivery| delivery.spool().pending()).sum();
+        if let Some(own) = &mut self.own {
+            // If it stays, the next one says that records may be missing, which none are.
+            let _ = own.spool_mut().end();
+        }
         for delivery in [self.own.take(), self.leftover.take()]
             .into_iter()
             .flatten()

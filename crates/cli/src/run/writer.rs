@@ -6,8 +6,9 @@
 //! - What is in memory is bounded, if whoever gathers closes the batch as soon as it
 //!   [is full](Writer::is_full).
 //! - Which instance a record is of, of which run and process, is never what the program says.
+//! - That a former run was killed, and its last records are missing, is said.
 //! - Records that found no room in the buffer are said as soon as it takes some again.
-use super::{buffer::Buffer, recorder::RecorderOptions};
+use super::{buffer::Buffer, killed, recorder::RecorderOptions};
 use crate::ship::hostname;
 use anyhow::{Context, Result};
 use jiff::tz::TimeZone;
@@ -81,6 +82,7 @@ impl Writer {
             .context("no random numbers")?
             .expose();
         let run = format!("{:032x}", u128::from_le_bytes(random));
+        let note = killed::note(&run, at);
         let mut labels = vec![
             (field::INSTANCE_ID, options.instance.clone()),
             (RUN_ID, run),
@@ -99,7 +101,7 @@ impl Writer {
             bodies: Bodies::default(),
             open_since: None,
             lost: 0,
-            buffer: Buffer::new(options.buffer.clone()),
+            buffer: Buffer::new(options.buffer.clone(), note),
         };
         if let Some(fault) = &options.capture.fault {
             writer.note(at, fault.recorded.clone(), Vec::new());
@@ -238,12 +240,30 @@ impl Writer {
             self.close(now, at);
         }
         self.buffer.tend(now, Duration::ZERO);
+        self.say_killed(at);
+    }
+
+    /// Says which runs were killed; whether there were any.
+    fn say_killed(&mut self, at: Timestamp) -> bool {
+        let killed = self.buffer.take_killed();
+        for killed in &killed {
+            let run = killed.run.as_deref();
+            let fields = run.map(|run| ("killed_run_id".into(), run.into()));
+            self.note(at, killed.text(), fields.into_iter().collect());
+        }
+        !killed.is_empty()
     }
 
     /// Gives everything to the buffer.
     pub(super) fn close(&mut self, now: Instant, at: Timestamp) {
         self.flush(at);
-        if !self.keep(now) || self.lost == 0 {
+        let is_kept = self.keep(now);
+        if self.say_killed(at) {
+            // The buffer was opened just now, which may be the last time that something is kept.
+            self.flush(at);
+            self.keep(now);
+        }
+        if !is_kept || self.lost == 0 {
             return;
         }
         let lost = std::mem::take(&mut self.lost);

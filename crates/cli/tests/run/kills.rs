@@ -6,8 +6,9 @@ use super::{
 };
 use crate::harness::server::{Server, Start};
 use rustix::process::Signal;
+use serde_json::Value;
 use std::{
-    collections::BTreeMap,
+    collections::{BTreeMap, BTreeSet},
     io::{Read, Write},
 };
 
@@ -55,6 +56,37 @@ fn serials(server: &Server) -> BTreeMap<u64, u64> {
     counts
 }
 
+/// Runs that are said to have been killed; each once.
+#[track_caller]
+fn who_was_killed(server: &Server) -> BTreeSet<String> {
+    let told = server.all("instance.app", &["message", "level", "killed_run_id"]);
+    let mut runs = BTreeSet::new();
+    for record in told {
+        let Some(run) = record["killed_run_id"].as_str() else {
+            continue;
+        };
+        assert_eq!(record["level"], "warn", "{record}");
+        let message = record["message"].as_str().unwrap();
+        assert!(
+            message.starts_with(&format!("the run {run}, begun at ")),
+            "{message}"
+        );
+        assert!(runs.insert(run.to_string()), "twice: {message}");
+    }
+    runs
+}
+
+/// Runs of which there are lines with numbers.
+fn who_counted(server: &Server) -> BTreeSet<String> {
+    let records = server.all("instance.app", &["message", "labels.run_id"]);
+    let counting = records.iter().filter(|record| {
+        let message = record["message"].as_str().unwrap_or_default();
+        message.starts_with("serial-")
+    });
+    let run = |record: &Value| record["labels.run_id"].as_str().unwrap().to_string();
+    counting.map(run).collect()
+}
+
 const COUNTING: &str =
     "i=0; while :; do echo serial-$i; i=$((i+1)); [ $((i % 20)) = 0 ] && sleep 0.02; done";
 
@@ -81,11 +113,20 @@ fn what_was_written_before_a_kill_arrives_once() {
         running.child.wait().unwrap();
         seen.push(reader.join().unwrap());
     }
-    let last = Running::start(script(&scene, &[], "cat"));
-    wait_until("nothing waits", || {
-        (waiting_files(&scene) == 0).then_some(())
+    let mut last = Running::start(script(&scene, &[], "cat"));
+    wait_until("nothing waits, and it is said who was killed", || {
+        let is_said = server.count("instance.app", "_exists_:killed_run_id") == 3;
+        (is_said && waiting_files(&scene) == 0).then_some(())
     });
-    drop(last);
+    assert_eq!(who_was_killed(&server), who_counted(&server));
+    drop(last.child.stdin.take());
+    assert_eq!(ended(last.end()), (Some(0), None));
+    let mut said = String::new();
+    let mut stderr = last.child.stderr.take().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    // Its end was clean, unless the disk was too slow for that.
+    let is_noted = scene.path("state/0/producer").exists();
+    assert!(!is_noted || said.contains("in time"), "{said}");
     let counts = serials(&server);
     // Each run counts from nought: a record that came twice would be one too many.
     let runs = |number: u64| seen.iter().filter(|lines| number <= **lines).count() as u64;

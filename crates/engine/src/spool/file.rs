@@ -22,6 +22,8 @@ pub(super) const BATCHES: &str = "pending";
 const REJECTED: &str = "rejected";
 const KEYS: &str = "keys";
 const STATE: &str = "state";
+/// See [`Place::Producer`].
+pub(super) const PRODUCER: &str = "producer";
 /// Ending of a file that is not complete.
 const UNFINISHED: &str = ".new";
 /// Ending of a batch that cannot be read, and is not sent.
@@ -31,6 +33,8 @@ const ASIDE: &str = ".damaged";
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Place {
     State,
+    /// The note of who fills it now.
+    Producer,
     Batch(u64),
     /// A batch that was put aside.
     Aside(u64),
@@ -114,6 +118,7 @@ impl SealedFiles {
     pub(super) fn path(&self, place: Place) -> PathBuf {
         match place {
             Place::State => self.directory.join(STATE),
+            Place::Producer => self.directory.join(PRODUCER),
             // Sixteen digits, so that the order of names is that of numbers.
             Place::Batch(number) => self.directory.join(format!("{BATCHES}/{number:016x}")),
             Place::Aside(number) => self
@@ -126,6 +131,7 @@ impl SealedFiles {
     fn object(place: Place) -> ObjectId {
         match place {
             Place::State => ObjectId::numbered(*b"shipstat", 0),
+            Place::Producer => ObjectId::numbered(*b"shipprod", 0),
             Place::Batch(number) | Place::Aside(number) => ObjectId::numbered(*b"shipbatc", number),
             Place::Rejected(number) => ObjectId::numbered(*b"shipreje", number),
         }

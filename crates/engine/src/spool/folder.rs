@@ -106,14 +106,17 @@ impl SpoolFolder {
         Err(last.unwrap_or_else(in_use))
     }
 
-    /// Takes a spool that nobody uses and that has batches to send: what killed producers left
-    /// beside the one that [`SpoolFolder::claim`] gave. Drop it when it is empty. `None`: there is
+    /// Takes a spool that nobody uses and that has batches to send, or the note of a producer that
+    /// was killed: what is left beside the one that [`SpoolFolder::claim`] gave. Drop it when it is
+    /// empty and the note [taken away](Spool::end). `None`: there is
     /// none. Those that cannot be used are passed over and named.
     ///
     /// # Errors
     /// [`SpoolError`].
     pub fn claim_leftover(&self) -> Result<(Option<Claimed>, Vec<Unusable>), SpoolError> {
-        self.first(has_batches, |report| report.pending > 0 || report.has_lost)
+        self.first(may_be_left, |report| {
+            report.pending > 0 || report.has_lost || report.left_by.is_some()
+        })
     }
 
     /// Opens the first spool that nobody uses and that is wanted, judged by its directory and,
@@ -191,8 +194,13 @@ fn wait_for_lock(folder: &Path) -> Result<DirectoryLock, SpoolError> {
     }
 }
 
-/// Whether there is a file of a batch, also one that was put aside or is a live producer's.
-fn has_batches(directory: &Path) -> Result<bool, SpoolError> {
+/// Whether there is a note, or a file of a batch, also one that was put aside or is a live
+/// producer's.
+fn may_be_left(directory: &Path) -> Result<bool, SpoolError> {
+    let note = directory.join(super::file::PRODUCER);
+    if note.try_exists().unwrap_or(false) {
+        return Ok(true);
+    }
     let pending = directory.join(super::file::BATCHES);
     match std::fs::read_dir(&pending) {
         Ok(mut names) => Ok(names.next().is_some()),
@@ -257,6 +265,38 @@ mod tests {
                 }
             }
         }
+    }
+
+    /// The note that is found in the first spool, after `disturb` has had its way with the file.
+    #[track_caller]
+    fn check_note(disturb: impl Fn(&Path), expected: Option<&str>) {
+        let scene = Scene::new();
+        let folder = scene.folder().0;
+        claim(&folder).spool.begin("a run").unwrap();
+        disturb(&scene.root.path().join("run/0/producer"));
+        assert_eq!(claim(&folder).report.left_by.as_deref(), expected);
+    }
+
+    #[test]
+    fn who_has_not_ended_is_known() {
+        check_note(|_| {}, Some("a run"));
+        check_note(|path| std::fs::write(path, b"damaged").unwrap(), Some(""));
+        check_note(|path| std::fs::write(path, b"").unwrap(), Some(""));
+        check_note(|path| std::fs::remove_file(path).unwrap(), None);
+    }
+
+    #[test]
+    fn a_note_without_batches_is_left_over_until_it_is_taken_away() {
+        let scene = Scene::new();
+        let folder = scene.folder().0;
+        let _first = claim(&folder);
+        claim(&folder).spool.begin("killed").unwrap();
+        let mut left = folder.claim_leftover().unwrap().0.unwrap();
+        assert_eq!(left.report.left_by.as_deref(), Some("killed"));
+        left.spool.end().unwrap();
+        left.spool.end().unwrap();
+        drop(left);
+        assert!(folder.claim_leftover().unwrap().0.is_none());
     }
 
     #[test]
