@@ -180,6 +180,30 @@ fn calls_are_there_while_the_session_goes_on() {
     assert_eq!(ended(running.end()), (Some(0), None));
 }
 
+/// Ends at its first start without having read anything, and answers at its second.
+const SECOND: &str = r#"[ -e "$HOME/begun" ] || { : >"$HOME/begun"; exit 1; }
+read -r line; echo '{"jsonrpc":"2.0","id":2,"result":{}}'; cat"#;
+
+#[test]
+fn what_the_first_program_has_not_read_is_recorded_with_the_answer_of_the_second() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let mut running = Running::start(script(&scene, &["--restart", "on-failure"], SECOND));
+    let mut stdin = running.child.stdin.take().unwrap();
+    writeln!(stdin, "{CALL}").unwrap();
+    running.expect(r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
+    drop(stdin);
+    assert_eq!(ended(running.end()), (Some(0), None));
+    send_what_waits(&scene);
+    let calls = server.all("instance.access", &["gen_ai.tool.name", "mcp.outcome"]);
+    assert_eq!(calls.len(), 1, "{calls:?}");
+    assert_eq!(calls[0]["gen_ai.tool.name"], "greet");
+    assert_eq!(calls[0]["mcp.outcome"], "ok");
+    assert_eq!(server.count("instance.error", ""), 0);
+    let restarts = server.count("system.pm2", "process.event:restart");
+    assert_eq!(restarts, 1);
+}
+
 #[test]
 fn without_a_server_records_wait_and_the_next_run_sends_them_once() {
     let (_folder, _, server) = server();
