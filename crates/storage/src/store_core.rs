@@ -355,6 +355,21 @@ pub(crate) enum StoreThread {
     Compaction,
 }
 
+/// Frees the key of a request that does not get as far as the group.
+struct Reservation<'a> {
+    idempotency: &'a Idempotency,
+    /// `None`: the request is prepared.
+    key: Option<RequestKey>,
+}
+
+impl Drop for Reservation<'_> {
+    fn drop(&mut self) {
+        if let Some(key) = self.key {
+            self.idempotency.forget(key);
+        }
+    }
+}
+
 type Subscriber = Arc<dyn Fn(Position) + Send + Sync>;
 
 /// A request whose rows are encoded: what is left to do needs its position.
@@ -417,19 +432,25 @@ impl StoreCore {
             mut batch,
             idempotency,
         } = request;
+        let request_key =
+            |key: &IdempotencyKey| RequestKey::new(batch.tenant(), &key.scope, &key.key);
+        let mut reservation = Reservation {
+            idempotency: &self.idempotency,
+            key: idempotency.as_ref().map(request_key),
+        };
+        if batch.is_too_large() {
+            return Err(CommitError::TooLarge);
+        }
         let record = idempotency.map(|key| IdempotencyRecord {
-            key: RequestKey::new(batch.tenant(), &key.scope, &key.key),
+            key: request_key(&key),
             body: short_hash(&key.body_hash),
             answer: PackedAnswer::new(&key.answer),
             time: self.clock.now(),
         });
-        if batch.is_too_large() {
-            self.forget_record(record.as_ref());
-            return Err(CommitError::TooLarge);
-        }
         if let (Some(first), Some(record)) = (batch.parts.first_mut(), &record) {
             Payload::add_record(&mut first.payload, record);
         }
+        reservation.key = None;
         Ok(Prepared {
             batch,
             idempotency: record,

@@ -684,6 +684,29 @@ fn idempotency_survives_in_the_log_and_in_the_manifest() {
 }
 
 #[test]
+fn a_request_that_no_frame_can_hold_is_refused_and_frees_its_key() {
+    let world = World::new();
+    let (core, _) = world.open();
+    let tenant = TenantNumber(1);
+    let is_new = || {
+        let recalled = core.recall(tenant, "s", "k", &[1; 32]);
+        matches!(recalled, crate::Recall::New)
+    };
+    assert!(is_new());
+    let prepared = core.prepare(CommitRequest {
+        batch: EncodedBatch::from_parts(tenant, [part(key(1, 0), "x", 2)], 10),
+        idempotency: Some(IdempotencyKey {
+            scope: "s".into(),
+            key: "k".into(),
+            body_hash: [1; 32],
+            answer: b"stored".to_vec(),
+        }),
+    });
+    assert!(matches!(prepared, Err(CommitError::TooLarge)));
+    assert!(is_new());
+}
+
+#[test]
 fn tails_and_log_stay_within_their_bounds() {
     let world = World {
         tails_bytes_max: 4 << 20,
