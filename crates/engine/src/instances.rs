@@ -37,7 +37,7 @@ use taffrail_model::{
 pub(crate) struct Instances {
     directory: RwLock<Directory>,
     /// Held while a change is made.
-    changing: tokio::sync::Mutex<()>,
+    changing: Arc<tokio::sync::Mutex<()>>,
     /// The latest answer of [`Instances::gone`], and of how many instances it is.
     gone: Mutex<(usize, GoneInstances)>,
 }
@@ -91,7 +91,7 @@ impl Instances {
         }
         Ok(Instances {
             directory: RwLock::new(directory),
-            changing: tokio::sync::Mutex::default(),
+            changing: Arc::default(),
             gone: Mutex::default(),
         })
     }
@@ -315,8 +315,9 @@ impl Engine {
             .update(|directory| directory.put(after));
     }
 
-    /// Makes a change to its end, whether or not somebody waits for it: what is in the database
-    /// must come into the directory.
+    /// Makes a change to its end once it has begun, whether or not somebody waits for it: what is
+    /// in the database must come into the directory. Changes begin in the order in which they are
+    /// asked for: a task of its own that waited for its turn could be overtaken before it ran.
     async fn change<T, F>(
         &self,
         change: impl FnOnce(Engine) -> F + Send + 'static,
@@ -326,9 +327,9 @@ impl Engine {
         F: Future<Output = Result<T, MetaError>> + Send + 'static,
     {
         let engine = self.clone();
+        let turn = self.inner.instances.changing.clone().lock_owned().await;
         let task = tokio::spawn(async move {
-            let changing = engine.clone();
-            let _one_at_a_time = changing.inner.instances.changing.lock().await;
+            let _one_at_a_time = turn;
             change(engine).await
         });
         match task.await {
