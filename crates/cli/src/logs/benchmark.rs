@@ -23,6 +23,7 @@ mod server;
 mod set;
 mod survey;
 mod tally;
+mod yardstick;
 
 use crate::failure::Failure;
 use anyhow::{Context, Result, bail};

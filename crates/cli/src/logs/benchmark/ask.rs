@@ -54,6 +54,8 @@ pub struct Asked {
     pub query: String,
     pub span: Span,
     pub budget_ms: Option<f64>,
+    /// How many times as long the machine took as that of the budget.
+    pub slowness: Option<f64>,
     pub is_by_the_rule: bool,
     /// Records that the answer counts or has.
     pub records: Option<u64>,
@@ -71,6 +73,15 @@ pub struct Times {
     pub first: Option<Duration>,
     /// Those after it.
     pub later: Vec<Duration>,
+}
+
+impl Asked {
+    /// The median over HTTP as it would be on the machine of the budgets, in milliseconds; as
+    /// measured where the speed was not.
+    pub fn at_budget_speed_ms(&self) -> Option<f64> {
+        let median = self.http.median_ms()?;
+        Some(median / self.slowness.unwrap_or(1.0))
+    }
 }
 
 impl Times {
@@ -109,6 +120,7 @@ impl Scene<'_> {
             query: chosen.rule.candidates[0].query.clone(),
             span: chosen.rule.span,
             budget_ms: chosen.rule.budget_ms,
+            slowness: None,
             is_by_the_rule: chosen.is_by_the_rule,
             records: None,
             expected: chosen.found.as_ref().map(|found| found.records),

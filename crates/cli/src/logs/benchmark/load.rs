@@ -169,23 +169,27 @@ impl Target<'_> {
         let most = most.min(records_max as f64 / records);
         let requests = (most as usize).max(self.connections);
         let distance = Duration::from_secs_f64(records / records_a_second);
+        // Making a client takes longer than most requests, so that is done before.
+        let clients = (0..self.connections).map(|_| http_client());
+        let clients = clients.collect::<Result<Vec<_>>>()?;
         let begun = Instant::now() + distance;
-        let run = |connection: usize| {
-            let http = http_client()?;
+        let run = |connection: usize, http: &Client| {
             let mut sent = Vec::new();
             for request in (connection..requests).step_by(self.connections) {
                 let due = begun + distance * u32::try_from(request).unwrap_or(u32::MAX);
-                std::thread::sleep(due.saturating_duration_since(Instant::now()));
                 let body = bodies[request % bodies.len()].clone();
-                let accepted = self.post(&http, request, body)?;
+                std::thread::sleep(due.saturating_duration_since(Instant::now()));
+                let accepted = self.post(http, request, body)?;
                 sent.push((accepted, due.elapsed()));
             }
             Ok::<_, anyhow::Error>(sent)
         };
         let run = &run;
         std::thread::scope(|scope| {
-            let connections: Vec<_> = (0..self.connections)
-                .map(|connection| scope.spawn(move || run(connection)))
+            let connections: Vec<_> = clients
+                .iter()
+                .enumerate()
+                .map(|(connection, http)| scope.spawn(move || run(connection, http)))
                 .collect();
             let (mut accepted, mut latencies) = (0, Vec::new());
             for connection in connections {

@@ -34,6 +34,8 @@ pub struct Row {
     pub value: f64,
     pub unit: &'static str,
     pub budget: Option<Budget>,
+    /// How many times as long the machine took as that of the budgets, where the budget is of time.
+    pub slowness: Option<f64>,
     /// What has to be known about it.
     pub note: String,
 }
@@ -46,6 +48,14 @@ pub enum Budget {
 }
 
 impl Budget {
+    /// What a value would be on the machine of the budgets, if this one takes so many times as long.
+    fn at_its_speed(self, value: f64, slowness: f64) -> f64 {
+        match self {
+            Budget::AtMost(_) => value / slowness,
+            Budget::AtLeast(_) => value * slowness,
+        }
+    }
+
     /// Whether a value keeps it.
     pub fn is_kept(self, value: f64) -> bool {
         match self {
@@ -70,6 +80,7 @@ impl Row {
             value,
             unit,
             budget: None,
+            slowness: None,
             note: String::new(),
         }
     }
@@ -78,6 +89,20 @@ impl Row {
     pub fn with_budget(mut self, budget: impl Into<Option<Budget>>) -> Row {
         self.budget = budget.into();
         self
+    }
+
+    /// Has the value compared as that of a machine that is so many times as fast.
+    pub fn with_slowness(mut self, slowness: Option<f64>) -> Row {
+        self.slowness = slowness;
+        self
+    }
+
+    /// What is compared with the budget.
+    fn compared(&self) -> f64 {
+        match (self.budget, self.slowness) {
+            (Some(budget), Some(slowness)) => budget.at_its_speed(self.value, slowness),
+            _ => self.value,
+        }
     }
 
     /// Sets what has to be known.
@@ -92,7 +117,9 @@ impl Row {
             "value": self.value,
             "unit": self.unit,
             "budget": self.budget.map(Budget::shown),
-            "is_kept": self.budget.map(|budget| budget.is_kept(self.value)),
+            "slowness": self.slowness,
+            "at_budget_speed": self.slowness.map(|_| self.compared()),
+            "is_kept": self.budget.map(|budget| budget.is_kept(self.compared())),
             "note": self.note,
         })
     }
@@ -145,27 +172,47 @@ impl SetReport {
         })
     }
 
+    /// How fast the machine was, if that was measured: a line.
+    fn speed(&self) -> String {
+        let rows = self.rows.iter().filter_map(|row| row.slowness);
+        let asked = self.asked.iter().filter_map(|asked| asked.slowness);
+        let all: Vec<f64> = rows.chain(asked).collect();
+        let Some(least) = all.iter().copied().reduce(f64::min) else {
+            return String::new();
+        };
+        let most = all.iter().copied().fold(least, f64::max);
+        format!(
+            "it takes {least:.2} to {most:.2} times as long as where the budgets of time were set; \
+             \"at speed\" is what was measured without that\n"
+        )
+    }
+
     fn text(&self, seed: u64) -> String {
         let mut text = format!(
-            "{}: {} records, {:.1} MB, seed {seed}\nzstd -3 of the same bytes: {:.2} s of processor time, {:.1} MB\n\n",
+            "{}: {} records, {:.1} MB, seed {seed}\nzstd -3 of the same bytes: {:.2} s of processor time, {:.1} MB\n{}\n",
             self.name,
             grouped(self.records),
             self.bytes as f64 / 1e6,
             self.reference.cpu.as_secs_f64(),
-            self.reference.bytes as f64 / 1e6
+            self.reference.bytes as f64 / 1e6,
+            self.speed()
         );
         let mut lines = vec![
-            ["figure", "value", "budget", "", ""]
+            ["figure", "value", "at speed", "budget", "", ""]
                 .map(String::from)
                 .to_vec(),
         ];
         lines.extend(self.rows.iter().map(|row| {
-            let verdict = row.budget.map(|budget| verdict(budget.is_kept(row.value)));
+            let verdict = row
+                .budget
+                .map(|budget| verdict(budget.is_kept(row.compared())));
+            let at_speed = row.budget.and(row.slowness).map(|_| row.compared());
             vec![
                 row.name.clone(),
                 format!("{} {}", number(row.value), row.unit)
                     .trim_end()
                     .to_string(),
+                at_speed.map(number).unwrap_or_default(),
                 row.budget.map(Budget::shown).unwrap_or_default(),
                 verdict.unwrap_or_default().into(),
                 row.note.clone(),
@@ -180,6 +227,7 @@ impl SetReport {
             "first ms",
             "median ms",
             "library ms",
+            "at speed",
             "budget",
         ];
         let head = head.into_iter().chain(["", "answer", "question"]);
@@ -198,10 +246,11 @@ fn question_json(asked: &Asked) -> Value {
         .map(|took| took.as_secs_f64() * 1e3)
         .collect();
     let median = asked.http.median_ms();
+    let at_speed = asked.at_budget_speed_ms();
     let is_kept = asked
         .budget_ms
-        .zip(median)
-        .map(|(budget, median)| median <= budget);
+        .zip(at_speed)
+        .map(|(budget, ms)| ms <= budget);
     json!({
         "id": asked.id,
         "query": asked.query,
@@ -212,6 +261,8 @@ fn question_json(asked: &Asked) -> Value {
         "answer": answer(&asked.verdict),
         "http": {"first_ms": asked.http.first_ms(), "median_ms": median, "runs_ms": later},
         "library": {"first_ms": asked.library.first_ms(), "median_ms": asked.library.median_ms()},
+        "slowness": asked.slowness,
+        "at_budget_speed_ms": at_speed,
         "budget_ms": asked.budget_ms,
         "is_kept": is_kept,
     })
@@ -220,10 +271,11 @@ fn question_json(asked: &Asked) -> Value {
 fn question_line(asked: &Asked) -> Vec<String> {
     let ms = |ms: Option<f64>| ms.map(|ms| format!("{ms:.2}")).unwrap_or_default();
     let median = asked.http.median_ms();
+    let at_speed = asked.at_budget_speed_ms();
     let kept = asked
         .budget_ms
-        .zip(median)
-        .map(|(budget, median)| verdict(median <= budget));
+        .zip(at_speed)
+        .map(|(budget, ms)| verdict(ms <= budget));
     let budget = asked.budget_ms.map(|budget| Budget::AtMost(budget).shown());
     let mut answer = answer(&asked.verdict);
     if !asked.is_by_the_rule {
@@ -236,6 +288,7 @@ fn question_line(asked: &Asked) -> Vec<String> {
         ms(asked.http.first_ms()),
         ms(median),
         ms(asked.library.median_ms()),
+        ms(at_speed.filter(|_| asked.slowness.is_some())),
         budget.unwrap_or_default(),
         kept.unwrap_or_default().into(),
         answer,
@@ -319,6 +372,7 @@ mod tests {
             query: "level:error".into(),
             span: Span::Hour,
             budget_ms: Some(2.0),
+            slowness: Some(1.6),
             is_by_the_rule: true,
             records: Some(1_234),
             expected: Some(1_234),
@@ -342,6 +396,7 @@ mod tests {
         let ratio = Row::new("server CPU / zstd -3", 2.254, "").with_budget(Budget::AtMost(2.5));
         let rate = Row::new("records/s", 357_604.2, "")
             .with_budget(Budget::AtLeast(450_000.0))
+            .with_slowness(Some(1.2))
             .with_note("over 2 connections");
         Report {
             seed: 42,

@@ -17,6 +17,7 @@ use super::{
     server::{Ground, Server},
     survey::{Survey, survey},
     tally::{self, Chosen, Range, Tally},
+    yardstick::Yardstick,
 };
 use anyhow::{Result, bail};
 use std::{
@@ -73,6 +74,8 @@ pub struct Run<'a> {
     asked: Vec<Asked>,
     /// Records that were acknowledged so far.
     acknowledged: u64,
+    /// Where there are budgets.
+    yardstick: Option<Yardstick>,
 }
 
 impl<'a> Run<'a> {
@@ -105,6 +108,10 @@ impl<'a> Run<'a> {
             rows: Vec::new(),
             asked: Vec::new(),
             acknowledged: 0,
+            yardstick: match set.budgets {
+                Some(_) => Some(Yardstick::new()?),
+                None => None,
+            },
         })
     }
 
@@ -154,6 +161,11 @@ impl<'a> Run<'a> {
         }
     }
 
+    /// How many times as long the machine takes now as that of the budgets.
+    fn slowness(&self) -> Result<Option<f64>> {
+        self.yardstick.as_ref().map(Yardstick::slowness).transpose()
+    }
+
     fn bodies(&self, records: usize) -> Result<Vec<Vec<u8>>> {
         first_bodies(
             &self.survey.source,
@@ -167,7 +179,9 @@ impl<'a> Run<'a> {
             "ingest over {} connections",
             self.settings.connections
         ));
+        let before = self.slowness()?;
         let rate = self.target(server).send_all(&self.survey.source)?;
+        let slowness = mean(before, self.slowness()?);
         if rate.accepted != self.tally.records {
             let expected = self.tally.records;
             bail!("{} records were accepted of {expected}", rate.accepted);
@@ -188,6 +202,7 @@ impl<'a> Run<'a> {
         self.rows.push(
             Row::new("records/s", per_second, "")
                 .with_budget(least)
+                .with_slowness(slowness)
                 .with_note(note),
         );
         let batches = format!("batches of {}", grouped(BATCH_RECORDS as u64));
@@ -262,17 +277,26 @@ impl<'a> Run<'a> {
 
     fn ask_all(&mut self, server: &Server, records_a_second: f64) -> Result<()> {
         say(&format!("{} questions over HTTP", self.chosen.len()));
-        if !self.settings.is_ingesting {
-            self.asked = self.ask_each(server, false)?;
-            return Ok(());
+        let before = self.slowness()?;
+        match self.settings.is_ingesting {
+            true => self.ask_while_ingesting(server, records_a_second / 2.0)?,
+            false => self.asked = self.ask_each(server, false)?,
         }
+        let slowness = mean(before, self.slowness()?);
+        for asked in &mut self.asked {
+            asked.slowness = slowness;
+        }
+        Ok(())
+    }
+
+    fn ask_while_ingesting(&mut self, server: &Server, records_a_second: f64) -> Result<()> {
         let bodies = self.bodies(BATCH_RECORDS)?;
         let is_done = AtomicBool::new(false);
         let (asked, sent) = std::thread::scope(|scope| {
             let sender = scope.spawn(|| {
                 let goes_on = || !is_done.load(Ordering::Relaxed);
                 self.target(server)
-                    .send_while(&bodies, records_a_second / 2.0, goes_on)
+                    .send_while(&bodies, records_a_second, goes_on)
             });
             let asked = self.ask_each(server, true);
             is_done.store(true, Ordering::Relaxed);
@@ -392,9 +416,11 @@ impl<'a> Run<'a> {
         for records in [BATCH_RECORDS, ORDINARY_BATCH_RECORDS, SMALL_BATCH_RECORDS] {
             say(&format!("half rate, batches of {records}"));
             let bodies = self.bodies(records)?;
+            let before = self.slowness()?;
             let target = self.target(server);
             let (accepted, latencies) =
                 target.send_paced(&bodies, records_a_second / 2.0, self.survey.records)?;
+            let slowness = mean(before, self.slowness()?);
             self.acknowledged += accepted;
             let note = format!("batches of {}", grouped(records as u64));
             for (name, hundredths, most) in [("p50", 50, 10.0), ("p99", 99, 50.0)] {
@@ -404,6 +430,7 @@ impl<'a> Run<'a> {
                 self.rows.push(
                     Row::new(name, value, "ms")
                         .with_budget(budget)
+                        .with_slowness(slowness)
                         .with_note(&note),
                 );
             }
@@ -452,6 +479,13 @@ impl<'a> Run<'a> {
         self.rows.push(row.with_budget(budget).with_note(note));
         server.stop()
     }
+}
+
+/// The mean of what was measured before and after something.
+fn mean(before: Option<f64>, after: Option<f64>) -> Option<f64> {
+    before
+        .zip(after)
+        .map(|(before, after)| f64::midpoint(before, after))
 }
 
 fn mb(bytes: u64) -> f64 {

@@ -114,7 +114,7 @@ impl Kept {
 }
 
 /// The reference, and the time that it takes.
-struct Counted {
+pub struct Counted {
     encoder: zstd::stream::write::Encoder<'static, Length>,
     cpu: Duration,
 }
@@ -135,7 +135,8 @@ impl Write for Length {
 }
 
 impl Counted {
-    fn new() -> Result<Counted> {
+    /// Nothing compressed yet.
+    pub fn new() -> Result<Counted> {
         let encoder = zstd::stream::write::Encoder::new(Length::default(), LEVEL);
         Ok(Counted {
             encoder: encoder.context("preparing zstd")?,
@@ -143,14 +144,16 @@ impl Counted {
         })
     }
 
-    fn take(&mut self, bytes: &[u8]) -> Result<()> {
+    /// Compresses what follows.
+    pub fn take(&mut self, bytes: &[u8]) -> Result<()> {
         let begun = process::thread_cpu()?;
         self.encoder.write_all(bytes).context("compressing")?;
         self.cpu += process::thread_cpu()?.saturating_sub(begun);
         Ok(())
     }
 
-    fn finish(mut self) -> Result<Reference> {
+    /// What all of it took.
+    pub fn finish(mut self) -> Result<Reference> {
         let begun = process::thread_cpu()?;
         let length = self.encoder.finish().context("compressing")?;
         self.cpu += process::thread_cpu()?.saturating_sub(begun);
