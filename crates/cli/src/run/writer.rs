@@ -66,6 +66,8 @@ pub(super) struct Writer {
     waiting_records: usize,
     bodies: Bodies,
     open_since: Option<Instant>,
+    /// [`BATCH_AFTER`]; in tests longer, where nothing is to be closed by its age.
+    pub(super) batch_after: Duration,
     /// Records that the buffer did not take since it last took some.
     lost: u64,
     /// Runs that were killed, of which there is a record that is not kept yet.
@@ -109,6 +111,7 @@ impl Writer {
             waiting_records: 0,
             bodies: Bodies::default(),
             open_since: None,
+            batch_after: BATCH_AFTER,
             lost: 0,
             killed_waiting: Vec::new(),
             killed_lost: Vec::new(),
@@ -126,7 +129,7 @@ impl Writer {
 
     /// Whether the batch is to be closed by its age.
     pub(super) fn has_waited(&self, now: Instant) -> bool {
-        let has_waited = |since: Instant| now.saturating_duration_since(since) >= BATCH_AFTER;
+        let has_waited = |since: Instant| now.saturating_duration_since(since) >= self.batch_after;
         self.open_since.is_some_and(has_waited)
     }
 

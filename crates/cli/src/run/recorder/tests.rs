@@ -37,21 +37,28 @@ const ANSWER: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":112,\"result\":{}}\n";
 /// Something that is left or told.
 type Step<'a> = &'a dyn Fn(&Tap, &Teller);
 
-/// What is recorded of the protocol if each step is done between two looks of the recorder,
-/// which then takes everything.
+/// A recorder that has taken everything, if each step is done between two looks of it.
 #[track_caller]
-fn check(bytes_max: usize, steps: &[Step<'_>], expected: &[&str]) {
-    let folder = tempfile::tempdir().unwrap();
+fn recorded(bytes_max: usize, steps: &[Step<'_>]) -> Worker {
     let (tap, tapped) = tap(bytes_max);
     let (clock, left) = (tap.clock(), tap.clone());
     let (teller, inbox) = inbox(tap, tapped);
-    let mut worker = Worker::new(options(Some(folder.path())), inbox, clock).unwrap();
+    // Nothing is kept: it stays in memory, however long this takes.
+    let mut worker = Worker::new(options(None), inbox, clock).unwrap();
+    worker.writer.batch_after = Duration::MAX;
     for step in steps {
         step(&left, &teller);
         // It looks ahead while it works, whenever that is.
         assert_eq!(worker.inbox.finish_until(), None);
     }
     assert_eq!(worker.drain(), None);
+    worker
+}
+
+/// What is recorded of the protocol if each step is done between two looks of the recorder.
+#[track_caller]
+fn check(bytes_max: usize, steps: &[Step<'_>], expected: &[&str]) {
+    let worker = recorded(bytes_max, steps);
     let mut found = worker.writer.waiting_messages();
     for message in &mut found {
         let end = message.find(" in ").unwrap_or(message.len());
