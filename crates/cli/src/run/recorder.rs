@@ -411,6 +411,7 @@ impl Worker {
     /// When the end is to be, if that is what was told.
     fn hear(&mut self, at: Timestamp, told: Told) -> Option<Instant> {
         match told {
+            Told::Starting => self.lifecycle.forget(),
             Told::Started { process, restart } => {
                 self.process = Some(process);
                 self.writer.process = Some(process);

@@ -173,6 +173,7 @@ impl Supervisor {
             // The receiver lives as long as we need it.
             let _ = sender.send(Event::OutputEnded);
         };
+        recorder.tell(Told::Starting);
         Ok(self.capture.start(&self.tap, started, output_ended)?)
     }
 
