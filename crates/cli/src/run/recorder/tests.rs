@@ -28,6 +28,7 @@ pub fn options(folder: Option<&Path>) -> RecorderOptions {
             server: "http://127.0.0.1:1".into(),
             token_file: None,
         },
+        keep_patience: KEEP_PATIENCE,
     }
 }
 
