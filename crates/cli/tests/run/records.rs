@@ -180,8 +180,10 @@ fn calls_are_there_while_the_session_goes_on() {
     assert_eq!(ended(running.end()), (Some(0), None));
 }
 
-/// Ends at its first start without having read anything, and answers at its second.
-const SECOND: &str = r#"[ -e "$HOME/begun" ] || { : >"$HOME/begun"; exit 1; }
+/// Ends at its first start without having read anything, once a call waits for it; answers at its
+/// second.
+const SECOND: &str = r#"[ -e "$HOME/begun" ] || {
+: >"$HOME/begun"; until [ -e "$HOME/asked" ]; do sleep 0.02; done; exit 1; }
 read -r line; echo '{"jsonrpc":"2.0","id":2,"result":{}}'; cat"#;
 
 #[test]
@@ -190,7 +192,14 @@ fn what_the_first_program_has_not_read_is_recorded_with_the_answer_of_the_second
     let scene = Scene::with_server(&server.url());
     let mut running = Running::start(script(&scene, &["--restart", "on-failure"], SECOND));
     let mut stdin = running.child.stdin.take().unwrap();
+    wait_until("the first has begun", || {
+        scene.path("begun").exists().then_some(())
+    });
     writeln!(stdin, "{CALL}").unwrap();
+    wait_until("the call has passed to the first", || {
+        (rustix::io::ioctl_fionread(&stdin).unwrap() == 0).then_some(())
+    });
+    std::fs::write(scene.path("asked"), b"").unwrap();
     running.expect(r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
     drop(stdin);
     assert_eq!(ended(running.end()), (Some(0), None));
