@@ -39,9 +39,15 @@ pub fn messages(server: &Server, stream: &str) -> Vec<String> {
 }
 
 pub fn waiting_files(scene: &Scene) -> usize {
-    let spools = std::fs::read_dir(scene.path("state")).unwrap();
-    let pending = spools.flatten().map(|entry| entry.path().join("pending"));
-    pending
+    files(scene, "pending")
+}
+
+/// Files in the folders of this name of all spools; none as long as there is no spool.
+pub fn files(scene: &Scene, name: &str) -> usize {
+    let spools = std::fs::read_dir(scene.path("state"));
+    let spools = spools.into_iter().flatten().flatten();
+    let folders = spools.map(|entry| entry.path().join(name));
+    folders
         .filter_map(|path| std::fs::read_dir(path).ok())
         .flatten()
         .count()
