@@ -1,10 +1,12 @@
 //! What is recorded, and what of it arrives: at a real server, each record once.
 use super::programs::{How, NO_SERVER, Running, Scene, ended, wait_until};
-use crate::harness::server::{KEY, Server, Start};
+use crate::harness::{
+    server::{KEY, Server, Start},
+    small_disk::SmallDisk,
+};
 use serde_json::Value;
 use std::{
     io::{Read, Write},
-    path::Path,
     process::{Command, Stdio},
 };
 
@@ -320,38 +322,30 @@ const FILLING: &str = "until [ -e \"$0/0/state\" ]; do sleep 0.02; done; \
                        for i in 1 2 3 4 5 6 7 8; do \
                        head -c 400000 /dev/urandom | base64 -w 0; echo; sleep 0.2; done; exit 5";
 
-/// Shown on a small file system where mounting is permitted, as it is to root.
+/// Shown on a small file system where mounting is permitted.
 #[test]
 fn a_full_disk_costs_records_and_not_the_program() {
     let scene = Scene::with_server(NO_SERVER);
-    let disk = scene.path("state");
-    std::fs::create_dir(&disk).unwrap();
-    let text = "mount -t tmpfs -o size=2m tmpfs \"$0\" && shift 0 && exec \"$@\"";
-    let mut command = Command::new("unshare");
-    let words = ["sh", "-c", FILLING, disk.to_str().unwrap()];
+    let point = scene.path("state");
+    std::fs::create_dir(&point).unwrap();
+    let Some(disk) = SmallDisk::mount(&point, 2 << 20) else {
+        eprintln!(
+            "NOT SHOWN HERE: a full disk. Neither root's mount nor a user namespace is permitted; \
+             run this test where one of them is."
+        );
+        return;
+    };
+    let words = ["sh", "-c", FILLING, point.to_str().unwrap()];
     let tested = scene.command(How::Wrapped, &words);
-    command.args(["--mount", "sh", "-c", text]).arg(&disk);
+    let mut command = Command::new(&disk.through[0]);
+    command.args(&disk.through[1..]);
     command.arg(tested.get_program()).args(tested.get_args());
     command.env("HOME", scene.folder.path());
-    if !can_mount(scene.folder.path()) {
-        assert!(!rustix::process::geteuid().is_root(), "root cannot mount");
-        eprintln!("NOT TESTED: a full disk, since this user may not mount a small one");
-        return;
-    }
     let out = command.stdin(Stdio::null()).output().unwrap();
     assert_eq!(ended(out.status), (Some(5), None));
     assert!(out.stdout.len() > 4_200_000);
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(said.contains("records were lost: no space left"), "{said}");
-}
-
-fn can_mount(folder: &Path) -> bool {
-    let tried = Command::new("unshare")
-        .args(["--mount", "mount", "-t", "tmpfs", "tmpfs"])
-        .arg(folder)
-        .stderr(Stdio::null())
-        .status();
-    tried.is_ok_and(|status| status.success())
 }
 
 #[test]
