@@ -27,7 +27,7 @@ use buffer::BufferOptions;
 use capture_rules::Capture;
 use clap::{Args, ValueEnum};
 use proxy::ProxyArguments;
-use recorder::RecorderOptions;
+use recorder::{KEEP_PATIENCE, RecorderOptions};
 use std::{
     ffi::OsString,
     os::unix::process::CommandExt,
@@ -118,6 +118,9 @@ pub struct RunArguments {
     /// Never say anything, not even that records were lost
     #[arg(long)]
     quiet: bool,
+    /// Seconds that the end waits at the most until records are durable: for tests
+    #[arg(long, value_name = "SECONDS", default_value_t = KEEP_PATIENCE.as_secs(), hide = true)]
+    keep_patience_s: u64,
     #[command(flatten)]
     proxy: ProxyArguments,
     /// The program and its arguments
@@ -225,6 +228,7 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
             is_terminal: false,
             capture,
             buffer,
+            keep_patience: Duration::from_secs(arguments.keep_patience_s),
         },
     })
 }

@@ -29,10 +29,11 @@ use taffrail_storage::{
 };
 use tokio::sync::oneshot;
 
-/// Bytes of rows, and of the answer that a key keeps, up to which a request is handed to the store
-/// without a thread for it: well below a millisecond.
+/// Bytes of rows up to which a request is handed to the store without a thread for it: well below a
+/// millisecond.
 const QUICK_BYTES_MAX: usize = 16 << 20;
-const QUICK_ANSWER_MAX: usize = 64 << 10;
+/// The same for the answer that a key keeps.
+const QUICK_ANSWER_BYTES_MAX: usize = 64 << 10;
 
 /// What a sender is told.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Serialize, serde::Deserialize)]
@@ -343,7 +344,7 @@ impl Engine {
         let (reply_in, reply) = oneshot::channel();
         let is_quick = request.batch.memory_bytes() <= QUICK_BYTES_MAX
             && (request.idempotency.as_ref())
-                .is_none_or(|key| key.answer.len() <= QUICK_ANSWER_MAX);
+                .is_none_or(|key| key.answer.len() <= QUICK_ANSWER_BYTES_MAX);
         let store = self.inner.store.clone();
         let commit = move || {
             let reply = move |outcome| drop(reply_in.send(outcome));

@@ -485,7 +485,7 @@ impl Spool {
             read_again,
             forgotten: spool.forgotten(),
             has_lost: spool.has_lost(),
-            left_by: producer::left_by(&spool.sealed)?,
+            left_by: producer::left_by(&spool.sealed),
         };
         Ok((spool, report))
     }

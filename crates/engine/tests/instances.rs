@@ -519,7 +519,7 @@ async fn instances_are_their_owners_and_their_admins() {
 async fn a_change_that_nobody_waits_for_is_in_the_directory_too() {
     let bench = Bench::new().await;
     let mine = bench.make("mine", "u1").await;
-    // The client goes at every point at which it can.
+    // The client goes as soon as the deletion is begun.
     let mut deletion = Box::pin(bench.engine.delete_instance(mine.number));
     let first = futures_poll_once(deletion.as_mut()).await;
     assert!(first.is_none());

@@ -3,6 +3,9 @@
 //!
 //! Nothing here fails: a spool that cannot be opened or written is tried again, and what came
 //! meanwhile is counted.
+//!
+//! The note of a recorder that was killed stays until what is said of it [is
+//! durable](Buffer::note_said): a kill before that has it said twice, and never not at all.
 use super::killed::Killed;
 use crate::{
     delivery::{Delivery, Event, HttpSender},
@@ -15,7 +18,7 @@ use std::{
     sync::Arc,
     time::{Duration, Instant},
 };
-use taffrail_engine::spool::{Appended, Bodies, Spool, SpoolFolder};
+use taffrail_engine::spool::{Appended, Bodies, Claimed, Spool, SpoolFolder};
 
 /// When a spool that cannot be used is tried again.
 const REOPEN_AFTER: Duration = Duration::from_secs(5);
@@ -72,6 +75,12 @@ pub struct Buffer {
     note: String,
     /// Recorders that were, and that nobody has said yet.
     killed: Vec<Killed>,
+    /// Those and the ones that were told, by their directories: a note that stays is told once.
+    known: Vec<(PathBuf, Killed)>,
+    /// Whether the own spool has another one's note, which ours replaces once that is said.
+    begins_when_said: bool,
+    /// The same of what is left over, whose note is taken away.
+    ends_when_said: bool,
     folder: Option<SpoolFolder>,
     own: Option<Delivery>,
     leftover: Option<Delivery>,
@@ -90,6 +99,9 @@ impl Buffer {
             options,
             note,
             killed: Vec::new(),
+            known: Vec::new(),
+            begins_when_said: false,
+            ends_when_said: false,
             folder: None,
             own: None,
             leftover: None,
@@ -108,6 +120,23 @@ impl Buffer {
     /// Recorders that were killed and have left their spools to this one; told once.
     pub fn take_killed(&mut self) -> Vec<Killed> {
         std::mem::take(&mut self.killed)
+    }
+
+    /// What is said of all that were [taken](Buffer::take_killed) is kept: their notes can go.
+    pub fn note_said(&mut self) {
+        if !self.killed.is_empty() {
+            return;
+        }
+        if let Some(own) = self.own.as_mut().filter(|_| self.begins_when_said) {
+            // If the other one's stays, it is said twice.
+            let _ = own.spool_mut().begin(&self.note);
+        }
+        if let Some(leftover) = self.leftover.as_mut().filter(|_| self.ends_when_said) {
+            // The same.
+            let _ = leftover.spool_mut().end();
+        }
+        self.begins_when_said = false;
+        self.ends_when_said = false;
     }
 
     /// Where the spools are, once that is known.
@@ -162,17 +191,28 @@ impl Buffer {
         let (claimed, unusable) = folder.claim()?;
         self.folder = Some(folder);
         self.note_unusable(&unusable);
+        self.begins_when_said = self.note_killed(&claimed);
         let mut spool = claimed.spool;
-        self.note_killed(claimed.report.left_by);
-        // Without the note nothing is lost but the word that something is, should we be killed.
-        let _ = spool.begin(&self.note);
+        if !self.begins_when_said {
+            // Without the note nothing is lost but the word that something is, should we be killed.
+            let _ = spool.begin(&self.note);
+        }
         self.deliver(spool)
     }
 
-    fn note_killed(&mut self, left_by: Option<String>) {
+    /// Notes who has left a spool; whether it is another one, whose note stays until that is said.
+    fn note_killed(&mut self, claimed: &Claimed) -> bool {
+        let left_by = claimed.report.left_by.as_ref();
         // Our own is what we have closed for a fault.
-        let others = left_by.filter(|note| *note != self.note);
-        self.killed.extend(others.as_deref().map(Killed::by_note));
+        let Some(note) = left_by.filter(|note| **note != self.note) else {
+            return false;
+        };
+        let killed = (claimed.directory.clone(), Killed::by_note(note));
+        if !self.known.contains(&killed) {
+            self.killed.push(killed.1.clone());
+            self.known.push(killed);
+        }
+        true
     }
 
     fn note_unusable(&mut self, unusable: &[taffrail_engine::spool::Unusable]) {
@@ -196,13 +236,20 @@ impl Buffer {
     fn close(&mut self, error: anyhow::Error, now: Instant) -> String {
         let text = format!("{error:#}");
         if let Some(mut own) = self.own.take() {
-            // Whoever takes it next does not find that we were killed. If it stays: a fault it is.
-            let _ = own.spool_mut().end();
+            self.end_own(&mut own);
             own.abandon();
         }
         self.trouble = Some(text.clone());
         self.open_at = now + REOPEN_AFTER;
         text
+    }
+
+    /// Whoever takes the spool next does not find that we were killed.
+    fn end_own(&self, own: &mut Delivery) {
+        if !self.begins_when_said {
+            // If it stays, the next one says that records may be missing, which none are.
+            let _ = own.spool_mut().end();
+        }
     }
 
     /// Sends what is due, without waiting longer than `patience` for an answer.
@@ -225,8 +272,8 @@ impl Buffer {
 
     /// Takes over what another recorder has left, one at a time.
     fn adopt(&mut self, now: Instant) {
-        let is_empty = |leftover: &Delivery| leftover.spool().pending() == 0;
-        if self.leftover.as_ref().is_some_and(is_empty) {
+        let is_done = |leftover: &Delivery| leftover.spool().pending() == 0 && !self.ends_when_said;
+        if self.leftover.as_ref().is_some_and(is_done) {
             self.leftover = None;
             self.leftover_at = now;
         }
@@ -238,10 +285,12 @@ impl Buffer {
         if let Ok((found, unusable)) = folder.claim_leftover() {
             self.note_unusable(&unusable);
             let delivery = found.map(|claimed| {
+                self.ends_when_said = self.note_killed(&claimed);
                 let mut spool = claimed.spool;
-                self.note_killed(claimed.report.left_by);
-                // If it stays, it is said twice.
-                let _ = spool.end();
+                if !self.ends_when_said {
+                    // It has none, or our own. If that stays, it is said.
+                    let _ = spool.end();
+                }
                 self.deliver(spool)
             });
             self.leftover = delivery.and_then(Result::ok);
@@ -252,6 +301,7 @@ impl Buffer {
         if let Some(leftover) = self.leftover.take() {
             leftover.abandon();
         }
+        self.ends_when_said = false;
         self.leftover_at = now + LEFTOVER_INTERVAL;
     }
 
@@ -285,14 +335,12 @@ impl Buffer {
         let unsent = [self.own.as_ref(), self.leftover.as_ref()];
         let unsent = unsent.into_iter().flatten();
         let unsent = unsent.map(|delivery| delivery.spool().pending()).sum();
-        if let Some(own) = &mut self.own {
-            // If it stays, the next one says that records may be missing, which none are.
-            let _ = own.spool_mut().end();
-        }
-        for delivery in [self.own.take(), self.leftover.take()]
-            .into_iter()
-            .flatten()
-        {
+        let (own, leftover) = (self.own.take(), self.leftover.take());
+        let own = own.map(|mut own| {
+            self.end_own(&mut own);
+            own
+        });
+        for delivery in [own, leftover].into_iter().flatten() {
             delivery.abandon();
         }
         (self.fate, unsent)

@@ -20,7 +20,9 @@ use taffrail_model::time::Timestamp;
 /// What the supervisor tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// The program was started.
+    /// The program is about to be started: what passes from now on is its own.
+    Starting,
+    /// It was started.
     Started {
         /// Its process.
         process: u32,

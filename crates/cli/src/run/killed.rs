@@ -1,4 +1,5 @@
-//! What a run notes of itself in its spool, for the next one to say if it is killed.
+//! What a run notes of itself in its spool, for the next one to say if it does not end cleanly:
+//! it was killed, a second signal ended it, or the disk was too slow for its last records.
 use taffrail_model::time::{Timestamp, parse_rfc3339};
 
 /// A run that has not ended; what is not known of it could not be read.
@@ -37,7 +38,7 @@ impl Killed {
         };
         let begun = self.begun.map(Timestamp::to_rfc3339);
         let begun = begun.map_or(String::new(), |begun| format!(", begun at {begun},"));
-        format!("{run}{begun} was killed: its last records may be missing")
+        format!("{run}{begun} did not end cleanly: its last records may be missing")
     }
 }
 
@@ -48,10 +49,8 @@ mod tests {
     #[track_caller]
     fn check(note: &str, expected: &str) {
         let text = Killed::by_note(note).text();
-        assert_eq!(
-            text,
-            format!("{expected} was killed: its last records may be missing")
-        );
+        let end = "did not end cleanly: its last records may be missing";
+        assert_eq!(text, format!("{expected} {end}"));
     }
 
     #[test]

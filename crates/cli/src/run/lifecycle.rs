@@ -123,8 +123,9 @@ impl Lifecycle {
         }
     }
 
-    /// Everything of the one that ended is told: what is heard from now on is of the next, also
-    /// before its start is told.
+    /// Everything of the one that ended is told. Called again just before the next is started: what
+    /// others have said in between, which the last one has left, is nobody's, and what is heard from
+    /// then on is of the next, also before its start is told.
     pub fn forget(&mut self) {
         self.started = None;
         self.ready_unsaid = None;

@@ -42,7 +42,7 @@ const GATHER: Duration = Duration::from_millis(10);
 const LATE_BYTES: usize = 64 << 10;
 /// How long the end waits until what was recorded is durable: a disk that has much else to do
 /// syncs a dozen files in it.
-const KEEP_PATIENCE: Duration = Duration::from_secs(2);
+pub const KEEP_PATIENCE: Duration = Duration::from_secs(2);
 /// The longest wait while something is due by time.
 const TICK: Duration = Duration::from_millis(50);
 /// The longest wait while nothing is.
@@ -77,6 +77,8 @@ pub struct RecorderOptions {
     pub capture: Capture,
     /// Where records wait.
     pub buffer: BufferOptions,
+    /// How long the end waits until they are durable: [`KEEP_PATIENCE`], in tests longer.
+    pub keep_patience: Duration,
 }
 
 /// What became of the recording.
@@ -175,6 +177,7 @@ fn gaps(lost_bytes: &[u64; 3]) -> Vec<String> {
 pub struct Recorder {
     teller: Teller,
     done: mpsc::Receiver<Summary>,
+    keep_patience: Duration,
 }
 
 impl Recorder {
@@ -185,6 +188,7 @@ impl Recorder {
     pub fn start(options: RecorderOptions, tapped: Tapped, tap: Tap) -> Result<Recorder> {
         let (finished, done) = mpsc::channel();
         let clock = tap.clock();
+        let keep_patience = options.keep_patience;
         let (teller, inbox) = inbox(tap, tapped);
         let worker = Worker::new(options, inbox, clock)?;
         std::thread::Builder::new()
@@ -196,7 +200,11 @@ impl Recorder {
                 let _ = finished.send(worker.run());
             })
             .context("starting the thread that records")?;
-        Ok(Recorder { teller, done })
+        Ok(Recorder {
+            teller,
+            done,
+            keep_patience,
+        })
     }
 
     /// Tells it something.
@@ -208,7 +216,7 @@ impl Recorder {
     pub fn finish(&self, patience: Duration) -> Finished {
         let until = Instant::now() + patience;
         self.tell(Told::Finish { until });
-        match self.done.recv_timeout(KEEP_PATIENCE) {
+        match self.done.recv_timeout(self.keep_patience) {
             Ok(summary) => Finished::Done(summary),
             Err(_) => Finished::Late(self.teller.lost()),
         }
@@ -411,6 +419,7 @@ impl Worker {
     /// When the end is to be, if that is what was told.
     fn hear(&mut self, at: Timestamp, told: Told) -> Option<Instant> {
         match told {
+            Told::Starting => self.lifecycle.forget(),
             Told::Started { process, restart } => {
                 self.process = Some(process);
                 self.writer.process = Some(process);

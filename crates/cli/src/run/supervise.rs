@@ -134,9 +134,9 @@ impl Supervisor {
             restart += 1;
             // What it has left is recorded before its end.
             let mut signal = self.wait(LAST_WORDS);
-            self.tell_end(&end, true);
-            self.recorder.tell(Told::Restarting { restart, wait });
+            self.tell_end(&end, signal.is_none());
             if signal.is_none() {
+                self.recorder.tell(Told::Restarting { restart, wait });
                 signal = self.wait(wait.saturating_sub(LAST_WORDS));
             }
             if let Some(signal) = signal {
@@ -173,6 +173,7 @@ impl Supervisor {
             // The receiver lives as long as we need it.
             let _ = sender.send(Event::OutputEnded);
         };
+        recorder.tell(Told::Starting);
         Ok(self.capture.start(&self.tap, started, output_ended)?)
     }
 

@@ -6,9 +6,14 @@
 //! - What is in memory is bounded, if whoever gathers closes the batch as soon as it
 //!   [is full](Writer::is_full).
 //! - Which instance a record is of, of which run and process, is never what the program says.
-//! - That a former run was killed, and its last records are missing, is said.
+//! - That a former run was killed, and its last records are missing, is said; until that is
+//!   durable the note of it stays, for the next run to say it.
 //! - Records that found no room in the buffer are said as soon as it takes some again.
-use super::{buffer::Buffer, killed, recorder::RecorderOptions};
+use super::{
+    buffer::Buffer,
+    killed::{self, Killed},
+    recorder::RecorderOptions,
+};
 use crate::ship::hostname;
 use anyhow::{Context, Result};
 use jiff::tz::TimeZone;
@@ -61,8 +66,14 @@ pub(super) struct Writer {
     waiting_records: usize,
     bodies: Bodies,
     open_since: Option<Instant>,
+    /// [`BATCH_AFTER`]; in tests longer, where nothing is to be closed by its age.
+    pub(super) batch_after: Duration,
     /// Records that the buffer did not take since it last took some.
     lost: u64,
+    /// Runs that were killed, of which there is a record that is not kept yet.
+    killed_waiting: Vec<Killed>,
+    /// The same of which the record was not taken.
+    killed_lost: Vec<Killed>,
     pub(super) buffer: Buffer,
 }
 
@@ -100,7 +111,10 @@ impl Writer {
             waiting_records: 0,
             bodies: Bodies::default(),
             open_since: None,
+            batch_after: BATCH_AFTER,
             lost: 0,
+            killed_waiting: Vec::new(),
+            killed_lost: Vec::new(),
             buffer: Buffer::new(options.buffer.clone(), note),
         };
         if let Some(fault) = &options.capture.fault {
@@ -115,7 +129,7 @@ impl Writer {
 
     /// Whether the batch is to be closed by its age.
     pub(super) fn has_waited(&self, now: Instant) -> bool {
-        let has_waited = |since: Instant| now.saturating_duration_since(since) >= BATCH_AFTER;
+        let has_waited = |since: Instant| now.saturating_duration_since(since) >= self.batch_after;
         self.open_since.is_some_and(has_waited)
     }
 
@@ -246,12 +260,18 @@ impl Writer {
     /// Says which runs were killed; whether there were any.
     fn say_killed(&mut self, at: Timestamp) -> bool {
         let killed = self.buffer.take_killed();
+        let is_any = !killed.is_empty();
+        self.note_killed(killed, at);
+        is_any
+    }
+
+    fn note_killed(&mut self, killed: Vec<Killed>, at: Timestamp) {
         for killed in &killed {
             let run = killed.run.as_deref();
             let fields = run.map(|run| ("killed_run_id".into(), run.into()));
             self.note(at, killed.text(), fields.into_iter().collect());
         }
-        !killed.is_empty()
+        self.killed_waiting.extend(killed);
     }
 
     /// Gives everything to the buffer.
@@ -270,6 +290,8 @@ impl Writer {
         let reason = self.buffer.fate().lost_reason.clone().unwrap_or_default();
         let text = format!("{lost} records were lost: {reason}");
         self.note(at, text, vec![("records_lost".into(), lost.into())]);
+        let killed = std::mem::take(&mut self.killed_lost);
+        self.note_killed(killed, at);
         self.flush(at);
         self.keep(now);
     }
@@ -285,14 +307,21 @@ impl Writer {
         self.open_since = None;
     }
 
+    /// Gives the bodies to the buffer, after everything that waits was [flushed](Writer::flush).
     fn keep(&mut self, now: Instant) -> bool {
         let bodies = std::mem::take(&mut self.bodies);
         if bodies.is_empty() {
             return false;
         }
         let is_kept = self.buffer.keep(&bodies, now);
-        if !is_kept {
-            self.lost += bodies.records();
+        let mut killed = std::mem::take(&mut self.killed_waiting);
+        match is_kept {
+            true if self.killed_lost.is_empty() => self.buffer.note_said(),
+            true => {}
+            false => {
+                self.lost += bodies.records();
+                self.killed_lost.append(&mut killed);
+            }
         }
         is_kept
     }
@@ -311,3 +340,6 @@ fn label(raw: &mut RawBatch, name: &str, kind: Kind, text: &str) {
     }
     *column = labelled;
 }
+
+#[cfg(test)]
+mod tests;

@@ -9,7 +9,7 @@ use std::{
     process::{Child, Command, Stdio},
     sync::{Arc, Mutex, mpsc},
     thread::JoinHandle,
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 pub const KEY: &str = "bootstrap-key-of-the-tests-of-the-program";
@@ -90,9 +90,22 @@ pub struct Server {
 }
 
 impl Server {
-    /// Starts it and waits until it answers.
+    /// Starts it and waits until it answers. Where the port of a server that is gone is taken for
+    /// the moment, it is started again.
     #[track_caller]
     pub fn start(start: &Start) -> Server {
+        let begun = Instant::now();
+        loop {
+            match Server::start_once(start) {
+                Ok(server) => return server,
+                Err(said) if said.contains("in use") && begun.elapsed() < PATIENCE => {}
+                Err(said) => panic!("the server is not ready: {said}"),
+            }
+        }
+    }
+
+    /// Starts it; what it said if it does not answer.
+    fn start_once(start: &Start) -> Result<Server, String> {
         let mut child = start.command().spawn().unwrap();
         let stderr = BufReader::new(child.stderr.take().unwrap());
         let said = Arc::new(Mutex::new(String::new()));
@@ -115,17 +128,17 @@ impl Server {
         let Ok(address) = address else {
             let _ = child.kill();
             let status = child.wait();
-            panic!("the server is not ready ({status:?}):\n{words}");
+            return Err(format!("{status:?}\n{words}"));
         };
         // A setting that is misspelt is only a note to it, and a test that proves nothing here.
         assert!(!words.contains("unknown variable"), "{words}");
-        Server {
+        Ok(Server {
             child,
             said,
             reader: Some(reader),
             address,
             http: http_client(),
-        }
+        })
     }
 
     /// Host and port.

@@ -1,7 +1,7 @@
 //! The wrapper with a key of its instance: whose its records are, and what it is refused.
 use super::{
     programs::{Running, Scene, ended, wait_until},
-    records::{run, server, waiting_files},
+    records::{files, run, server, waiting_files},
 };
 use crate::harness::server::{Answer, KEY, Server};
 use serde_json::{Value, json};
@@ -61,6 +61,19 @@ fn script(scene: &Scene, key: &str, options: &[&str], script: &str) -> Command {
     command
 }
 
+/// Runs a program that reads its stdin until then; what was said on stderr.
+#[track_caller]
+fn run_until(command: Command, mut is_enough: impl FnMut() -> bool) -> String {
+    let mut running = Running::start(command);
+    wait_until("enough has happened", || is_enough().then_some(()));
+    drop(running.child.stdin.take());
+    assert_eq!(ended(running.end()), (Some(0), None));
+    let mut said = String::new();
+    let stderr = running.child.stderr.as_mut().unwrap();
+    stderr.read_to_string(&mut said).unwrap();
+    said
+}
+
 fn logs(server: &Server, id: &str) -> Value {
     server.get(&format!("/api/v1/mcps/{id}/logs")).data()
 }
@@ -86,9 +99,9 @@ fn records_of_a_bound_key_are_the_instances_and_its_owners() {
     drop(stdin);
     assert_eq!(ended(running.end()), (Some(0), None));
     run(script(&scene, &key, &options, "echo later; exit 3"), 3);
-    run(script(&scene, &key, &options, "sleep 1"), 0);
-    wait_until("the failure is stored", || {
-        (server.count("system.pm2", "process.exit.code:3") == 1).then_some(())
+    // What that one had no time to send is sent by the next.
+    run_until(script(&scene, &key, &options, "cat"), || {
+        server.count("system.pm2", "process.exit.code:3") == 1
     });
     let owned = ["instance_id", "user_id", "labels.user_id"];
     for stream in ["instance.access", "instance.app", "system.pm2"] {
@@ -125,9 +138,8 @@ fn nothing_gets_into_another_users_instance() {
     let mut scene = Scene::with_server(&server.url());
     scene.instance = "i2".to_owned();
     let bound = make_key(&server, "/api/v1/mcps/i1/keys", jane);
-    run(script(&scene, &bound, &[], "echo bound; sleep 1"), 0);
-    wait_until("it is stored", || {
-        (server.count("instance.app", "bound") == 1).then_some(())
+    run_until(script(&scene, &bound, &[], "echo bound; cat"), || {
+        server.count("instance.app", "bound") == 1
     });
     let records = server.all(
         "instance.app",
@@ -138,7 +150,9 @@ fn nothing_gets_into_another_users_instance() {
     assert_eq!(records[0]["labels.instance_id"], "i2", "{records:?}");
     // A key of the user is none of a supervisor, and nothing passes what it may not send.
     let own = make_key(&server, "/api/v1/keys", jane);
-    let said = run(script(&scene, &own, &[], "echo own; sleep 1"), 0);
+    let said = run_until(script(&scene, &own, &[], "echo own; cat"), || {
+        waiting_files(&scene) == 0 && files(&scene, "rejected") > 0
+    });
     let expected = "may not write to stream \"system.pm2\"";
     assert!(said.contains(expected), "{said}");
     assert_eq!(server.count("instance.app", "own"), 0);
@@ -193,6 +207,11 @@ fn a_deleted_instance_takes_nothing_more_and_it_is_said() {
     writeln!(stdin, "go on").unwrap();
     running.expect("after");
     wait_until("it waits", || (waiting_files(&scene) > 0).then_some(()));
+    wait_until("the server has refused it", || {
+        let measures = server.get("/metrics").text;
+        let of_ingest = r#"route="/api/v1/ingest/{stream}",status="401""#;
+        measures.contains(of_ingest).then_some(())
+    });
     writeln!(stdin, "end").unwrap();
     // The program does not notice.
     assert_eq!(ended(running.end()), (Some(4), None));

@@ -1,5 +1,8 @@
 //! Starting again.
-use super::programs::{Running, Scene, ended, wait_until};
+use super::{
+    programs::{Running, Scene, ended, wait_until},
+    records::{script, send_what_waits, server},
+};
 use std::io::Write;
 
 #[test]
@@ -31,17 +34,47 @@ fn a_client_that_has_left_ends_it() {
 
 #[test]
 fn a_signal_ends_it_while_it_waits_for_the_next_start() {
-    let scene = Scene::new();
-    let mut command = scene.run(&["--restart", "always"]);
-    command.args(["sh", "-c", "echo ended; exit 1"]);
-    let mut running = Running::start(command);
-    running.expect("ended");
-    // Only the witness of signals is left.
-    let children = format!("/proc/{0}/task/{0}/children", running.child.id());
-    wait_until("the program is waited for", || {
-        let text = std::fs::read_to_string(&children).unwrap();
-        (text.split_ascii_whitespace().count() == 1).then_some(())
+    wait_until("a signal has come between two starts", || {
+        let scene = Scene::new();
+        let mut command = scene.run(&["--restart", "always"]);
+        command.args(["sh", "-c", "trap 'exit 7' TERM; echo ended; exit 1"]);
+        let mut running = Running::start(command);
+        running.expect("ended");
+        // Only the witness of signals is left.
+        let children = format!("/proc/{0}/task/{0}/children", running.child.id());
+        wait_until("the program is waited for", || {
+            let text = std::fs::read_to_string(&children).unwrap();
+            (text.split_ascii_whitespace().count() == 1).then_some(())
+        });
+        running.signal(rustix::process::Signal::TERM);
+        match ended(running.end()) {
+            (None, Some(15)) => Some(()),
+            // It was started again before: the signal has come to the program, or to its end.
+            (Some(7 | 1), None) => None,
+            other => panic!("{other:?}"),
+        }
     });
-    running.signal(rustix::process::Signal::TERM);
-    assert_eq!(ended(running.end()), (None, Some(15)));
+}
+
+#[test]
+fn a_restart_that_a_signal_prevents_is_not_recorded() {
+    let (_folder, _, server) = server();
+    // The signal comes right after the end, while the last words are waited for.
+    let text = "(sleep 0.02; kill -TERM $PPID) & exit 3";
+    wait_until("a signal has come right after an end", || {
+        let scene = Scene::with_server(&server.url());
+        let restarts = || server.count("system.pm2", "process.event:restart");
+        let before = restarts();
+        let mut running = Running::start(script(&scene, &["--restart", "always"], text));
+        let end = ended(running.end());
+        send_what_waits(&scene);
+        match end {
+            // Later, the restart was already under way.
+            (None, Some(15)) => (restarts() == before).then_some(()),
+            // Earlier, the end was asked for.
+            (Some(3), None) => None,
+            other => panic!("{other:?}"),
+        }
+    });
+    assert!(server.count("system.pm2", "process.exit.code:3") > 0);
 }

@@ -62,6 +62,8 @@ impl Scene {
             .arg(self.path("state"))
             .arg("--key-file")
             .arg(self.path("run.key"))
+            // A disk that has much else to do loses no record of a test.
+            .args(["--keep-patience-s", &PATIENCE.as_secs().to_string()])
             .args(options)
             .arg("--");
         command

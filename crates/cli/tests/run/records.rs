@@ -1,10 +1,12 @@
 //! What is recorded, and what of it arrives: at a real server, each record once.
 use super::programs::{How, NO_SERVER, Running, Scene, ended, wait_until};
-use crate::harness::server::{KEY, Server, Start};
+use crate::harness::{
+    server::{KEY, Server, Start},
+    small_disk::SmallDisk,
+};
 use serde_json::Value;
 use std::{
     io::{Read, Write},
-    path::Path,
     process::{Command, Stdio},
 };
 
@@ -39,9 +41,15 @@ pub fn messages(server: &Server, stream: &str) -> Vec<String> {
 }
 
 pub fn waiting_files(scene: &Scene) -> usize {
-    let spools = std::fs::read_dir(scene.path("state")).unwrap();
-    let pending = spools.flatten().map(|entry| entry.path().join("pending"));
-    pending
+    files(scene, "pending")
+}
+
+/// Files in the folders of this name of all spools; none as long as there is no spool.
+pub fn files(scene: &Scene, name: &str) -> usize {
+    let spools = std::fs::read_dir(scene.path("state"));
+    let spools = spools.into_iter().flatten().flatten();
+    let folders = spools.map(|entry| entry.path().join(name));
+    folders
         .filter_map(|path| std::fs::read_dir(path).ok())
         .flatten()
         .count()
@@ -180,8 +188,10 @@ fn calls_are_there_while_the_session_goes_on() {
     assert_eq!(ended(running.end()), (Some(0), None));
 }
 
-/// Ends at its first start without having read anything, and answers at its second.
-const SECOND: &str = r#"[ -e "$HOME/begun" ] || { : >"$HOME/begun"; exit 1; }
+/// Ends at its first start without having read anything, once a call waits for it; answers at its
+/// second.
+const SECOND: &str = r#"[ -e "$HOME/begun" ] || {
+: >"$HOME/begun"; until [ -e "$HOME/asked" ]; do sleep 0.02; done; exit 1; }
 read -r line; echo '{"jsonrpc":"2.0","id":2,"result":{}}'; cat"#;
 
 #[test]
@@ -190,7 +200,14 @@ fn what_the_first_program_has_not_read_is_recorded_with_the_answer_of_the_second
     let scene = Scene::with_server(&server.url());
     let mut running = Running::start(script(&scene, &["--restart", "on-failure"], SECOND));
     let mut stdin = running.child.stdin.take().unwrap();
+    wait_until("the first has begun", || {
+        scene.path("begun").exists().then_some(())
+    });
     writeln!(stdin, "{CALL}").unwrap();
+    wait_until("the call has passed to the first", || {
+        (rustix::io::ioctl_fionread(&stdin).unwrap() == 0).then_some(())
+    });
+    std::fs::write(scene.path("asked"), b"").unwrap();
     running.expect(r#"{"jsonrpc":"2.0","id":2,"result":{}}"#);
     drop(stdin);
     assert_eq!(ended(running.end()), (Some(0), None));
@@ -305,38 +322,30 @@ const FILLING: &str = "until [ -e \"$0/0/state\" ]; do sleep 0.02; done; \
                        for i in 1 2 3 4 5 6 7 8; do \
                        head -c 400000 /dev/urandom | base64 -w 0; echo; sleep 0.2; done; exit 5";
 
-/// Shown on a small file system where mounting is permitted, as it is to root.
+/// Shown on a small file system where mounting is permitted.
 #[test]
 fn a_full_disk_costs_records_and_not_the_program() {
     let scene = Scene::with_server(NO_SERVER);
-    let disk = scene.path("state");
-    std::fs::create_dir(&disk).unwrap();
-    let text = "mount -t tmpfs -o size=2m tmpfs \"$0\" && shift 0 && exec \"$@\"";
-    let mut command = Command::new("unshare");
-    let words = ["sh", "-c", FILLING, disk.to_str().unwrap()];
+    let point = scene.path("state");
+    std::fs::create_dir(&point).unwrap();
+    let Some(disk) = SmallDisk::mount(&point, 2 << 20) else {
+        eprintln!(
+            "NOT SHOWN HERE: a full disk. Neither root's mount nor a user namespace is permitted; \
+             run this test where one of them is."
+        );
+        return;
+    };
+    let words = ["sh", "-c", FILLING, point.to_str().unwrap()];
     let tested = scene.command(How::Wrapped, &words);
-    command.args(["--mount", "sh", "-c", text]).arg(&disk);
+    let mut command = Command::new(&disk.through[0]);
+    command.args(&disk.through[1..]);
     command.arg(tested.get_program()).args(tested.get_args());
     command.env("HOME", scene.folder.path());
-    if !can_mount(scene.folder.path()) {
-        assert!(!rustix::process::geteuid().is_root(), "root cannot mount");
-        eprintln!("NOT TESTED: a full disk, since this user may not mount a small one");
-        return;
-    }
     let out = command.stdin(Stdio::null()).output().unwrap();
     assert_eq!(ended(out.status), (Some(5), None));
     assert!(out.stdout.len() > 4_200_000);
     let said = String::from_utf8_lossy(&out.stderr).into_owned();
     assert!(said.contains("records were lost: no space left"), "{said}");
-}
-
-fn can_mount(folder: &Path) -> bool {
-    let tried = Command::new("unshare")
-        .args(["--mount", "mount", "-t", "tmpfs", "tmpfs"])
-        .arg(folder)
-        .stderr(Stdio::null())
-        .status();
-    tried.is_ok_and(|status| status.success())
 }
 
 #[test]

@@ -283,6 +283,17 @@ mod tests {
         check_note(|path| std::fs::write(path, b"damaged").unwrap(), Some(""));
         check_note(|path| std::fs::write(path, b"").unwrap(), Some(""));
         check_note(|path| std::fs::remove_file(path).unwrap(), None);
+        // An error of the system, whoever asks.
+        let be_a_directory = |path: &Path| {
+            std::fs::remove_file(path).unwrap();
+            std::fs::create_dir(path).unwrap();
+        };
+        check_note(be_a_directory, Some(""));
+        let long = "long ".repeat(100);
+        let scene = Scene::new();
+        let folder = scene.folder().0;
+        claim(&folder).spool.begin(&long).unwrap();
+        assert_eq!(claim(&folder).report.left_by.as_deref(), Some(&long[..256]));
     }
 
     #[test]

@@ -1,13 +1,14 @@
 //! Who fills a spool: a note that is there from when a producer begins until it ends. Whoever finds
 //! one knows that its producer has not ended, and that what that had in memory is missing.
 //!
-//! A note that cannot be read is one, too: that it is there is what counts.
+//! A note that cannot be read is one, too, whatever the reason: that it is there is what counts, and
+//! it keeps nothing that is in the spool from being sent.
 use super::{
     Spool, SpoolError,
     file::{Place, SealedFiles},
 };
 
-/// Bytes of a note that are read: a name and a time, several times over.
+/// Bytes of a note that are used: a name and a time, several times over.
 const NOTE_BYTES_MAX: usize = 256;
 
 impl Spool {
@@ -31,13 +32,8 @@ impl Spool {
 }
 
 /// The note of a producer that has not ended, empty if it cannot be read.
-pub(super) fn left_by(sealed: &SealedFiles) -> Result<Option<String>, SpoolError> {
-    let bytes = match sealed.read(Place::Producer) {
-        Ok(None) => return Ok(None),
-        Ok(Some(bytes)) => bytes,
-        Err(SpoolError::Damaged(_)) => Vec::new(),
-        Err(error) => return Err(error),
-    };
+pub(super) fn left_by(sealed: &SealedFiles) -> Option<String> {
+    let bytes = sealed.read(Place::Producer).unwrap_or(Some(Vec::new()))?;
     let cut = &bytes[..bytes.len().min(NOTE_BYTES_MAX)];
-    Ok(Some(String::from_utf8_lossy(cut).into_owned()))
+    Some(String::from_utf8_lossy(cut).into_owned())
 }

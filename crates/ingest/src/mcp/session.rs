@@ -98,6 +98,8 @@ pub struct Session {
     violations: Violations,
     counts: Counts,
     is_mcp: bool,
+    /// Whether there was another server before, which the client goes on from.
+    is_successor: bool,
     /// Lines of output before the first message: how many, and the first of them.
     early_count: u64,
     early: Vec<(Timestamp, Violation, String)>,
@@ -120,6 +122,7 @@ impl Session {
             sides: Sides::default(),
             violations: Violations::default(),
             counts: Counts::default(),
+            is_successor: false,
             early_count: 0,
             early: Vec::new(),
             is_incomplete: false,
@@ -127,7 +130,7 @@ impl Session {
         }
     }
 
-    /// Whether a JSON-RPC message has passed.
+    /// Whether a JSON-RPC message has passed, here or to a server before.
     #[must_use]
     pub fn is_mcp(&self) -> bool {
         self.is_mcp
@@ -255,7 +258,9 @@ impl Session {
                 self.tell(call, ending, direction, now);
             }
         }
-        if self.is_mcp && !self.options.is_only_mcp {
+        // One that was to follow may never have been started.
+        let is_begun = !self.is_successor || self.counts() != Counts::default();
+        if self.is_mcp && !self.options.is_only_mcp && is_begun {
             self.add_summary(now);
         }
         self.give(out);

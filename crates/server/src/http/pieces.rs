@@ -119,7 +119,8 @@ impl Pieces {
     /// The body, once all of it has come.
     ///
     /// # Errors
-    /// What is wrong with the body as a whole, [`IngestError`], or that no turn becomes free.
+    /// What is wrong with the body as a whole, an
+    /// [`IngestError`](taffrail_engine::ingest::IngestError), or that no turn becomes free.
     pub async fn prepared(mut self) -> Result<Prepared, Problem> {
         let rest = std::mem::take(&mut self.cutter).into_rest();
         if self.pieces.is_empty() {
@@ -130,8 +131,13 @@ impl Pieces {
         if let Some(prepared) = done.and_then(put_together) {
             return Ok(prepared);
         }
-        let pieces: Vec<&[u8]> = self.pieces.iter().map(|piece| &piece[..]).collect();
-        self.work.whole(pieces.concat()).await
+        let pieces = std::mem::take(&mut self.pieces);
+        let mut body = Vec::with_capacity(pieces.iter().map(|piece| piece.len()).sum());
+        // Each goes as soon as it is copied.
+        for piece in pieces {
+            body.extend_from_slice(&piece);
+        }
+        self.work.whole(body).await
     }
 }
 

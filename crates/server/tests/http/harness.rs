@@ -1,7 +1,7 @@
 //! A server with its own data directory, and a client.
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use std::sync::Once;
+use std::sync::{Once, OnceLock};
 use taffrail_model::stream::AccessClass;
 use taffrail_server::{
     Server, ServerOptions,
@@ -216,10 +216,12 @@ pub fn messages(records: &Value) -> Vec<String> {
     records.iter().map(message).collect()
 }
 
-/// A time within the last hours, the later the greater `second`.
+/// A time within the last hours, the later the greater `second`: the same at each call with the
+/// same one, whenever the next minute begins.
 pub fn recent(second: usize) -> String {
-    let start_s = now_s() - 7_200;
-    time_text(start_s / 60 * 60 + i64::try_from(second).unwrap())
+    static START_S: OnceLock<i64> = OnceLock::new();
+    let start_s = *START_S.get_or_init(|| (now_s() - 7_200) / 60 * 60);
+    time_text(start_s + i64::try_from(second).unwrap())
 }
 
 /// The same time of yesterday.

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "vitest";
 import type { MenuAction, MenuEntry } from "$lib/ui/menu";
-import { groupEntries, stateOf, toggled, type GroupValue } from "./value_menu";
+import { fits, groupEntries, stateOf, toggled, type GroupValue } from "./value_menu";
 
 const PIPES = "| stats count() by source";
 
@@ -88,5 +88,7 @@ describe("a value of a group", () => {
     const disabled = (length: number) => menu(PIPES, { field: "f", value: "x".repeat(length) }).named.map((one) => one.isDisabled ?? false);
     expect(disabled(room)).toEqual([false, true, false, false]);
     expect(disabled(room + 1)).toEqual([true, true, true, false]);
+    // What the keys look at: bytes, not characters.
+    expect(["x".repeat(16_384), "x".repeat(16_385), "é".repeat(8_192), "é".repeat(8_193)].map(fits)).toEqual([true, false, true, false]);
   });
 });

@@ -43,7 +43,8 @@ function onlyGroup(query: string, group: GroupValue): string {
   return isNegated ? including(alone, term, true) : alone;
 }
 
-const fits = (query: string) => new TextEncoder().encode(query).length <= QUERY_BYTES_MAX;
+/** Whether the server reads a query as long as this one. */
+export const fits = (query: string) => new TextEncoder().encode(query).length <= QUERY_BYTES_MAX;
 
 /** Entries of the menu of a group's value. */
 export function groupEntries(query: string, group: GroupValue, onquery: (query: string) => void, oncopy: (text: string) => void): MenuEntry[] {

@@ -28,6 +28,7 @@ pub fn options(folder: Option<&Path>) -> RecorderOptions {
             server: "http://127.0.0.1:1".into(),
             token_file: None,
         },
+        keep_patience: KEEP_PATIENCE,
     }
 }
 
@@ -37,21 +38,28 @@ const ANSWER: &[u8] = b"{\"jsonrpc\":\"2.0\",\"id\":112,\"result\":{}}\n";
 /// Something that is left or told.
 type Step<'a> = &'a dyn Fn(&Tap, &Teller);
 
-/// What is recorded of the protocol if each step is done between two looks of the recorder,
-/// which then takes everything.
+/// A recorder that has taken everything, if each step is done between two looks of it.
 #[track_caller]
-fn check(bytes_max: usize, steps: &[Step<'_>], expected: &[&str]) {
-    let folder = tempfile::tempdir().unwrap();
+fn recorded(bytes_max: usize, steps: &[Step<'_>]) -> Worker {
     let (tap, tapped) = tap(bytes_max);
     let (clock, left) = (tap.clock(), tap.clone());
     let (teller, inbox) = inbox(tap, tapped);
-    let mut worker = Worker::new(options(Some(folder.path())), inbox, clock).unwrap();
+    // Nothing is kept: it stays in memory, however long this takes.
+    let mut worker = Worker::new(options(None), inbox, clock).unwrap();
+    worker.writer.batch_after = Duration::MAX;
     for step in steps {
         step(&left, &teller);
         // It looks ahead while it works, whenever that is.
         assert_eq!(worker.inbox.finish_until(), None);
     }
     assert_eq!(worker.drain(), None);
+    worker
+}
+
+/// What is recorded of the protocol if each step is done between two looks of the recorder.
+#[track_caller]
+fn check(bytes_max: usize, steps: &[Step<'_>], expected: &[&str]) {
+    let worker = recorded(bytes_max, steps);
     let mut found = worker.writer.waiting_messages();
     for message in &mut found {
         let end = message.find(" in ").unwrap_or(message.len());
@@ -115,6 +123,52 @@ fn what_a_program_has_not_read_is_answered_by_the_next() {
     let unknown = "protocol violation: the server sent an answer to no request: id 112";
     check(&[ask, answer, &turn, answer], &["ping → ok", unknown]);
     check(&[ask, &turn, answer, answer], &["ping → ok", unknown]);
+}
+
+/// What is recorded of the lives of programs, if each step is done between two looks.
+#[track_caller]
+fn check_lives(steps: &[Step<'_>], expected: &[&str]) {
+    let mut worker = recorded(TAP_BYTES_MAX, steps);
+    let records = worker.lifecycle.take();
+    let texts = records.iter().map(|record| {
+        let event = record.text("process.event").unwrap();
+        match record.text("process.stderr_tail") {
+            Some(tail) => format!("{event}: {tail}"),
+            None => event.to_string(),
+        }
+    });
+    assert_eq!(texts.collect::<Vec<_>>(), expected);
+}
+
+#[test]
+fn what_is_said_between_two_programs_is_not_the_second_ones() {
+    let start: Step<'_> = &|_, teller| {
+        let (process, restart) = (1, 0);
+        teller.tell(Told::Starting);
+        teller.tell(Told::Started { process, restart });
+    };
+    let [own, others]: [Step<'_>; 2] = [
+        &|tap, _| tap.leave(Direction::Stderr, b"its own\n"),
+        &|tap, _| tap.leave(Direction::Stderr, b"of what the first has left\n"),
+    ];
+    let fail: Step<'_> = &|_, teller| {
+        teller.tell(Told::Ended {
+            ended: Ended::Code(1),
+            ran: Duration::ZERO,
+            is_asked: false,
+            is_followed: false,
+        });
+    };
+    let first = ["spawn", "exit"];
+    check_lives(
+        &[start, &turn, others, start, fail],
+        &[first, ["spawn", "exit"]].concat(),
+    );
+    let second = ["spawn", "ready", "exit: its own"];
+    check_lives(
+        &[start, &turn, others, start, own, fail],
+        &[&first[..], &second].concat(),
+    );
 }
 
 #[test]

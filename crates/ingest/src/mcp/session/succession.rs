@@ -16,6 +16,9 @@ impl Session {
             Direction::ServerToClient as usize,
         );
         let mut next = Session::new(self.options.clone());
+        // The client speaks the protocol on, whether or not the new server ever does.
+        next.is_mcp = self.is_mcp;
+        next.is_successor = true;
         // The server's last words are heard while the client's requests are still here.
         let mut lines = std::mem::take(&mut self.lines[server]);
         lines.finish(|line| self.line(Direction::ServerToClient, now, line));
@@ -51,9 +54,21 @@ mod tests {
     use super::super::{Counts, Options};
     use super::*;
 
+    fn ask(id: u32) -> String {
+        format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}\n")
+    }
+
+    /// Requests in the summaries of sessions that ended.
+    fn requests(out: &[Heard]) -> Vec<String> {
+        let summaries = out.iter().filter_map(|heard| match heard {
+            Heard::Record(record) => record.get("mcp.session.requests"),
+            Heard::Line(_) => None,
+        });
+        summaries.map(|value| format!("{value:?}")).collect()
+    }
+
     #[test]
     fn a_request_is_counted_where_it_ends() {
-        let ask = |id: u32| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"method\":\"ping\"}}\n");
         let answer = |id: u32| format!("{{\"jsonrpc\":\"2.0\",\"id\":{id},\"result\":{{}}}}\n");
         let (now, mut out) = (Timestamp(0), Vec::new());
         let mut session = Session::new(Options::default());
@@ -74,11 +89,37 @@ mod tests {
             ..Counts::default()
         };
         assert_eq!(next.counts(), expected);
-        let summaries = out.iter().filter_map(|heard| match heard {
-            Heard::Record(record) => record.get("mcp.session.requests"),
-            Heard::Line(_) => None,
-        });
-        let requests: Vec<String> = summaries.map(|value| format!("{value:?}")).collect();
-        assert_eq!(requests, ["Integer(1)", "Integer(2)"]);
+        assert_eq!(requests(&out), ["Integer(1)", "Integer(2)"]);
+    }
+
+    #[test]
+    fn a_server_that_never_speaks_has_a_session_of_the_protocol() {
+        let (now, mut out) = (Timestamp(0), Vec::new());
+        let mut session = Session::new(Options::default());
+        let text = ask(1);
+        session.push(Direction::ClientToServer, now, text.as_bytes(), &mut out);
+        let mut next = session.succeed(now, &mut out);
+        assert!(next.is_mcp());
+        let text = b"no protocol\n";
+        next.push(Direction::ServerToClient, now, text, &mut out);
+        next.finish(now, &mut out);
+        let expected = Counts {
+            requests: 1,
+            unanswered: 1,
+            violations: 1,
+            ..Counts::default()
+        };
+        assert_eq!(next.counts(), expected);
+        assert_eq!(requests(&out), ["Integer(0)", "Integer(1)"]);
+    }
+
+    #[test]
+    fn a_server_that_was_never_started_has_no_summary() {
+        let (now, mut out) = (Timestamp(0), Vec::new());
+        let mut session = Session::new(Options::default());
+        let text = "{\"jsonrpc\":\"2.0\",\"method\":\"notifications/initialized\"}\n";
+        session.push(Direction::ClientToServer, now, text.as_bytes(), &mut out);
+        session.succeed(now, &mut out).finish(now, &mut out);
+        assert_eq!(requests(&out), ["Integer(0)"]);
     }
 }
