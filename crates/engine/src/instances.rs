@@ -328,8 +328,9 @@ impl Engine {
     {
         let engine = self.clone();
         let turn = self.inner.instances.changing.clone().lock_owned().await;
+        let running = self.inner.running.subscribe();
         let task = tokio::spawn(async move {
-            let _one_at_a_time = turn;
+            let (_one_at_a_time, _running) = (turn, running);
             change(engine).await
         });
         match task.await {

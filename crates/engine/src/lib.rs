@@ -73,6 +73,8 @@ struct Inner {
     recovery: RecoveryReport,
     new_key_file: Option<PathBuf>,
     stopping: watch::Sender<bool>,
+    /// Each task that may outlive who asked for it holds a receiver of it to its end.
+    running: watch::Sender<()>,
     /// The directory stays locked as long as anything works on it.
     _lock: DirectoryLock,
 }
@@ -115,8 +117,9 @@ impl Engine {
         self.inner.new_key_file.as_deref()
     }
 
-    /// Commits the own events that wait, stops background tasks and the store's threads, and
-    /// closes the metadata. Later commits are refused; live tails end.
+    /// Commits the own events that wait, waits for the end of background tasks and of the store's
+    /// threads, and closes the metadata. Later commits are refused; live tails end. Once the engine
+    /// and what was asked of it are dropped, another may open the directory.
     ///
     /// # Errors
     /// [`MaintenanceError`] if the store could not be put in order; what was acknowledged is
@@ -124,6 +127,7 @@ impl Engine {
     pub async fn close(&self) -> Result<(), MaintenanceError> {
         self.inner.stopping.send_replace(true);
         self.inner.own_events.drained().await;
+        self.inner.running.closed().await;
         let store = self.inner.store.clone();
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
         self.inner.meta.close().await;

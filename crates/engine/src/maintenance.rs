@@ -33,8 +33,10 @@ pub(crate) fn spawn(engine: &Engine) {
 fn spawn_watch(engine: &Engine) {
     let weak = Arc::downgrade(&engine.inner);
     let mut stopping = engine.inner.stopping.subscribe();
+    let running = engine.inner.running.subscribe();
     let (mut active_deletions, _) = engine.deletions_by_state();
     tokio::spawn(async move {
+        let _running = running;
         let mut timer = tokio::time::interval(WATCH_EVERY);
         let mut told_faults: Vec<Fault> = Vec::new();
         let mut told_refusing = None;
@@ -94,7 +96,9 @@ fn tell_of_deletions(engine: &Engine, active: &mut Vec<u64>) {
 fn spawn_purge(engine: &Engine) {
     let weak = Arc::downgrade(&engine.inner);
     let mut stopping = engine.inner.stopping.subscribe();
+    let running = engine.inner.running.subscribe();
     tokio::spawn(async move {
+        let _running = running;
         let mut timer = tokio::time::interval(PURGE_EVERY);
         loop {
             tokio::select! {

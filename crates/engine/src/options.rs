@@ -178,6 +178,7 @@ impl Engine {
         let aggregate_memory = Arc::new(MemoryPool::new(options.memory.query_state));
         let (own_events, event_queue) = events::channel();
         let (stopping, _) = watch::channel(false);
+        let (running, _) = watch::channel(());
         let engine = Engine {
             inner: Arc::new(Inner {
                 options,
@@ -194,6 +195,7 @@ impl Engine {
                 recovery: opened.recovery,
                 new_key_file: opened.new_key_file,
                 stopping,
+                running,
                 _lock: lock,
             }),
         };

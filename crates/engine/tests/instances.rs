@@ -530,6 +530,34 @@ async fn a_change_that_nobody_waits_for_is_in_the_directory_too() {
     assert_eq!(found.deleted, Some(bench.engine.now()));
 }
 
+#[tokio::test]
+async fn a_closed_engine_leaves_its_directory_to_the_next() {
+    let bench = Bench::new().await;
+    let Bench {
+        mut engine,
+        clock,
+        directory,
+    } = bench;
+    for round in 0..10 {
+        let new = NewInstance {
+            tenant: DEFAULT_TENANT,
+            id: Some(format!("i{round}")),
+            user_id: "u1".into(),
+            service: None,
+            status: InstanceStatus::Active,
+        };
+        // Tasks of the engine have just begun, and a change that nobody waits for.
+        let mut change = Box::pin(engine.create_instance(new));
+        assert!(futures_poll_once(change.as_mut()).await.is_none());
+        drop(change);
+        engine.close().await.unwrap();
+        drop(engine);
+        engine = open(&directory, &clock).await;
+        let name = format!("i{round}");
+        assert!(engine.instance(&admin(), &name).is_some(), "{name}");
+    }
+}
+
 /// Polls a future once.
 async fn futures_poll_once<F: Future>(mut future: std::pin::Pin<&mut F>) -> Option<F::Output> {
     std::future::poll_fn(|context| {

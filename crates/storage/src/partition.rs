@@ -3,8 +3,10 @@
 //! Invariants
 //! - Every row is in exactly one of: a section, a chunk that is being flushed, a chunk of the tail.
 //! - Eight or more neighbouring chunks of one size or smaller become one, up to
-//!   [`MERGED_ROWS_MAX`] rows: so a row is copied some few times, rows of large requests hardly
-//!   ever, and a tail of n rows has about n / 2,048 chunks and some 30 of the newest rows.
+//!   [`MERGED_ROWS_MAX`] rows. Where a larger one comes and they are not merged with it, those
+//!   before it are merged among themselves, as far as they fit. So a row is copied some few times,
+//!   rows of large requests hardly ever, and a tail of n rows has at most n / 2,048 chunks and some
+//!   30 of the newest rows, unless its chunks have too many columns to be merged.
 //! - No chunk is made past [`CHUNK_ROWS_MAX`] rows or [`COLUMNS_MAX`] columns: one that no section
 //!   can hold could never be flushed.
 use crate::{
@@ -90,11 +92,37 @@ impl Partition {
             let alike = alike.count();
             let first = self.tail.len() - alike;
             if alike < MERGE_FAN_IN || !do_columns_fit(&self.tail[first..]) {
+                self.merge_smaller(size);
                 return;
             }
             let merged = merged(&self.tail.split_off(first));
             self.tail.push(Arc::new(merged));
         }
+    }
+
+    /// Merges the chunks before the last one that are smaller than it, of size `size`, among
+    /// themselves: few of them are in a run with others any more.
+    fn merge_smaller(&mut self, size: u32) {
+        let Some((_, before)) = self.tail.split_last() else {
+            return;
+        };
+        let is_smaller = |chunk: &&Arc<TailChunk>| size_class(chunk) < size;
+        let smaller = before.iter().rev().take_while(is_smaller).count();
+        if smaller < 2 {
+            return;
+        }
+        let from = before.len() - smaller;
+        let mut chunks = self.tail.split_off(from);
+        let last = chunks.pop();
+        while !chunks.is_empty() {
+            let rest = chunks.split_off(fitting(&chunks));
+            match chunks.as_slice() {
+                [one] => self.tail.push(one.clone()),
+                several => self.tail.push(Arc::new(merged(several))),
+            }
+            chunks = rest;
+        }
+        self.tail.extend(last);
     }
 
     /// Takes what is to be flushed: the tail, and what an earlier flush could not write. The rows
@@ -195,6 +223,17 @@ fn bytes(chunks: &[Arc<TailChunk>]) -> usize {
     chunks.iter().map(|chunk| chunk.memory_bytes()).sum()
 }
 
+/// How many of the first of some chunks can be merged; one at least.
+fn fitting(chunks: &[Arc<TailChunk>]) -> usize {
+    let mut columns = ColumnUnion::default();
+    let mut merged_rows = 0;
+    let fitting = chunks.iter().take_while(|chunk| {
+        merged_rows += rows(chunk);
+        merged_rows <= MERGED_ROWS_MAX && columns.take(chunk)
+    });
+    fitting.count().max(1)
+}
+
 /// Whether one section, or chunk, can have the columns of all.
 fn do_columns_fit(chunks: &[Arc<TailChunk>]) -> bool {
     let mut columns = ColumnUnion::default();
@@ -283,6 +322,7 @@ fn merged(chunks: &[Arc<TailChunk>]) -> TailChunk {
 mod tests {
     use super::*;
     use taffrail_model::column::Kind;
+    use taffrail_testkit::Random;
 
     fn batch(first: u64, count: usize) -> (Vec<i64>, Position, ColumnSet) {
         let mut columns = ColumnSet::default();
@@ -317,6 +357,26 @@ mod tests {
             .collect()
     }
 
+    /// That a tail keeps few chunks, and every row, while batches of these sizes come.
+    #[track_caller]
+    fn check_tail(sizes: impl Iterator<Item = usize>) {
+        let mut partition = Partition::default();
+        let mut next = 1;
+        for batch_rows in sizes {
+            if next > 300_000 {
+                break;
+            }
+            let (timestamps, first, columns) = batch(next, batch_rows);
+            partition.push(timestamps, first, columns);
+            next += batch_rows as u64;
+            let (rows, chunks) = (next as usize - 1, partition.tail.len());
+            let most = rows / (MERGED_ROWS_MAX / MERGE_FAN_IN) + 4 * MERGE_FAN_IN;
+            assert!(chunks <= most, "{chunks} chunks of {rows} rows");
+        }
+        assert_eq!(rows_of(&partition), expected(1..next));
+        assert_eq!(partition.unflushed_rows() as u64, next - 1);
+    }
+
     #[test]
     fn a_tail_keeps_few_chunks_and_every_row() {
         for sizes in [
@@ -328,22 +388,26 @@ mod tests {
             [vec![10_000], vec![1; 7]].concat(),
             [vec![4_096], vec![1; 63]].concat(),
             [vec![700; 5], vec![60; 5], vec![1; 5]].concat(),
+            // The large ones do not fit together.
+            [vec![8_193], vec![1; 6]].concat(),
+            [vec![20_000], vec![1; 4_095]].concat(),
+            vec![4_096, 1],
+            vec![10_000, 600, 1],
         ] {
-            let mut partition = Partition::default();
-            let mut next = 1;
-            for batch_rows in sizes.iter().copied().cycle().take(3_000) {
-                if next > 300_000 {
-                    break;
-                }
-                let (timestamps, first, columns) = batch(next, batch_rows);
-                partition.push(timestamps, first, columns);
-                next += batch_rows as u64;
-                let (rows, chunks) = (next as usize - 1, partition.tail.len());
-                let most = rows / (MERGED_ROWS_MAX / MERGE_FAN_IN) + 4 * MERGE_FAN_IN;
-                assert!(chunks <= most, "{chunks} chunks of {rows} rows");
-            }
-            assert_eq!(rows_of(&partition), expected(1..next));
-            assert_eq!(partition.unflushed_rows() as u64, next - 1);
+            // Those of one row are too many to be all tried.
+            let batches = if sizes.len() == 1 { 3_000 } else { 60_000 };
+            check_tail(sizes.iter().copied().cycle().take(batches));
+        }
+    }
+
+    #[test]
+    fn a_tail_keeps_few_chunks_in_whatever_order_they_come() {
+        let sizes = [1, 1, 1, 7, 8, 60, 600, 2_049, 4_095, 4_096, 8_193, 20_000];
+        for seed in 0..6 {
+            let mut random = Random::new(seed);
+            // Some of them alone, so that each comes beside each.
+            let few: Vec<usize> = (0..4).map(|_| random.pick(&sizes)).collect();
+            check_tail(std::iter::repeat_with(|| random.pick(&few)).take(5_000));
         }
     }
 

@@ -22,6 +22,14 @@ impl Unread {
     fn status(&self) -> &str {
         self.head.split(' ').nth(1).unwrap()
     }
+
+    /// Takes so many bytes more.
+    async fn step(&mut self, bytes: usize, into: &mut Vec<u8>) {
+        let before = into.len();
+        let mut rest = (&mut self.stream).take(bytes as u64);
+        rest.read_to_end(into).await.unwrap();
+        assert_eq!(into.len(), before + bytes, "cut");
+    }
 }
 
 /// Sends bytes as they are and reads the head of the answer. The client's side takes as little as
@@ -161,37 +169,36 @@ async fn slow_accounts_that_hold_all_the_room_are_cut_for_another() {
 
 #[tokio::test]
 async fn clients_that_take_nothing_are_cut_and_slow_ones_are_not() {
-    const STALL_MAX: Duration = Duration::from_secs(2);
-    /// Taken of a slow client's answer at once.
-    const STEP_BYTES: usize = 2 << 10;
+    // Longer than a loaded machine needs from one step of the slow client to the next.
+    const STALL_MAX: Duration = Duration::from_secs(10);
+    /// Taken of the slow client's answer at once: more than counts as progress.
+    const STEP_BYTES: usize = 64 << 10;
     let harness = Harness::start_with_options(|options| options.answer_stall_max = STALL_MAX).await;
     let (records, _) = store_two_pages(&harness).await;
     let (_, slow_key) = harness.account("slow", "admin", &[]).await;
     let began = Instant::now();
     // Tails are not cut: neither one that is idle nor one whose backlog nobody reads.
     let backlog = format!("/api/v1/tail?backlog={records}");
-    let tails = [
-        unread(&harness, BOOTSTRAP_KEY, "/api/v1/tail?query=nothing").await,
-        unread(&harness, BOOTSTRAP_KEY, &backlog).await,
-    ];
+    let mut idle = unread(&harness, BOOTSTRAP_KEY, "/api/v1/tail?query=nothing").await;
+    let unread_tail = unread(&harness, BOOTSTRAP_KEY, &backlog).await;
     let mut slow = page(&harness, &slow_key).await;
-    let stalled = [
-        page(&harness, BOOTSTRAP_KEY).await,
-        page(&harness, BOOTSTRAP_KEY).await,
-    ];
-    assert!(
-        [&slow, &stalled[0], &stalled[1]]
-            .iter()
-            .all(|page| page.status() == "200")
-    );
-    // The account has its share; another one reads on.
-    assert_eq!(page(&harness, BOOTSTRAP_KEY).await.status(), "503");
+    assert_eq!(slow.status(), "200");
     let mut body = Vec::new();
-    let mut step = vec![0; STEP_BYTES];
+    let mut stalled = Vec::new();
+    // The account has its share; another one reads on.
+    for expected in ["200", "200", "503"] {
+        slow.step(STEP_BYTES, &mut body).await;
+        let page = page(&harness, BOOTSTRAP_KEY).await;
+        assert_eq!(page.status(), expected);
+        stalled.push(page);
+    }
+    slow.step(STEP_BYTES, &mut body).await;
     while harness.measure("taffrail_connections_cut_total").await < 2 {
         assert!(began.elapsed() < PATIENCE);
-        let read = slow.stream.read(&mut step).await.unwrap();
-        body.extend_from_slice(&step[..read]);
+        slow.step(STEP_BYTES, &mut body).await;
+        // The idle tail says once a second where it is.
+        let read = idle.stream.read(&mut [0; 4_096]).await.unwrap();
+        assert_ne!(read, 0, "a tail was cut");
     }
     assert!(began.elapsed() >= STALL_MAX);
     served_again(&harness).await;
@@ -199,14 +206,10 @@ async fn clients_that_take_nothing_are_cut_and_slow_ones_are_not() {
     let length = slow.head.split("content-length: ").nth(1).unwrap();
     let length: usize = length.lines().next().unwrap().parse().unwrap();
     assert!(body.len() < length, "the slow client was not slow");
-    while body.len() < length {
-        let read = slow.stream.read(&mut step).await.unwrap();
-        assert_ne!(read, 0, "cut at {} of {length}", body.len());
-        body.extend_from_slice(&step[..read]);
-    }
+    slow.step(length - body.len(), &mut body).await;
     assert!(body.ends_with(b"}}"));
     assert_eq!(harness.measure("taffrail_tails_open").await, 2);
-    drop(tails);
+    drop((idle, unread_tail));
 }
 
 #[tokio::test]

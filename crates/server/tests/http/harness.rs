@@ -1,8 +1,9 @@
 //! A server with its own data directory, and a client.
 use reqwest::{Method, RequestBuilder, StatusCode};
 use serde_json::{Value, json};
-use std::sync::{Once, OnceLock};
-use taffrail_model::stream::AccessClass;
+use std::sync::{Arc, Once, OnceLock};
+use taffrail_engine::Engine;
+use taffrail_model::{clock::Clock, stream::AccessClass};
 use taffrail_server::{
     Server, ServerOptions,
     config::{BootstrapKey, Config, StreamSettings},
@@ -70,6 +71,17 @@ impl Harness {
     }
 
     pub async fn start_with_options(configure: impl FnOnce(&mut ServerOptions)) -> Harness {
+        Harness::open(configure, None).await
+    }
+
+    pub async fn start_with_clock(clock: Arc<dyn Clock>) -> Harness {
+        Harness::open(|_| {}, Some(clock)).await
+    }
+
+    async fn open(
+        configure: impl FnOnce(&mut ServerOptions),
+        clock: Option<Arc<dyn Clock>>,
+    ) -> Harness {
         static TLS: Once = Once::new();
         TLS.call_once(|| {
             let _ = rustls::crypto::ring::default_provider().install_default();
@@ -93,7 +105,15 @@ impl Harness {
             ..ServerOptions::default()
         };
         configure(&mut options);
-        let server = Server::start(options).await.unwrap();
+        let started = match clock {
+            None => Server::start(options).await,
+            Some(clock) => {
+                let engine = options.config.engine_options();
+                let engine = Engine::open_with_clock(engine, clock).await.unwrap();
+                Server::over(engine, options).await
+            }
+        };
+        let server = started.unwrap();
         Harness {
             base: format!("http://{}", server.address()),
             server: Some(server),
