@@ -105,6 +105,8 @@ export class Person {
   }
   /** List, histogram and facets have answered the question of the address. */
   async settled() {
+    // The editor comes to who is about to type.
+    await this.page.evaluate(() => document.querySelector("form.query .box")?.dispatchEvent(new PointerEvent("pointerenter")));
     await this.page.waitForFunction(
       () =>
         document.querySelector(".toolbar .count b, section[aria-label='Records'] [role=alert]") !== null &&
