@@ -105,10 +105,12 @@ export class Person {
   }
   /** List, histogram and facets have answered the question of the address. */
   async settled() {
+    // The editor comes to who is about to type.
+    await this.page.evaluate(() => document.querySelector("form.query .box")?.dispatchEvent(new PointerEvent("pointerenter")));
     await this.page.waitForFunction(
       () =>
         document.querySelector(".toolbar .count b, section[aria-label='Records'] [role=alert]") !== null &&
-        document.querySelector("[role=grid][aria-busy=true], .logs .skeleton, .logs .stale, .logs .spinner") === null,
+        document.querySelector("[role=grid][aria-busy=true], .logs .skeleton, .logs .stale, .logs .spinner, .histogram-room, .fields-room") === null,
       null,
       { timeout: 60_000 },
     );
@@ -149,6 +151,8 @@ export class Person {
   }
   /** The hidden table of the histogram, summed. */
   async bars() {
+    // It comes a moment after the chart.
+    await this.page.locator("figure.chart table").waitFor({ state: "attached" });
     const cells = await this.page.locator("figure.chart table td").evaluateAll((all) => all.map((cell) => Number(cell.textContent)));
     return cells.reduce((sum, value) => sum + value, 0);
   }

@@ -12,10 +12,16 @@ export const ready = async (page) => {
   await settled(page);
 };
 
-/** Nothing under way: no skeleton, no spinner, fonts there. */
+/** Nothing under way and nothing left to be drawn: no skeleton, fonts, editor and tables of charts there. */
 export async function settled(page) {
   await page.evaluate(() => document.fonts.ready);
-  await page.waitForFunction(() => document.querySelector(".skeleton, .stale") === null);
+  // As somebody who is about to type.
+  await page.evaluate(() => document.querySelector("form.query .box")?.dispatchEvent(new PointerEvent("pointerenter")));
+  await page.waitForFunction(
+    () =>
+      document.querySelector(".skeleton, .stale, .histogram-room, .fields-room, form.query input") === null &&
+      [...document.querySelectorAll("figure.chart")].every((chart) => chart.querySelector("table")),
+  );
 }
 
 const isNarrow = (page) => page.viewportSize().width < 600;
@@ -65,6 +71,11 @@ const changed = (path, change) => (page) =>
       // The page has given the request up.
     }
   });
+/** Skeletons have come, which they do a moment later than what they stand for is asked for. */
+async function skeletonsShown(page) {
+  await page.locator(".pad .skeleton").first().waitFor();
+  await page.waitForFunction(() => [...document.querySelectorAll(".skeleton")].every((one) => getComputedStyle(one).opacity === "1"));
+}
 /** Lets a path wait until the page closes. */
 const waiting = (path) => (page) => page.route(`**${path}`, () => {});
 
@@ -296,7 +307,7 @@ export const STATES = [
       await page.getByText(/The server is away|cannot be reached|not reached|offline/i).first().waitFor();
     },
   },
-  { name: "loading", path: logs(), before: waiting("/api/v1/search"), act: (page) => page.locator(".skeleton").first().waitFor() },
+  { name: "loading", path: logs(), before: waiting("/api/v1/search"), act: skeletonsShown },
   {
     name: "slow",
     path: logs(),

@@ -9,8 +9,8 @@ import { gzipSync } from "node:zlib";
 const KB = 1_000;
 const dist = fileURLToPath(new URL("../dist/", import.meta.url));
 const manifest = JSON.parse(readFileSync(join(dist, "assets/manifest.json"), "utf8"));
-/** Comes with the first counts, a moment after the screen that it is part of. */
-const CHART = "src/lib/charts/LevelBars.svelte";
+/** Parts of Logs that come a moment after it: the chart with the first counts, the others when they are wanted or at rest. */
+const PARTS = ["lib/charts/LevelBars", "routes/logs/RecordPanel", "routes/logs/LiveList", "routes/logs/EmptyList"].map((name) => `src/${name}.svelte`);
 
 const sizes = new Map();
 function size(file) {
@@ -32,13 +32,14 @@ function filesOf(key, found = new Set()) {
 }
 
 const sum = (files, end) => [...files].filter((file) => file.endsWith(end)).reduce((all, file) => all + size(file), 0);
-const first = new Set([...filesOf("index.html"), ...filesOf(CHART)]);
+const first = new Set(["index.html", ...PARTS].flatMap((key) => [...filesOf(key)]));
 /** What an entry loads beside what the first screen has loaded. */
 const beside = (key) => new Set([...filesOf(key)].filter((file) => !first.has(file)));
 
 const assets = readdirSync(join(dist, "assets"))
   .filter((name) => !/\.(gz|br)$/.test(name) && name !== "manifest.json")
   .map((name) => `assets/${name}`);
+for (const key of PARTS) if (!manifest[key]) throw new Error(`the build has no ${key}`);
 const rows = [
   ["shell and Logs, JavaScript", sum(first, ".js"), 140],
   ["shell and Logs, CSS", sum(first, ".css"), 15],
@@ -47,7 +48,7 @@ const rows = [
 ];
 const overlays = new Set();
 for (const [key, chunk] of Object.entries(manifest)) {
-  if (!chunk.isDynamicEntry || key === CHART) continue;
+  if (!chunk.isDynamicEntry || PARTS.includes(key)) continue;
   if (key.startsWith("src/lib/ui/")) {
     for (const file of beside(key)) overlays.add(file);
     continue;

@@ -157,6 +157,28 @@ async function instances({ admin, server }) {
   assert.equal(await one.total(), 3);
 }
 
+async function instancesOnAPhone({ admin, server }) {
+  const id = `browser-automation-of-the-design-team-${Date.now()}`;
+  await server.post("/api/v1/mcps", { id, service: "browser", user_id: "u-31" });
+  const of = (level) => ({ level, message: "from an instance", instance_id: id, user_id: "u-31" });
+  await server.send("instance.app", [of("info"), of("error"), of("error")]);
+  const one = await admin({ width: 390, height: 844 });
+  await one.go("/instances?from=now-15m");
+  await one.page.getByLabel("Find an instance").fill(id);
+  const row = one.page.getByRole("row").filter({ hasText: id });
+  const errors = row.getByRole("link", { name: "2", exact: true });
+  await one.sees(errors);
+  const { x, width, height } = await errors.boundingBox();
+  assert.ok(x >= 0 && x + width <= 390, `the errors lie at ${x} to ${x + width} of 390 px`);
+  assert.ok(width >= 44 && height >= 44, `a finger finds them: ${width} × ${height}`);
+  const table = one.page.getByRole("group", { name: "Instances" });
+  assert.ok(await table.evaluate((box) => box.scrollWidth <= box.clientWidth), "nothing lies beside the page");
+  for (const text of ["active", "browser", "u-31"]) await one.sees(row.getByText(text, { exact: true }));
+  await errors.click();
+  await one.settled();
+  assert.equal(await one.total(), 2);
+}
+
 export const journeys = {
   "log in, with a wrong password first, and out": logIn,
   "a session that ends under an open page": endedSession,
@@ -164,4 +186,5 @@ export const journeys = {
   "a link of this moment stays as it is": shareThisMoment,
   "a user sees their own records and no others": ownRecordsOnly,
   "my instances, with what they logged": instances,
+  "my instances on a phone of 390 px": instancesOnAPhone,
 };

@@ -196,6 +196,7 @@ async function hostileTables({ admin, server }) {
   await one.press("End");
   await one.sees(one.page.locator(".answer .tip"));
   holds(await harmless(one, body), [...parts.slice(0, 1), columnName]);
+  await one.page.getByRole("region", { name: "Chart" }).locator("figure table").waitFor({ state: "attached" });
   assert.ok((await one.page.getByRole("region", { name: "Chart" }).textContent()).length < 10_000);
   assert.deepEqual(asked, [], "nothing was asked of anybody else");
 }

@@ -67,6 +67,7 @@ async function chartOfTime({ admin, data }) {
   const found = data.countOf(({ level }) => level >= 3);
   const sum = () =>
     chart.locator("figure table td").evaluateAll((all) => all.reduce((total, cell) => total + Number(cell.textContent), 0));
+  await chart.locator("figure table").waitFor({ state: "attached" });
   assert.equal(await sum(), found, "the bars are the records");
   await chart.getByText("p95(duration_ms)").click();
   await one.until("lines take the place of bars", async () => (await sum()) !== found);
@@ -162,8 +163,8 @@ async function tableOfBefore({ admin, data }) {
   await one.page.unroute("**/api/v1/search");
 }
 
-/** The hidden table of the chart, a list of cells each row. */
-const chartRows = (chart) => chart.locator("figure tbody tr").evaluateAll((rows) => rows.map((row) => [...row.querySelectorAll("td")].map((cell) => cell.textContent)));
+/** The hidden table of the chart, a list of cells each row; it comes a moment after the chart. */
+const chartRows = async (chart) => (await chart.locator("figure table").waitFor({ state: "attached" }), chart.locator("figure tbody tr").evaluateAll((rows) => rows.map((row) => [...row.querySelectorAll("td")].map((cell) => cell.textContent))));
 
 async function linesBelowZero({ admin, server }) {
   const one = await admin();

@@ -4,6 +4,7 @@
 // that carries a session's end (401) is told to `onUnauthorized` besides, at one place.
 import createClient from "openapi-fetch";
 import { ApiError, asApiError, errorOf } from "./errors";
+import { takeFirstSession, type Sent } from "./first";
 import { parseJson } from "./json";
 import type { paths, components } from "./schema";
 
@@ -21,16 +22,18 @@ export function onReached(callback: (isReached: boolean) => void): void {
   reached = callback;
 }
 
-declare global {
-  /** The answer to who is logged in, which index.html asks for before any code is here. */
-  var firstSession: Promise<Response> | undefined;
-}
-
 /** A fetch that gives the answer of the page's head once, if it has asked; to be asked itself after. */
 export function firstSessionOrFetch(): typeof fetchText {
-  const early = globalThis.firstSession;
-  globalThis.firstSession = undefined;
+  const early = takeFirstSession();
   return (request) => fetchText(request, early);
+}
+
+/** A fetch that gives the answer to what was sent already. */
+export function answered(sent: Sent): typeof fetchText {
+  return (request) => {
+    request.signal.addEventListener("abort", sent.giveUp);
+    return fetchText(request, sent.response);
+  };
 }
 
 /** Fetch whose bodies keep numbers as they came (see json.ts). */

@@ -28,9 +28,9 @@ const revive: Reviver = (_key, value, context) => {
   return String(value) === context.source ? value : new NumberText(context.source);
 };
 
-// A fraction, an exponent, a negative zero or 16 digits: what could print differently. Most
-// answers have none of it and are spared the slow path.
-const SUSPECT = /[-\d](?:\.\d*|\d{15}|[eE][-+]?\d|0(?=[,}\]\s]))/;
+// A fraction, an exponent, a negative zero or 16 digits, where a number may stand: what could print
+// differently. Most answers have none of it and are spared the slow path. A time in a text is none.
+const SUSPECT = /(?:^|[:,[])\s*(?:-0|-?(?:\d{16,}|\d+\.\d+|\d+(?:\.\d+)?[eE][-+]?\d+))\s*(?:[,}\]]|$)/;
 
 export function parseJson(text: string): unknown {
   if (!SUSPECT.test(text)) return JSON.parse(text);

@@ -4,6 +4,7 @@
 // screen, which shows none. So a trigger is a plain element, and the code behind it is fetched on
 // hover, focus or press, at the latest when the page has come to rest.
 import type { Component } from "svelte";
+import { atRest, fetching } from "./rest";
 
 // Each body has properties of its own; the wrapper that renders it knows them.
 type Body = Component<any, any, any>;
@@ -59,11 +60,6 @@ const FETCH_AFTER_MS = 2_000;
 
 /** Fetches the code of overlays while nothing else is to be done. */
 export function fetchOverlays(): void {
-  const all = () => [import("./MenuBody.svelte"), import("./PopoverBody.svelte"), import("./DialogBody.svelte")];
-  // One that does not come is asked for again when it is wanted, and fails in sight.
-  const fetch = () => void Promise.allSettled(all());
-  setTimeout(() => {
-    if ("requestIdleCallback" in globalThis) requestIdleCallback(fetch, { timeout: FETCH_AFTER_MS });
-    else fetch();
-  }, FETCH_AFTER_MS);
+  const loads = [() => import("./MenuBody.svelte"), () => import("./PopoverBody.svelte"), () => import("./DialogBody.svelte")];
+  atRest(FETCH_AFTER_MS, ...loads.map(fetching));
 }

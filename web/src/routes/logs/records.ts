@@ -1,6 +1,7 @@
 // What the Logs screen reads of a record.
 import type { Schemas } from "$api/client";
 import { NumberText } from "$api/json";
+import { DEFAULT_COLUMNS } from "$lib/state/url";
 
 export type LogRecord = Schemas["Record"] & Record<string, unknown>;
 
@@ -8,6 +9,15 @@ export type LogRecord = Schemas["Record"] & Record<string, unknown>;
 export const PREVIEW_BYTES = 4_096;
 /** Fields that a row needs besides the columns. */
 const ROW_FIELDS = ["timestamp", "id", "level", "stream", "message"];
+
+/** The usual columns of a phone. */
+const NARROW_COLUMNS = ["timestamp", "level", "message"];
+
+/** The columns that show: those that were chosen, the usual ones if none were. */
+export function columnsOf(chosen: string[], isNarrow: boolean): string[] {
+  const columns = chosen.length > 0 ? chosen : DEFAULT_COLUMNS;
+  return isNarrow && columns.join() === DEFAULT_COLUMNS.join() ? NARROW_COLUMNS : columns;
+}
 
 /** Fields to ask for when these columns are shown. */
 export function rowFields(columns: string[]): string[] {

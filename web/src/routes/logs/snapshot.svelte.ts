@@ -11,38 +11,18 @@
 //   the moments that made it, for as long as it is shown.
 // - An answer that comes after the question has changed is dropped, and its request is ended.
 import { untrack } from "svelte";
-import { ask, client } from "$api/client";
+import { answered, ask, client, type Schemas } from "$api/client";
 import { ApiError, asApiError } from "$api/errors";
+import { isGoodBy, isSame, takeFirstSearch, type FirstSearch } from "$api/first";
 import { preferences } from "$lib/state/preferences.svelte";
-import { printTime, resolveRange, type TimeRange } from "$lib/state/time";
-import { filterOf, hasPipes } from "$lib/query/terms";
+import { printTime } from "$lib/state/time";
+import { hasPipes } from "$lib/query/terms";
 import { isTable, type TableData } from "$lib/table/answer";
-import { PREVIEW_BYTES, rowFields, type LogRecord } from "./records";
+import { common, pageOf, probeOf, undated, type Question, type Side, type Undated, type Wanted } from "./question";
+import type { LogRecord } from "./records";
 
 /** Records that one list holds: nobody scrolls further, and the page stays quick. */
 export const LIST_RECORDS_MAX = 100_000;
-
-/** What is asked, with its moments fixed. */
-export interface Question {
-  query: string;
-  streams: string[] | null;
-  start: number;
-  end: number;
-  start_time: string;
-  end_time: string;
-  /** Everything that counts, up to here. */
-  as_of: string;
-}
-
-export interface Wanted {
-  query: string;
-  streams: string[];
-  range: TimeRange;
-  order: "desc" | "asc";
-  columns: string[];
-  /** Moment at which the list begins, in ms; `null`: at its end that comes first. */
-  at: number | null;
-}
 
 /** A table with what it answers: it stays in sight while the next question is under way. */
 export interface TableAnswer {
@@ -52,11 +32,8 @@ export interface TableAnswer {
   question: Question;
 }
 
-/** The part of a question that every request carries. */
-export function common(question: Question) {
-  const { query, streams, start_time, end_time, as_of } = question;
-  return { query, streams, start_time, end_time, as_of };
-}
+/** What the server answers with records. */
+type Page = Schemas["SearchPage"] & { records: LogRecord[]; faults?: string[] };
 
 /** A whole millisecond and one nanosecond after it (or before it). */
 function justBeside(moment: number, side: 1 | -1): string {
@@ -64,8 +41,10 @@ function justBeside(moment: number, side: 1 | -1): string {
   return printTime(side === 1 ? moment : moment - 1).replace("Z", `${nanos}Z`);
 }
 
-/** Two ends of the time that one direction of a list asks for. */
-type Side = { start_time: string; end_time: string; order: "desc" | "asc" };
+/** So long the answer to the page's head is waited for, in ms: the counts wait for it, too. */
+const FIRST_WAIT_MAX_MS = 500;
+/** An answer that is older, in ms, tells of another moment: somebody had to log in first. */
+const FIRST_AGE_MAX_MS = 10_000;
 
 export class Snapshot {
   /** The question that `records` answer, or will; `null` while there is none that can be asked. */
@@ -104,20 +83,15 @@ export class Snapshot {
     this.#wanted = wanted;
     const request = this.#begin("first");
     this.isStale = untrack(() => this.records.length > 0 || this.answer !== null);
-    const moments = resolveRange(wanted.range, Date.now());
-    const fixed = {
-      query: filterOf(wanted.query),
-      streams: wanted.streams.length > 0 ? wanted.streams : null,
-      ...moments,
-      start_time: printTime(moments.start),
-      end_time: printTime(moments.end),
-    };
     await this.#run(request, async (signal) => {
-      // No record and no count: it says where "now" is, and whether the query can be read at all.
-      const probe = { query: fixed.query, streams: fixed.streams, limit: 0, count: false };
-      const { as_of } = await ask(client.POST("/api/v1/search", { body: probe, signal }));
+      const first = takeFirstSearch();
+      const early = first ? await this.#first(first, wanted, signal) : null;
+      if (early) return this.#putPage(early, wanted);
+      // Sent before anything is waited for, so before the screen is drawn.
+      const asked = undated(wanted, Date.now());
+      const { as_of } = await ask(client.POST("/api/v1/search", { body: probeOf(asked), signal }));
       if (signal.aborted) return;
-      this.question = { ...fixed, as_of };
+      this.question = { ...asked, as_of };
       if (hasPipes(wanted.query)) {
         const { question } = this;
         const table = await this.#table({ ...question, query: wanted.query }, signal);
@@ -125,17 +99,26 @@ export class Snapshot {
         return;
       }
       const page = await this.#page(this.question, this.#behind(wanted), null, signal);
-      if (signal.aborted) return;
-      // The server has the last word on what has pipes.
-      if (isTable(page)) return this.#putTable({ table: page, query: wanted.query, question: this.question });
-      this.answer = null;
-      this.#frontCursor = null;
-      this.hasBefore = this.#isInside(wanted.at);
-      this.#put(page.records, 0);
-      this.placed += 1;
-      this.isStale = false;
-      this.#take(page);
+      if (!signal.aborted) this.#putPage(page, wanted);
     });
+  }
+
+  /**
+   * The first page as the page's head has asked for it, with its question; `null` if that was another
+   * question, went wrong, or takes long.
+   */
+  async #first({ now, sent }: FirstSearch, wanted: Wanted, signal: AbortSignal): Promise<Page | null> {
+    const asked = undated(wanted, now);
+    const body = this.#body(asked, { order: wanted.order }, null);
+    const isOurs = Date.now() - now < FIRST_AGE_MAX_MS && wanted.at === null && isSame(sent, body);
+    if (!isOurs || !(await isGoodBy(FIRST_WAIT_MAX_MS, sent.response))) {
+      sent.giveUp();
+      return null;
+    }
+    const page = (await ask(client.POST("/api/v1/search", { body, signal, fetch: answered(sent) }))) as Page;
+    if (signal.aborted) return null;
+    this.question = { ...asked, as_of: page.as_of };
+    return page;
   }
 
   /** Loads the next page, unless one is under way or there is none. */
@@ -181,6 +164,20 @@ export class Snapshot {
     this.#take({ cursor: null, partial: answer.table.partial });
   }
 
+  /** Takes the first page of the list. */
+  #putPage(page: Page, wanted: Wanted): void {
+    const { question } = this;
+    // The server has the last word on what has pipes.
+    if (question && isTable(page)) return this.#putTable({ table: page, query: wanted.query, question });
+    this.answer = null;
+    this.#frontCursor = null;
+    this.hasBefore = this.#isInside(wanted.at);
+    this.#put(page.records, 0);
+    this.placed += 1;
+    this.isStale = false;
+    this.#take(page);
+  }
+
   #put(records: LogRecord[], shifted: number): void {
     this.records = records;
     this.shifted = shifted;
@@ -192,13 +189,13 @@ export class Snapshot {
   }
 
   /** From where the list begins to its end. */
-  #behind({ order, at }: Wanted): Partial<Side> & Pick<Side, "order"> {
+  #behind({ order, at }: Wanted): Side {
     if (!this.#isInside(at)) return { order };
     return order === "desc" ? { order, end_time: printTime(at) } : { order, start_time: printTime(at) };
   }
 
   /** From where the list begins to its front, the nearest record first. */
-  #ahead({ order, at }: Wanted): Partial<Side> & Pick<Side, "order"> {
+  #ahead({ order, at }: Wanted): Side {
     if (at === null) return { order };
     return order === "desc" ? { order: "asc", start_time: justBeside(at, 1) } : { order: "desc", end_time: justBeside(at, -1) };
   }
@@ -252,18 +249,13 @@ export class Snapshot {
     }
   }
 
-  async #page(question: Question, side: Partial<Side> & Pick<Side, "order">, cursor: string | null, signal: AbortSignal) {
-    const body = {
-      ...common(question),
-      ...side,
-      limit: untrack(() => preferences.values.pageRecords),
-      count: false,
-      cursor,
-      fields: rowFields(this.#wanted?.columns ?? []),
-      preview_bytes: PREVIEW_BYTES,
-    };
-    const page = await ask(client.POST("/api/v1/search", { body, signal }));
-    return page as typeof page & { records: LogRecord[]; faults?: string[] };
+  async #page(question: Question, side: Side, cursor: string | null, signal: AbortSignal): Promise<Page> {
+    const body = this.#body(question, side, cursor);
+    return (await ask(client.POST("/api/v1/search", { body, signal }))) as Page;
+  }
+
+  #body(question: Undated, side: Side, cursor: string | null) {
+    return pageOf(question, side, this.#wanted?.columns ?? [], untrack(() => preferences.values.pageRecords), cursor);
   }
 
   #take(page: { cursor?: string | null; partial: boolean; faults?: string[] }): void {

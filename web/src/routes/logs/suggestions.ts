@@ -5,7 +5,7 @@ import type { Completing } from "$lib/query/completion";
 import { equals } from "$lib/query/terms";
 import { shortCount } from "$lib/text/numbers";
 import { LEVELS } from "$lib/ui/levels";
-import { common, type Question } from "./snapshot.svelte";
+import { common, type Question } from "./question";
 
 /** One offer. */
 export interface Suggestion {
