@@ -3,7 +3,8 @@
 //! What is where
 //! - The way in: [`encoded`] rows, [`store`] (threads), [`store_core`] (the synchronous machine), the
 //!   log in `wal`.
-//! - What is read: [`snapshot`], [`read`], [`find`], [`coded`], [`tail`], [`segment`].
+//! - What is read: [`snapshot`], [`read`], [`find`], [`caseless`], [`coded`], [`tail`],
+//!   [`segment`].
 //! - On disk: [`durable`] names, [`container`] around everything, [`keys`], bundles, the manifest.
 //! - Over time: [`flush`], [`compact`], [`deletion`], [`retention`], [`recovery`].
 
@@ -11,6 +12,7 @@
 compile_error!("harness-early-acknowledgement breaks the store's promise: it is for tests alone");
 
 mod bundle;
+pub mod caseless;
 pub mod coded;
 pub mod compact;
 pub mod container;

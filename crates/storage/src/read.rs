@@ -142,6 +142,15 @@ pub trait RowSource: Send + Sync {
     ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
         Ok(None)
     }
+    /// As [`RowSource::find`] for each of these columns, in their order.
+    fn find_each(
+        &self,
+        names: &[FieldName],
+        question: &Arc<dyn TextQuestion>,
+    ) -> Result<Vec<Option<Arc<dyn Finding>>>, ReadError> {
+        let names = names.iter();
+        names.map(|name| self.find(name, question)).collect()
+    }
     /// The column as codes, if it is kept so and no row has a value of another kind.
     fn coded(&self, _name: &str) -> Result<Option<Arc<dyn CodedColumn>>, ReadError> {
         Ok(None)

@@ -34,7 +34,17 @@ impl PartitionView {
 
     /// Sections of segments and chunks of the tail; together they hold each row once.
     pub fn sources(&self) -> impl Iterator<Item = &Arc<dyn RowSource>> {
-        self.sections.iter().chain(&self.chunks)
+        self.sections().chain(self.chunks())
+    }
+
+    /// Sections of segments.
+    pub fn sections(&self) -> impl Iterator<Item = &Arc<dyn RowSource>> {
+        self.sections.iter()
+    }
+
+    /// Chunks of the tail.
+    pub fn chunks(&self) -> impl Iterator<Item = &Arc<dyn RowSource>> {
+        self.chunks.iter()
     }
 }
 

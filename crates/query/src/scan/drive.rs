@@ -41,9 +41,11 @@ use taffrail_storage::{
     snapshot::{Fault, Snapshot},
 };
 
-/// Blocks and sources that one thread looks at before a second one helps: a page of the latest rows
-/// is ready sooner than a thread starts.
+/// Blocks and sources that one thread looks at before a second one helps, if they come in order: a
+/// page of the latest rows is ready sooner than a thread starts.
 const ALONE_STEPS: u64 = 6;
+/// Rows of such blocks: a chunk of a tail has as many as several blocks of a section.
+const ALONE_ROWS: u64 = 8_192;
 /// Neighbouring blocks of a source that a thread takes at once where order does not matter: what
 /// is remembered of a source serves them all, and the queue is locked once.
 const RUN_BLOCKS: usize = 16;
@@ -282,6 +284,8 @@ impl Ord for Queued<'_> {
 
 struct Queue<'a> {
     order: Order,
+    /// Blocks that are taken at once.
+    run_blocks: usize,
     heap: BinaryHeap<Queued<'a>>,
     rows_left: u64,
     /// Sources that a thread is opening: their blocks come soon.
@@ -306,26 +310,36 @@ impl Drop for Opening<'_, '_> {
 }
 
 impl<'a> Queue<'a> {
-    /// Adds the blocks of a source, in runs of `run_blocks`.
-    fn push_blocks(&mut self, blocks: Vec<OpenBlock<'a>>, run_blocks: usize) {
+    /// Adds the blocks of a source that was queued at `first`.
+    fn push_blocks(&mut self, blocks: Vec<OpenBlock<'a>>, first: OrderKey) {
         let mut blocks = blocks.into_iter();
         loop {
-            let run: Vec<OpenBlock<'a>> = blocks.by_ref().take(run_blocks).collect();
+            let run: Vec<OpenBlock<'a>> = blocks.by_ref().take(self.run_blocks).collect();
             let Some(extent) = run.first().map(|block| block.extent) else {
                 return;
             };
+            let first = match first {
+                OrderKey::FIRST => first,
+                _ => OrderKey::first_of(self.order, &extent),
+            };
             let rows = run.iter().map(|block| block.extent.rows).sum();
-            self.push(&extent, rows, Task::Run(run));
+            self.push(first, rows, Task::Run(run));
         }
     }
 
-    fn push(&mut self, extent: &Extent, rows: u32, task: Task<'a>) {
+    fn push(&mut self, first: OrderKey, rows: u32, task: Task<'a>) {
         self.rows_left += u64::from(rows);
-        self.heap.push(Queued {
-            first: OrderKey::first_of(self.order, extent),
-            rows,
-            task,
-        });
+        self.heap.push(Queued { first, rows, task });
+    }
+
+    /// Rows left, if some of them can change the result.
+    fn rows_wanted<C: Collector<'a>>(&self, collector: &C) -> u64 {
+        // The next task has the first rows in order.
+        let next = self.heap.peek();
+        match next.is_some_and(|next| !collector.is_done(next.first)) {
+            true => self.rows_left,
+            false => 0,
+        }
     }
 
     fn pop(&mut self) -> Option<Queued<'a>> {
@@ -416,8 +430,10 @@ impl<'a> Scan<'a> {
     pub(super) fn run<C: Collector<'a>>(&self, mut collector: C) -> Result<C, ScanError> {
         // A run that was ended by its collector may be followed by one that says why.
         self.interrupt.is_stopped.store(false, Relaxed);
+        let is_ordered = collector.is_ordered();
         let mut queue = Queue {
             order: collector.order(),
+            run_blocks: if is_ordered { 1 } else { RUN_BLOCKS },
             heap: BinaryHeap::new(),
             rows_left: 0,
             opening: 0,
@@ -427,27 +443,41 @@ impl<'a> Scan<'a> {
                 continue;
             };
             let partition = Arc::new(partition);
-            for source in view.sources() {
+            let mut push = |source: &'a Arc<dyn RowSource>, is_first: bool| {
                 let extent = source.extent();
                 if self.overlaps(&extent) {
+                    let first = match is_first {
+                        true => OrderKey::FIRST,
+                        false => OrderKey::first_of(queue.order, &extent),
+                    };
                     let task = Task::Source(partition.clone(), source.as_ref());
-                    queue.push(&extent, extent.rows, task);
+                    queue.push(first, extent.rows, task);
                 }
-            }
+            };
+            view.sections().for_each(|section| push(section, false));
+            // What takes longest is begun with, if it is all the same: then threads end together.
+            view.chunks().for_each(|chunk| push(chunk, !is_ordered));
         }
         let queue = SharedQueue {
             queue: Mutex::new(queue),
             opened: Condvar::new(),
         };
-        self.work_off(&queue, &mut collector, ALONE_STEPS)?;
-        if queue.queue.lock().rows_left < SECOND_THREAD_ROWS_MIN {
-            self.work_off(&queue, &mut collector, u64::MAX)?;
+        let all = (u64::MAX, u64::MAX);
+        let alone = match (self.plan.is(true), is_ordered) {
+            // Of most blocks it is known what they give before they are read.
+            (true, _) => (ALONE_STEPS, u64::MAX),
+            (false, true) => (ALONE_STEPS, ALONE_ROWS),
+            (false, false) => (0, 0),
+        };
+        self.work_off(&queue, &mut collector, alone)?;
+        if queue.queue.lock().rows_wanted(&collector) < SECOND_THREAD_ROWS_MIN {
+            self.work_off(&queue, &mut collector, all)?;
             return Ok(collector);
         }
         let mut helper = collector.fork();
         let (mine, other) = std::thread::scope(|scope| {
-            let other = scope.spawn(|| self.work_off(&queue, &mut helper, u64::MAX));
-            let mine = self.work_off(&queue, &mut collector, u64::MAX);
+            let other = scope.spawn(|| self.work_off(&queue, &mut helper, all));
+            let mine = self.work_off(&queue, &mut collector, all);
             (mine, other.join())
         });
         let other = other.unwrap_or_else(|panic| std::panic::resume_unwind(panic));
@@ -516,18 +546,18 @@ impl<'a> Scan<'a> {
             && extent.position_max <= self.upto
     }
 
-    /// Takes tasks from the queue until it is empty, the result is complete, or `blocks_max`
-    /// blocks were looked at.
+    /// Takes tasks from the queue until it is empty, the result is complete, or so many blocks and
+    /// sources, or rows, were looked at.
     fn work_off<C: Collector<'a>>(
         &self,
         queue: &SharedQueue<'a>,
         collector: &mut C,
-        steps_max: u64,
+        (steps_max, rows_max): (u64, u64),
     ) -> Result<(), ScanError> {
         let mut work = ScanWork::default();
         let mut outcome = Ok(());
         let mut sources = 0;
-        while work.blocks + sources < steps_max {
+        while work.blocks + sources < steps_max && work.rows < rows_max {
             outcome = self.interrupt.check();
             if outcome.is_err() {
                 break;
@@ -585,10 +615,6 @@ impl<'a> Scan<'a> {
         shared: &SharedQueue<'a>,
         collector: &mut C,
     ) -> Option<Step<'a>> {
-        let run_blocks = match collector.is_ordered() {
-            true => 1,
-            false => RUN_BLOCKS,
-        };
         let mut queue = shared.queue.lock();
         loop {
             let Some(next) = queue.pop() else {
@@ -611,7 +637,7 @@ impl<'a> Scan<'a> {
                         match self.open(&partition, source, collector) {
                             Ok(blocks) => {
                                 let mut queue = shared.queue.lock();
-                                queue.push_blocks(blocks, run_blocks);
+                                queue.push_blocks(blocks, next.first);
                             }
                             Err(error) => self.note(partition.key, &error),
                         }

@@ -41,8 +41,7 @@ impl FoundLeaf {
         };
         let question: Arc<dyn TextQuestion> = text.question.clone();
         let mut found = Vec::new();
-        for name in names {
-            let finding = source.find(name, &question)?;
+        for (name, finding) in names.iter().zip(source.find_each(names, &question)?) {
             let is_absent = finding
                 .as_ref()
                 .is_some_and(|finding| finding.count() == Some(0));

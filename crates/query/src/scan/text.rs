@@ -2,7 +2,8 @@
 //!
 //! A test has one probe for each normal form of the query. A probe that has a literal looks for
 //! it with a vectorised search over the contiguous text of the column, and looks closer only
-//! where it hits; without one, or when few rows are left, it looks at the values one by one.
+//! where it hits; without one, or when few rows are left, it looks at the values one by one. Where
+//! case does not matter, text is searched as it is if the literal is ASCII, and folded if not.
 //! Sources that can look for text on their encoded data are asked a [`Question`] instead.
 use super::{
     block::{BlockFault, BlockView, LoadedColumn},
@@ -18,12 +19,15 @@ use crate::{
     },
 };
 use memchr::memmem::Finder;
-use std::{cmp::Ordering, sync::Arc};
+use std::{borrow::Cow, cmp::Ordering, sync::Arc};
 use taffrail_model::{
     column::{FieldName, Kind},
     token::{fold, fold_char, fold_into, tokens},
 };
-use taffrail_storage::find::{Automaton, Clue, TextQuestion};
+use taffrail_storage::{
+    caseless::CaselessFinder,
+    find::{Automaton, Clue, TextQuestion},
+};
 
 /// Below one candidate in this many values, values are looked at one by one.
 const SPARSE_FACTOR: usize = 16;
@@ -43,6 +47,8 @@ struct Probe {
     finder: Option<Finder<'static>>,
     /// Whether the finder runs over folded text.
     is_folded: bool,
+    /// Finds the same in text that is not folded.
+    caseless: Option<CaselessFinder>,
     check: Check,
     /// Folded tokens that every match contains.
     tokens: Vec<String>,
@@ -256,6 +262,9 @@ impl TextTest {
         };
         let column = &loaded.column;
         let may_look = |kind| !is_full_text || matches!(kind, Kind::String | Kind::Json);
+        if is_full_text && !has_text(column.kinds()) {
+            return Ok(());
+        }
         if within.count() * SPARSE_FACTOR < column.len() {
             let mut scratch = String::new();
             for row in within.iter() {
@@ -308,8 +317,16 @@ impl TextTest {
     }
 }
 
-fn finder(text: &str) -> Option<Finder<'static>> {
-    (!text.is_empty()).then(|| Finder::new(text.as_bytes()).into_owned())
+/// Kinds that are looked at together.
+const KINDS_AT_ONCE: usize = 64;
+
+/// Whether some of the values are strings or JSON.
+fn has_text(kinds: &[Kind]) -> bool {
+    // Loops without a branch, which the compiler turns into comparisons of many at once.
+    kinds.chunks(KINDS_AT_ONCE).any(|kinds| {
+        let is_text = |kind: &Kind| matches!(kind, Kind::String | Kind::Json);
+        kinds.iter().fold(false, |has, kind| has | is_text(kind))
+    })
 }
 
 fn words_probe(text: &str) -> Probe {
@@ -317,15 +334,18 @@ fn words_probe(text: &str) -> Probe {
     let anchor = (0..tokens.len())
         .max_by_key(|index| tokens[*index].len())
         .unwrap_or_default();
-    Probe {
-        finder: tokens.get(anchor).and_then(|token| finder(token)),
-        is_folded: true,
-        tokens: tokens.clone(),
-        check: match tokens.len() {
+    Probe::new(
+        tokens.get(anchor).map_or("", String::as_str),
+        true,
+        match tokens.len() {
             1 => Check::Word,
-            _ => Check::Phrase { tokens, anchor },
+            _ => Check::Phrase {
+                tokens: tokens.clone(),
+                anchor,
+            },
         },
-    }
+        tokens.clone(),
+    )
 }
 
 fn word_pattern_probe(pattern: &Pattern) -> Probe {
@@ -343,12 +363,7 @@ fn word_pattern_probe(pattern: &Pattern) -> Probe {
         .iter()
         .filter_map(|word| whole_literal(word))
         .collect();
-    Probe {
-        finder: finder(&literal),
-        is_folded: true,
-        check: Check::WordGlobs { words, whole },
-        tokens,
-    }
+    Probe::new(&literal, true, Check::WordGlobs { words, whole }, tokens)
 }
 
 fn substring_probe(text: &str) -> Probe {
@@ -359,42 +374,27 @@ fn substring_probe(text: &str) -> Probe {
         .filter(|(start, end)| !is_open_at(*start, *end))
         .map(|(start, end)| folded[start..end].to_owned())
         .collect();
-    Probe {
-        finder: finder(&folded),
-        is_folded: true,
-        check: Check::Substring,
-        tokens,
-    }
+    Probe::new(&folded, true, Check::Substring, tokens)
 }
 
 fn whole_probe(text: &str) -> Probe {
-    Probe {
-        finder: finder(text),
-        is_folded: false,
-        check: Check::Whole(text.to_owned()),
-        tokens: folded_tokens(text),
-    }
+    let check = Check::Whole(text.to_owned());
+    Probe::new(text, false, check, folded_tokens(text))
 }
 
 fn whole_pattern_probe(pattern: &Pattern) -> Probe {
     let chars = glob_chars(pattern);
     let literal = literal_runs(&chars).into_iter().max_by_key(String::len);
-    Probe {
-        finder: finder(&literal.unwrap_or_default()),
-        is_folded: false,
-        check: Check::WholeGlob(chars),
-        tokens: Vec::new(),
-    }
+    let literal = literal.unwrap_or_default();
+    Probe::new(&literal, false, Check::WholeGlob(chars), Vec::new())
 }
 
 fn regex_probe(regex: Arc<CompiledRegex>) -> Probe {
     let literal = regex.literal.clone();
-    Probe {
-        is_folded: literal.as_ref().is_some_and(|literal| literal.is_folded),
-        finder: literal.and_then(|literal| finder(&literal.text)),
-        check: Check::Regex(regex),
-        tokens: Vec::new(),
-    }
+    let (text, is_folded) = literal.map_or_else(Default::default, |literal| {
+        (literal.text, literal.is_folded)
+    });
+    Probe::new(&text, is_folded, Check::Regex(regex), Vec::new())
 }
 
 /// The runs of literal characters of a pattern.
@@ -424,6 +424,18 @@ fn whole_literal(pattern: &[GlobChar]) -> Option<String> {
 }
 
 impl Probe {
+    /// Every match contains `literal`, if it is not empty, and the folded tokens.
+    fn new(literal: &str, is_folded: bool, check: Check, tokens: Vec<String>) -> Probe {
+        let finder = || Finder::new(literal.as_bytes()).into_owned();
+        Probe {
+            finder: (!literal.is_empty()).then(finder),
+            is_folded,
+            caseless: is_folded.then(|| CaselessFinder::new(literal)).flatten(),
+            check,
+            tokens,
+        }
+    }
+
     /// What of this an encoding can follow.
     fn clue(&self) -> Clue {
         let literal = self.finder.as_ref().and_then(|finder| {
@@ -446,24 +458,6 @@ impl Probe {
                 self.check,
                 Check::Whole(_) | Check::WholeGlob(_) | Check::Regex(_)
             )
-    }
-
-    /// Whether hits and what decides about them are the same in text that is not folded: nothing
-    /// folds to what is asked for but itself, and folding makes no separator of a word's character
-    /// nor a word's character of a separator (`folding_keeps_what_is_a_token` tries all there are).
-    fn is_caseless(&self) -> bool {
-        let is_caseless = |text: &[u8]| {
-            let mut bytes = text.iter();
-            bytes.all(|byte| byte.is_ascii() && !byte.is_ascii_alphabetic())
-        };
-        let needle = self.finder.as_ref().map(Finder::needle);
-        match &self.check {
-            Check::Word | Check::Substring => needle.is_some_and(is_caseless),
-            Check::Phrase { tokens, .. } => {
-                tokens.iter().all(|token| is_caseless(token.as_bytes()))
-            }
-            _ => false,
-        }
     }
 
     /// Runs over all values.
@@ -490,14 +484,22 @@ impl Probe {
             }
             return;
         };
-        let (hay, ends) = match self.is_folded && !self.is_caseless() {
+        let caseless = self.caseless.as_ref();
+        let caseless = caseless.filter(|caseless| caseless.finds_all_in(column.text()));
+        let (hay, ends) = match self.is_folded && caseless.is_none() {
             true => loaded.folded(),
             false => loaded.raw(),
         };
+        let find = |at: usize| match caseless {
+            Some(caseless) => caseless.find(hay.as_bytes(), at),
+            None => {
+                let rest = hay.as_bytes().get(at..)?;
+                finder.find(rest).map(|hit| at + hit)
+            }
+        };
         let width = finder.needle().len();
         let (mut at, mut index) = (0, 0);
-        while let Some(hit) = hay.as_bytes().get(at..).and_then(|rest| finder.find(rest)) {
-            let hit = at + hit;
+        while let Some(hit) = find(at) {
             index += ends[index..].partition_point(|end| *end as usize <= hit);
             let (Some(end), Some(row)) = (ends.get(index), column.rows().get(index)) else {
                 return;
@@ -535,7 +537,9 @@ impl Probe {
         false
     }
 
-    /// Looks closer at a hit: `hay` is the value as the finder saw it, `at` the place in it.
+    /// Looks closer at a hit: `hay` is the value as the finder saw it, folded or not, `at` the place
+    /// in it. Folding changes no separator and no length of what is ASCII, so words are where they
+    /// were (`folding_keeps_what_is_a_token` tries all there are).
     fn verdict(&self, kind: Kind, raw: &str, hay: &str, at: usize) -> Verdict {
         let is_number = matches!(kind, Kind::Integer | Kind::Float);
         let decide = |is_match| match is_match {
@@ -559,8 +563,10 @@ impl Probe {
                 true => Verdict::Match,
                 false => Verdict::Further,
             },
-            Check::WordGlobs { whole, .. } if is_number => decide(glob_matches(whole, hay)),
-            Check::WordGlobs { words, .. } => decide(has_glob_words(hay, words)),
+            Check::WordGlobs { whole, .. } if is_number => {
+                decide(glob_matches(whole, &folded(hay)))
+            }
+            Check::WordGlobs { words, .. } => decide(has_glob_words(&folded(hay), words)),
             Check::Substring => Verdict::Match,
             Check::Whole(text) => decide(raw == text),
             Check::WholeGlob(pattern) => decide(glob_matches(pattern, raw)),
@@ -577,7 +583,24 @@ fn part<'a>(text: &'a str, ends: &[u32], index: usize) -> &'a str {
     &text[start..ends[index] as usize]
 }
 
-/// Whether the token at `anchor` stands at `at`, and the others around it.
+/// A text folded, if it is not.
+fn folded(text: &str) -> Cow<'_, str> {
+    let is_folded = |byte: u8| byte < 0x80 && !byte.is_ascii_uppercase();
+    match text.bytes().all(is_folded) {
+        true => Cow::Borrowed(text),
+        false => Cow::Owned(fold(text)),
+    }
+}
+
+/// Whether a token is this one when it is folded.
+fn is_folded_to(token: &str, folded: &str) -> bool {
+    match token.is_ascii() {
+        true => token.eq_ignore_ascii_case(folded),
+        false => fold(token) == folded,
+    }
+}
+
+/// Whether the token at `anchor` stands at `at`, and the others around it; case does not matter.
 fn is_phrase_at(text: &str, at: usize, phrase: &[String], anchor: usize) -> bool {
     let Some(token) = phrase.get(anchor) else {
         return false;
@@ -591,7 +614,7 @@ fn is_phrase_at(text: &str, at: usize, phrase: &[String], anchor: usize) -> bool
     let is_followed = phrase[anchor + 1..].iter().all(|expected| {
         following
             .next()
-            .is_some_and(|(start, end)| after[start..end] == **expected)
+            .is_some_and(|(start, end)| is_folded_to(&after[start..end], expected))
     });
     let mut before = &text[..at];
     is_followed
@@ -599,7 +622,7 @@ fn is_phrase_at(text: &str, at: usize, phrase: &[String], anchor: usize) -> bool
             let Some((start, end)) = last_token(before) else {
                 return false;
             };
-            let is_equal = before[start..end] == **expected;
+            let is_equal = is_folded_to(&before[start..end], expected);
             before = &before[..start];
             is_equal
         })

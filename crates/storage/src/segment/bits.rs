@@ -222,6 +222,56 @@ pub(super) fn each_equal(
     });
 }
 
+/// Bits of a number that one load of eight bytes has, wherever it begins in the first of them.
+const LOADED_BITS: u32 = 57;
+
+/// Gives `take` a word of bits for each 64 of the `count` numbers of `width` (≤ 128) bits, in order:
+/// which of them have the bits `value` under `mask`, which has all that `value` has.
+///
+/// Some bits of each number are compared with one load; where these are equal, the others are.
+pub(super) fn each_with_bits(
+    bytes: &[u8],
+    width: u32,
+    count: usize,
+    (mask, value): (u128, u128),
+    mut take: impl FnMut(u64),
+) {
+    let all = u128::MAX.checked_shr(128 - width).unwrap_or_default();
+    let is_possible = value & !all == 0;
+    let mask = mask & all;
+    let from = mask.trailing_zeros() % 128;
+    let loaded = |bits: u128| (bits >> from) as u64 & (u64::MAX >> (64 - LOADED_BITS));
+    let (part_mask, part) = (loaded(mask), loaded(value));
+    let is_all_loaded = u128::from(part_mask) == mask >> from;
+    let has_bits = |index: usize| get_wide(bytes, width, index) & mask == value;
+    let may_have_bits = |index: usize| {
+        let at = index * width as usize + from as usize;
+        let eight = bytes.get(at / 8..).and_then(|rest| rest.first_chunk());
+        match eight {
+            Some(eight) => u64::from_le_bytes(*eight) >> (at % 8) & part_mask == part,
+            None => has_bits(index),
+        }
+    };
+    for first in (0..count).step_by(64) {
+        let left = (count - first).min(64);
+        let mut word = 0;
+        if is_possible {
+            for bit in 0..left {
+                word |= u64::from(may_have_bits(first + bit)) << bit;
+            }
+        }
+        let mut unclear = if is_all_loaded { 0 } else { word };
+        while unclear != 0 {
+            let bit = unclear.trailing_zeros();
+            unclear &= unclear - 1;
+            if !has_bits(first + bit as usize) {
+                word &= !(1 << bit);
+            }
+        }
+        take(word);
+    }
+}
+
 /// Unpacks narrow numbers from byte `at` on.
 fn unpack_chunk(bytes: &[u8], width: u32, at: usize, numbers: &mut [u64; CHUNK]) {
     let rest = bytes.get(at..).unwrap_or_default();
@@ -315,6 +365,34 @@ mod tests {
             }
             let ones: u32 = found.iter().map(|word| word.count_ones()).sum();
             prop_assert_eq!(ones as usize, values.iter().filter(|value| **value == 3).count());
+        }
+
+        #[test]
+        fn numbers_with_some_bits_are_found(
+            values in proptest::collection::vec(any::<u128>(), 0..200),
+            of in 0usize..200,
+            mask: u128,
+            fields in 0u32..6,
+            other: u128,
+            width in 0u32..=128,
+        ) {
+            let keep = u128::MAX.checked_shr(128 - width).unwrap_or_default();
+            let masks = [u128::MAX, keep, 0xffff << 40, u128::MAX << 70, mask, 0];
+            let mask = masks[fields as usize];
+            let mut out = Vec::new();
+            let mut packer = Packer::new(&mut out);
+            values.iter().for_each(|value| packer.push_wide(value & keep, width));
+            packer.finish();
+            for value in [values.get(of).copied().unwrap_or(other) & keep, other] {
+                let bits = (mask, value & mask);
+                let mut found = Vec::new();
+                each_with_bits(&out, width, values.len(), bits, |word| found.push(word));
+                prop_assert_eq!(found.len(), values.len().div_ceil(64));
+                for (index, value) in values.iter().enumerate() {
+                    let is_found = found[index / 64] >> (index % 64) & 1 == 1;
+                    prop_assert_eq!(is_found, value & keep & bits.0 == bits.1);
+                }
+            }
         }
 
         #[test]

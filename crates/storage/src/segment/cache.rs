@@ -30,8 +30,8 @@ const ENTRY_BYTES: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     Directory,
+    /// Which rows have a value of a column, and what is where in it.
     ColumnDirectory,
-    Presence,
     Pages,
     Column,
     Frame,
@@ -73,35 +73,43 @@ struct Slot {
     uses: u8,
 }
 
+/// A part of the cache, in memory that it shares with no other: each is written at every use.
 #[derive(Default)]
-struct Shard {
+#[repr(align(128))]
+struct Shard(Mutex<Entries>);
+
+#[derive(Default)]
+struct Entries {
     slots: Vec<Slot>,
     index: HashMap<Key, usize>,
     hand: usize,
     bytes: usize,
+    hits: u64,
+    misses: u64,
+    evictions: u64,
 }
 
-impl Shard {
+impl Entries {
     fn get(&mut self, key: &Key) -> Option<Arc<dyn Any + Send + Sync>> {
         let slot = self.slots.get_mut(*self.index.get(key)?)?;
+        self.hits += 1;
         slot.uses = (slot.uses + 1).min(USES_MAX);
         Some(slot.value.clone())
     }
 
-    /// Takes an entry in; how many others went for it.
-    fn insert(&mut self, slot: Slot, bytes_max: usize) -> u64 {
+    /// Takes in an entry that was not there.
+    fn insert(&mut self, slot: Slot, bytes_max: usize) {
+        self.misses += 1;
         if slot.bytes > bytes_max || self.index.contains_key(&slot.key) {
-            return 0;
+            return;
         }
-        let mut evicted = 0;
         while self.bytes + slot.bytes > bytes_max {
             self.evict();
-            evicted += 1;
+            self.evictions += 1;
         }
         self.bytes += slot.bytes;
         self.index.insert(slot.key, self.slots.len());
         self.slots.push(slot);
-        evicted
     }
 
     /// Removes the next entry that has no use left.
@@ -133,12 +141,9 @@ impl Shard {
 
 /// Decoded parts of sections, shared by all readers. See the module.
 pub struct BlockCache {
-    shards: [Mutex<Shard>; SHARDS],
+    shards: [Shard; SHARDS],
     shard_bytes_max: usize,
     readers: AtomicU64,
-    hits: AtomicU64,
-    misses: AtomicU64,
-    evictions: AtomicU64,
     hasher: hashbrown::DefaultHashBuilder,
 }
 
@@ -171,9 +176,6 @@ impl BlockCache {
             shards: Default::default(),
             shard_bytes_max: bytes_max / SHARDS,
             readers: AtomicU64::new(0),
-            hits: AtomicU64::new(0),
-            misses: AtomicU64::new(0),
-            evictions: AtomicU64::new(0),
             hasher: Default::default(),
         }
     }
@@ -181,19 +183,24 @@ impl BlockCache {
     /// Bytes that are held now.
     #[must_use]
     pub fn bytes(&self) -> usize {
-        self.shards.iter().map(|shard| shard.lock().bytes).sum()
+        self.shards.iter().map(|shard| shard.0.lock().bytes).sum()
     }
 
     /// What it holds, and its counts.
     #[must_use]
     pub fn figures(&self) -> CacheFigures {
-        CacheFigures {
-            bytes: self.bytes(),
+        let mut figures = CacheFigures {
             bytes_max: self.shard_bytes_max * SHARDS,
-            hits: self.hits.load(Ordering::Relaxed),
-            misses: self.misses.load(Ordering::Relaxed),
-            evictions: self.evictions.load(Ordering::Relaxed),
+            ..CacheFigures::default()
+        };
+        for shard in &self.shards {
+            let entries = shard.0.lock();
+            figures.bytes += entries.bytes;
+            figures.hits += entries.hits;
+            figures.misses += entries.misses;
+            figures.evictions += entries.evictions;
         }
+        figures
     }
 
     /// A number that no other reader has.
@@ -203,13 +210,12 @@ impl BlockCache {
 
     /// The entry of `key`, if it is there.
     pub(super) fn get<T: Any + Send + Sync>(&self, key: &Key) -> Option<Arc<T>> {
-        let value = self.shard(key).lock().get(key)?.downcast::<T>().ok()?;
-        self.hits.fetch_add(1, Ordering::Relaxed);
-        Some(value)
+        let value = self.shard(key).lock().get(key)?;
+        value.downcast::<T>().ok()
     }
 
-    fn shard(&self, key: &Key) -> &Mutex<Shard> {
-        &self.shards[self.hasher.hash_one(key) as usize % SHARDS]
+    fn shard(&self, key: &Key) -> &Mutex<Entries> {
+        &self.shards[self.hasher.hash_one(key) as usize % SHARDS].0
     }
 
     /// The entry of `key`, loaded if it is not there; `load` also says how many bytes it holds.
@@ -222,7 +228,6 @@ impl BlockCache {
         if let Some(value) = self.get::<T>(&key) {
             return Ok(value);
         }
-        self.misses.fetch_add(1, Ordering::Relaxed);
         let (value, bytes) = load()?;
         let value = Arc::new(value);
         let slot = Slot {
@@ -231,8 +236,7 @@ impl BlockCache {
             bytes: bytes + ENTRY_BYTES,
             uses: 0,
         };
-        let evicted = self.shard(&key).lock().insert(slot, self.shard_bytes_max);
-        self.evictions.fetch_add(evicted, Ordering::Relaxed);
+        self.shard(&key).lock().insert(slot, self.shard_bytes_max);
         Ok(value)
     }
 }

@@ -39,38 +39,57 @@ impl Sink {
     }
 }
 
-/// Decodes those of a block's `count` values that are `picked`, in layouts that need nothing but
+/// The numbers of a run of `count`, or those that are `picked`.
+fn numbers_of(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    picked: Option<&[usize]>,
+) -> Result<Vec<i64>, Flaw> {
+    match picked {
+        Some(picked) => ints::decode_picked(cursor, count, picked),
+        None => ints::decode(cursor, count),
+    }
+}
+
+/// Decodes a block's `count` values, or those that are `picked`, in layouts that need nothing but
 /// the page.
 pub(super) fn decode_plain(
     layout: &Layout,
     cursor: &mut Cursor<'_>,
     count: usize,
-    mut picked: impl Iterator<Item = usize>,
+    picked: Option<&[usize]>,
     sink: &mut Sink,
 ) -> Result<(), Flaw> {
     const MISSING: Flaw = Flaw("a page has fewer values than rows");
+    let taken = picked.map_or(count, <[usize]>::len);
+    let mut indexes = (0..taken).map(|at| match picked {
+        Some(picked) => picked.get(at).copied().unwrap_or(count),
+        None => at,
+    });
     match layout {
-        Layout::Constant { text } => picked.try_for_each(|_| sink.push(|out| out.push_str(text))),
+        Layout::Constant { text } => {
+            (0..taken).try_for_each(|_| sink.push(|out| out.push_str(text)))
+        }
         Layout::Integer => {
             let mut buffer = itoa::Buffer::new();
-            let numbers = ints::decode(cursor, count)?;
-            picked.try_for_each(|index| {
-                let number = *numbers.get(index).ok_or(MISSING)?;
-                sink.push(|out| out.push_str(buffer.format(number)))
-            })
+            let mut numbers = numbers_of(cursor, count, picked)?.into_iter();
+            numbers.try_for_each(|number| sink.push(|out| out.push_str(buffer.format(number))))
         }
         Layout::Decimal { scale, decimals } => {
-            let scaled = ints::decode(cursor, count)?;
+            let scaled = numbers_of(cursor, count, picked)?;
             let shown = match decimals {
-                Decimals::PerValue => ints::decode_lengths(cursor, count, usize::from(*scale))?,
+                Decimals::PerValue => numbers_of(cursor, count, picked)?,
                 _ => Vec::new(),
             };
-            picked.try_for_each(|index| {
-                let number = *scaled.get(index).ok_or(MISSING)?;
+            scaled.into_iter().enumerate().try_for_each(|(at, number)| {
                 let shown = match decimals {
                     Decimals::All => *scale,
                     Decimals::Trimmed(least) => trimmed_decimals(number, *scale, *least),
-                    Decimals::PerValue => shown.get(index).map_or(*scale, |shown| *shown as u8),
+                    Decimals::PerValue => {
+                        let shown = shown.get(at).and_then(|shown| u8::try_from(*shown).ok());
+                        let shown = shown.filter(|shown| shown <= scale);
+                        shown.ok_or(Flaw("a length is out of bounds"))?
+                    }
                 };
                 sink.push(|out| write_decimal(number, *scale, shown, out))
             })
@@ -78,7 +97,7 @@ pub(super) fn decode_plain(
         Layout::Fixed { form, .. } if form.is_long() => {
             let bytes = form.long_bytes();
             let all = cursor.take(bytes * count)?;
-            picked.try_for_each(|index| {
+            indexes.try_for_each(|index| {
                 let nibbles = all.get(index * bytes..(index + 1) * bytes).ok_or(MISSING)?;
                 sink.push(|out| form.write_long(nibbles, out))
             })
@@ -86,7 +105,7 @@ pub(super) fn decode_plain(
         Layout::Fixed { form, squeeze } => {
             let width = squeeze.width();
             let packed = cursor.take(packed_bytes(count, width))?;
-            picked.try_for_each(|index| {
+            indexes.try_for_each(|index| {
                 let number = squeeze.expand(get_wide(packed, width, index));
                 sink.push(|out| form.write(number, out))
             })
@@ -102,15 +121,26 @@ pub(super) fn decode_plain(
 
 impl SectionReader {
     /// Codes of a block's values in a column with a dictionary.
-    pub(super) fn codes(&self, column: &OpenColumn, block: usize) -> Result<Vec<i64>, ReadError> {
+    pub(super) fn codes(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+    ) -> Result<ints::Codes, ReadError> {
         let values = column.presence.count(block);
         let is_mixed = column.directory.kind.is_none();
+        let entries = match &column.directory.layout {
+            Layout::Dictionary(dictionary) => dictionary.entries,
+            Layout::FixedDictionary(dictionary) => dictionary.entries,
+            _ => 0,
+        };
+        // A dictionary has at most as many entries as a section has rows.
+        let end = u32::try_from(entries).unwrap_or(u32::MAX);
         self.with_block_page(column, block, |page| {
             let mut cursor = Cursor::new(page);
             if is_mixed {
-                ints::decode(&mut cursor, values)?;
+                ints::skip(&mut cursor, values)?;
             }
-            ints::decode(&mut cursor, values)
+            ints::decode_codes(&mut cursor, values, end)
         })
     }
 
@@ -180,16 +210,14 @@ impl SectionReader {
             }
             Layout::Template { .. } => {
                 Templated::open(self, column)?.decode(block, &mut sink)?;
-                self.decode_page(column, block, count, |cursor| {
-                    ints::decode(cursor, count).map(|_| ())
-                })?
+                self.kinds(column, block, count)?
             }
             Layout::Prose(prose) => {
                 self.copy_prose(column, prose, column.presence.values_of(block), &mut sink)?;
                 self.decode_page(column, block, count, |_| Ok(()))?
             }
             layout => self.decode_page(column, block, count, |cursor| {
-                decode_plain(layout, cursor, count, 0..count, &mut sink)
+                decode_plain(layout, cursor, count, None, &mut sink)
             })?,
         };
         Column::from_parts(rows, kinds, sink.ends, sink.text)
@@ -231,9 +259,7 @@ impl SectionReader {
         block: usize,
         count: usize,
     ) -> Result<Vec<Kind>, ReadError> {
-        self.decode_page(column, block, count, |cursor| {
-            ints::decode(cursor, count).map(|_| ())
-        })
+        self.decode_page(column, block, count, |cursor| ints::skip(cursor, count))
     }
 
     /// Copies the texts of a block out of the frames that hold them.

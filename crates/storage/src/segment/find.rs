@@ -4,10 +4,11 @@
 //! rows; that leaves most columns of a search over all fields out. Dictionaries are asked once an
 //! entry. Where decoding is as good, nothing is said.
 use super::{
-    bits::{get_wide, packed_bytes},
-    directory::Layout,
+    bits::{each_with_bits, packed_bytes},
+    directory::{Directory, Layout},
     fixed::{Form, Squeeze},
     fixed_dictionary::FixedDictionary,
+    ints,
     needle::{Needle, candidates},
     prose,
     reader::{OpenColumn, SectionReader},
@@ -26,16 +27,18 @@ use taffrail_model::column::{FieldName, Kind};
 /// Looks a question up in a column; `None` if its blocks are decoded as well.
 pub(super) fn find(
     reader: &SectionReader,
+    directory: &Directory,
     name: &str,
     question: &Arc<dyn TextQuestion>,
 ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
-    let Some(column) = reader.open_column(name)? else {
+    let Some(opened) = reader.open_column_of(directory, name)? else {
         return Ok(Some(Arc::new(Nothing)));
     };
-    let directory = column.directory.clone();
-    let layout = &directory.layout;
+    let column = opened.clone();
+    let layout = &opened.directory.layout;
     let may_hold = |clue| shape::may_hold(layout, clue);
-    let is_looked_at = directory.kind.is_none_or(|kind| question.looks_at(kind));
+    let kind = opened.directory.kind;
+    let is_looked_at = kind.is_none_or(|kind| question.looks_at(kind));
     if !is_looked_at || !question.clues().iter().any(may_hold) {
         return Ok(Some(Arc::new(Nothing)));
     }
@@ -127,10 +130,39 @@ struct Packed {
     wanted: Wanted,
 }
 
+/// Some codes.
+#[derive(Default)]
+struct CodeSet {
+    /// A bit for each code.
+    bits: Vec<u64>,
+    count: usize,
+    /// The code, if it is one.
+    only: Option<u32>,
+}
+
+impl CodeSet {
+    fn add(&mut self, code: usize) {
+        if self.bits.len() <= code / 64 {
+            self.bits.resize(code / 64 + 1, 0);
+        }
+        let bit = 1 << (code % 64);
+        if self.bits[code / 64] & bit == 0 {
+            self.bits[code / 64] |= bit;
+            self.count += 1;
+            self.only = u32::try_from(code).ok().filter(|_| self.count == 1);
+        }
+    }
+
+    fn has(&self, code: u32) -> bool {
+        let word = self.bits.get(code as usize / 64);
+        word.is_some_and(|word| word >> (code % 64) & 1 == 1)
+    }
+}
+
 /// What the page of a value must say.
 enum Wanted {
-    /// One of some codes: a bit for each.
-    Codes(Vec<u64>),
+    /// One of some codes.
+    Codes(CodeSet),
     /// One of some ids, which are kept one by one in so many bits, squeezed as these are.
     Ids(u32, Vec<Bits>),
 }
@@ -144,7 +176,8 @@ impl Packed {
         })
     }
 
-    /// Gives `pass` the numbers of the values of a block that pass, of which there are `count`.
+    /// Gives `pass` the numbers of the values of a block that pass, of which there are `count`; some
+    /// twice perhaps.
     fn each_passing(
         &self,
         block: usize,
@@ -153,23 +186,34 @@ impl Packed {
     ) -> Result<(), ReadError> {
         match &self.wanted {
             Wanted::Codes(wanted) => {
-                let is_wanted = |code: &i64| {
-                    let code = usize::try_from(*code).ok();
-                    code.is_some_and(|code| has_bit(wanted, code))
-                };
                 let codes = self.reader.codes(&self.column, block)?;
-                let codes = codes.iter().enumerate().filter(|(_, code)| is_wanted(code));
-                codes.for_each(|(index, _)| pass(index));
+                match codes {
+                    ints::Codes::One(code) if wanted.has(code) => (0..count).for_each(pass),
+                    ints::Codes::One(_) => {}
+                    ints::Codes::Narrow(codes) => match wanted.only.map(u8::try_from) {
+                        Some(Ok(only)) => memchr::memchr_iter(only, &codes).for_each(pass),
+                        Some(Err(_)) => {}
+                        None => each_index(&codes, |code| wanted.has((*code).into()), pass),
+                    },
+                    ints::Codes::Wide(codes) => each_index(&codes, |code| wanted.has(*code), pass),
+                }
                 Ok(())
             }
             Wanted::Ids(width, wanted) => {
                 let bytes = packed_bytes(count, *width);
                 self.reader.with_block_page(&self.column, block, |page| {
                     let packed = Cursor::new(page).take(bytes)?;
-                    let ids = (0..count).map(|index| get_wide(packed, *width, index));
-                    let is_wanted = |id: u128| wanted.iter().any(|bits| bits.are_in(id));
-                    let ids = ids.enumerate().filter(|(_, id)| is_wanted(*id));
-                    ids.for_each(|(index, _)| pass(index));
+                    for bits in wanted {
+                        let mut first = 0;
+                        let bits = (bits.mask, bits.value);
+                        each_with_bits(packed, *width, count, bits, |mut word| {
+                            while word != 0 {
+                                pass(first + word.trailing_zeros() as usize);
+                                word &= word - 1;
+                            }
+                            first += 64;
+                        });
+                    }
                     Ok(())
                 })
             }
@@ -177,9 +221,10 @@ impl Packed {
     }
 }
 
-fn has_bit(bits: &[u64], at: usize) -> bool {
-    let word = bits.get(at / 64).copied().unwrap_or_default();
-    word >> (at % 64) & 1 == 1
+/// Gives `pass` the numbers of those of `all` that are wanted.
+fn each_index<T>(all: &[T], is_wanted: impl Fn(&T) -> bool, pass: impl FnMut(usize)) {
+    let wanted = all.iter().enumerate().filter(|(_, one)| is_wanted(one));
+    wanted.map(|(index, _)| index).for_each(pass);
 }
 
 impl Finding for Packed {
@@ -211,21 +256,19 @@ fn find_dictionary(
     question: &dyn TextQuestion,
 ) -> Option<Arc<dyn Finding>> {
     let kind = column.directory.kind?;
-    let mut wanted = vec![0u64; texts.len().div_ceil(64)];
-    let mut found = 0;
+    let mut wanted = CodeSet::default();
     let needles: Vec<Needle> = question.clues().iter().map(Needle::of).collect();
     for code in candidates(texts, &needles) {
         if texts
             .get(code)
             .is_some_and(|text| question.passes(kind, text))
         {
-            wanted[code / 64] |= 1 << (code % 64);
-            found += 1;
+            wanted.add(code);
         }
     }
-    Some(match found {
+    Some(match wanted.count {
         0 => Arc::new(Nothing),
-        _ if found == texts.len() => Arc::new(EveryValue {
+        found if found == texts.len() => Arc::new(EveryValue {
             reader: reader.clone(),
             column,
         }),
@@ -261,16 +304,11 @@ fn find_id_code(
     let Some(all) = bits_of(&column, dictionary.form, question) else {
         return Ok(None);
     };
-    let mut wanted = Vec::new();
-    reader.each_code_with(&column, dictionary, &all, |code| {
-        if wanted.len() <= code / 64 {
-            wanted.resize(code / 64 + 1, 0u64);
-        }
-        wanted[code / 64] |= 1 << (code % 64);
-    })?;
-    Ok(Some(match wanted.is_empty() {
-        true => Arc::new(Nothing),
-        false => Packed::new(reader, column, Wanted::Codes(wanted)),
+    let mut wanted = CodeSet::default();
+    reader.each_code_with(&column, dictionary, &all, |code| wanted.add(code))?;
+    Ok(Some(match wanted.count {
+        0 => Arc::new(Nothing),
+        _ => Packed::new(reader, column, Wanted::Codes(wanted)),
     }))
 }
 

@@ -2,7 +2,7 @@
 //!
 //! The number of values is known from outside. All arithmetic wraps, so that any `i64` comes back.
 use super::{
-    bits::{Packer, mask, packed_bytes, unpack, unpack_bytes, width_of},
+    bits::{Packer, each_equal, get, mask, packed_bytes, unpack, unpack_bytes, width_of},
     wire::{Cursor, Flaw, put_varint, put_zigzag},
 };
 
@@ -103,6 +103,57 @@ pub(super) fn decode_into(
     Ok(())
 }
 
+/// Passes over `count` values.
+pub(super) fn skip(cursor: &mut Cursor<'_>, count: usize) -> Result<(), Flaw> {
+    Packed::read(cursor, count).map(|_| ())
+}
+
+/// Reads those of `count` values that have the numbers `picked`.
+pub(super) fn decode_picked(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    picked: &[usize],
+) -> Result<Vec<i64>, Flaw> {
+    let packed = Packed::read(cursor, count)?;
+    if picked.iter().any(|index| *index >= count) {
+        return Err(Flaw("a page has fewer values than rows"));
+    }
+    if packed.first.is_none() {
+        let picked = picked.iter();
+        return Ok(picked.map(|index| packed.get(*index)).collect());
+    }
+    // Each value is the one before it and a step.
+    let mut all = Vec::new();
+    packed.extend(&mut all, |value| value);
+    Ok(picked
+        .iter()
+        .filter_map(|index| all.get(*index).copied())
+        .collect())
+}
+
+/// Reads `count` values; how many of them are this one.
+pub(super) fn count_equal(
+    cursor: &mut Cursor<'_>,
+    count: usize,
+    wanted: i64,
+) -> Result<usize, Flaw> {
+    let packed = Packed::read(cursor, count)?;
+    let mut found = 0;
+    match packed.number_of(wanted) {
+        Some(_) if packed.width == 0 => found = count,
+        Some(number) => each_equal(packed.bytes, packed.width, count, number, |word| {
+            found += word.count_ones() as usize;
+        }),
+        None if packed.first.is_none() => {}
+        None => {
+            let mut all = Vec::new();
+            packed.extend(&mut all, |value| value == wanted);
+            found = all.into_iter().filter(|is_wanted| *is_wanted).count();
+        }
+    }
+    Ok(found)
+}
+
 /// What [`decode_codes`] reads.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Codes {
@@ -177,13 +228,33 @@ impl<'a> Packed<'a> {
         (self.first.is_none() && self.width == 0).then_some(self.base)
     }
 
+    /// The value that this number stands for, or the step.
+    fn value(&self, number: u64) -> i64 {
+        let offset = number.wrapping_mul(self.divisor);
+        self.base.wrapping_add(offset as i64)
+    }
+
+    /// What stands for a value in a run without differences, if it has the value.
+    fn number_of(&self, value: i64) -> Option<u64> {
+        let offset = value.wrapping_sub(self.base) as u64;
+        let is_fit = self.first.is_none()
+            && match self.width {
+                0 => offset == 0,
+                _ => self.divisor != 0 && offset.is_multiple_of(self.divisor),
+            };
+        let number = offset.checked_div(self.divisor).unwrap_or(0);
+        (is_fit && number <= mask(self.width)).then_some(number)
+    }
+
+    /// A value of a run without differences.
+    fn get(&self, index: usize) -> i64 {
+        self.value(get(self.bytes, self.width, index))
+    }
+
     /// Appends what `make` makes of each value.
     fn extend<T>(&self, out: &mut Vec<T>, mut make: impl FnMut(i64) -> T) {
         out.reserve(self.count);
-        let value = |number: u64| {
-            self.base
-                .wrapping_add(number.wrapping_mul(self.divisor) as i64)
-        };
+        let value = |number: u64| self.value(number);
         let Some(mut last) = self.first else {
             return unpack(self.bytes, self.width, self.count, |numbers| {
                 out.extend(numbers.iter().map(|number| make(value(*number))));
@@ -279,6 +350,22 @@ mod tests {
         encode(values, &mut out);
         let mut cursor = Cursor::new(&out);
         assert_eq!(decode(&mut cursor, values.len()).as_deref(), Ok(values));
+        assert_eq!(cursor.finish(), Ok(()));
+        let picked: Vec<usize> = (0..values.len()).rev().step_by(2).collect();
+        let mut cursor = Cursor::new(&out);
+        let found = decode_picked(&mut cursor, values.len(), &picked).unwrap();
+        assert!(found.iter().eq(picked.iter().map(|index| &values[*index])));
+        assert_eq!(cursor.finish(), Ok(()));
+        let mut cursor = Cursor::new(&out);
+        assert!(decode_picked(&mut cursor, values.len(), &[values.len()]).is_err());
+        for wanted in values.iter().take(9).copied().chain([7, i64::MIN]) {
+            let mut cursor = Cursor::new(&out);
+            let found = count_equal(&mut cursor, values.len(), wanted);
+            let expected = values.iter().filter(|value| **value == wanted).count();
+            assert_eq!(found, Ok(expected), "{wanted}");
+        }
+        let mut cursor = Cursor::new(&out);
+        assert_eq!(skip(&mut cursor, values.len()), Ok(()));
         assert_eq!(cursor.finish(), Ok(()));
         out.len()
     }

@@ -145,15 +145,40 @@ impl Presence {
         Ok(present)
     }
 
-    /// As [`Presence::rows_of`], into a buffer that is overwritten.
-    pub(super) fn rows_into(&self, block: usize, present: &mut Vec<u32>) -> Result<(), Flaw> {
-        present.clear();
-        let rows = rows_of_block(self.rows, block) as u32;
+    /// The bytes of a block.
+    fn part(&self, block: usize) -> &[u8] {
         let part = match self.parts.get(block..block + 2) {
             Some([start, end]) => self.bytes.get(*start as usize..*end as usize),
             _ => None,
         };
-        let mut cursor = Cursor::new(part.unwrap_or_default());
+        part.unwrap_or_default()
+    }
+
+    /// Which of a block's values a row has, if it has one.
+    pub(super) fn place_of(&self, block: usize, row: u32) -> Result<Option<usize>, Flaw> {
+        let rows = rows_of_block(self.rows, block) as u32;
+        let mut cursor = Cursor::new(self.part(block));
+        let mode = cursor.byte()?;
+        if row >= rows {
+            return Ok(None);
+        }
+        Ok(match mode {
+            ALL => Some(row as usize),
+            BITMAP => place_in_bitmap(cursor.rest(), row),
+            LISTED => decode_list(&mut cursor, rows)?.binary_search(&row).ok(),
+            LISTED_ABSENT => match decode_list(&mut cursor, rows)?.binary_search(&row) {
+                Ok(_) => None,
+                Err(absent_before) => Some(row as usize - absent_before),
+            },
+            _ => None,
+        })
+    }
+
+    /// As [`Presence::rows_of`], into a buffer that is overwritten.
+    pub(super) fn rows_into(&self, block: usize, present: &mut Vec<u32>) -> Result<(), Flaw> {
+        present.clear();
+        let rows = rows_of_block(self.rows, block) as u32;
+        let mut cursor = Cursor::new(self.part(block));
         match cursor.byte()? {
             ALL => present.extend(0..rows),
             BITMAP => add_rows_of_bitmap(cursor.rest(), rows, present),
@@ -170,6 +195,16 @@ impl Presence {
             false => Err(Flaw("a presence does not have the rows that it counts")),
         }
     }
+}
+
+/// Which of the rows whose bits are set a row is.
+fn place_in_bitmap(bitmap: &[u8], row: u32) -> Option<usize> {
+    let (byte, bit) = (row as usize / 8, row % 8);
+    let last = *bitmap.get(byte)?;
+    let before = bitmap.get(..byte)?.iter();
+    let ones: u32 = before.map(|byte| byte.count_ones()).sum();
+    let of_last = last & ((1 << bit) - 1);
+    (last >> bit & 1 == 1).then_some((ones + of_last.count_ones()) as usize)
 }
 
 /// Passes over the part of a block; the number of its values.
@@ -247,8 +282,12 @@ mod tests {
         let mut found = Vec::new();
         for block in 0..rows.div_ceil(BLOCK_ROWS) {
             assert_eq!(presence.values_of(block).0, found.len());
-            let rows = presence.rows_of(block).unwrap();
-            found.extend(rows.iter().map(|row| row + (block * BLOCK_ROWS) as u32));
+            let present = presence.rows_of(block).unwrap();
+            for row in 0..=rows_of_block(rows, block) as u32 {
+                let place = presence.place_of(block, row).unwrap();
+                assert_eq!(place, present.binary_search(&row).ok());
+            }
+            found.extend(present.iter().map(|row| row + (block * BLOCK_ROWS) as u32));
         }
         assert_eq!(found, present);
         bytes
@@ -278,6 +317,7 @@ mod tests {
             if let Ok(presence) = Presence::parse(bytes, rows) {
                 for block in 0..4 {
                     let _ = presence.rows_of(block);
+                    let _ = presence.place_of(block, 7);
                 }
             }
         }

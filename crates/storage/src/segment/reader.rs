@@ -24,6 +24,7 @@ use crate::{
 };
 use std::{
     borrow::Cow,
+    ops::Range,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -52,13 +53,33 @@ pub struct SectionReader {
 }
 
 /// A column while it is read.
-#[derive(Clone)]
-pub(super) struct OpenColumn {
+pub(super) type OpenColumn = Arc<ColumnParts>;
+
+/// What is read of a column before its values; together, since a search over all columns looks at
+/// each of them.
+pub(super) struct ColumnParts {
     pub(super) number: u32,
     pub(super) area: u64,
     pub(super) area_bytes: u64,
-    pub(super) presence: Arc<Presence>,
-    pub(super) directory: Arc<ColumnDirectory>,
+    pub(super) presence: Presence,
+    pub(super) directory: ColumnDirectory,
+}
+
+/// Pages that were read together.
+pub(super) struct PageRun {
+    /// Their numbers.
+    pub(super) pages: Range<usize>,
+    start: u64,
+    bytes: Arc<Vec<u8>>,
+}
+
+impl PageRun {
+    /// One of them.
+    pub(super) fn page(&self, pages: &Pages, index: usize) -> &[u8] {
+        let (at, bytes) = pages.span(index);
+        let from = at.saturating_sub(self.start) as usize;
+        self.bytes.get(from..from + bytes).unwrap_or_default()
+    }
 }
 
 impl SectionReader {
@@ -152,7 +173,7 @@ impl SectionReader {
         parse(read).map_err(|flaw| self.damaged(at, flaw))
     }
 
-    fn directory(&self) -> Result<Arc<Directory>, ReadError> {
+    pub(super) fn directory(&self) -> Result<Arc<Directory>, ReadError> {
         self.cache.get_or_load(self.key(Part::Directory, 0, 0), || {
             let directory = self.read_directory()?;
             let bytes = directory.memory_bytes();
@@ -192,51 +213,77 @@ impl SectionReader {
     }
 
     pub(super) fn open_column(&self, name: &str) -> Result<Option<OpenColumn>, ReadError> {
-        let directory = self.directory()?;
-        let Some(number) = directory.column(name) else {
-            return Ok(None);
-        };
-        self.open_numbered(&directory, number).map(Some)
+        self.open_column_of(&*self.directory()?, name)
+    }
+
+    pub(super) fn open_column_of(
+        &self,
+        directory: &Directory,
+        name: &str,
+    ) -> Result<Option<OpenColumn>, ReadError> {
+        match directory.column(name) {
+            Some(number) => self.open_numbered(directory, number).map(Some),
+            None => Ok(None),
+        }
     }
 
     fn open_numbered(&self, directory: &Directory, number: u32) -> Result<OpenColumn, ReadError> {
-        let entry = &directory.columns[number as usize];
-        let presence = self.presence(directory, entry.presence)?;
-        let (area, area_bytes) = entry.area;
-        let load = || {
+        let key = self.key(Part::ColumnDirectory, number, 0);
+        self.cache.get_or_load(key, || {
+            let entry = &directory.columns[number as usize];
+            let presence = self.presence(directory, entry.presence)?;
+            let (area, area_bytes) = entry.area;
             let (at, bytes) = entry.directory;
             let column = self.read(at, bytes, |packed| {
                 let plain = unpack_directory(&packed)?;
                 let blocks = directory.blocks.len();
                 ColumnDirectory::parse(&plain, entry.encoding, area_bytes, &presence, blocks)
             })?;
-            let bytes = column.memory_bytes();
-            Ok::<_, ReadError>((column, bytes))
-        };
-        let key = self.key(Part::ColumnDirectory, number, 0);
-        Ok(OpenColumn {
-            number,
-            area,
-            area_bytes,
-            directory: self.cache.get_or_load(key, load)?,
-            presence,
+            let bytes = column.memory_bytes() + presence.memory_bytes();
+            let parts = ColumnParts {
+                number,
+                area,
+                area_bytes,
+                presence,
+                directory: column,
+            };
+            Ok((parts, bytes))
         })
     }
 
-    fn presence(&self, directory: &Directory, number: usize) -> Result<Arc<Presence>, ReadError> {
-        let key = self.key(Part::Presence, 0, number);
-        self.cache.get_or_load(key, || {
-            let presence = match number
-                .checked_sub(1)
-                .and_then(|at| directory.presences.get(at))
-            {
-                None => Presence::all(directory.rows),
-                Some((at, bytes)) => {
-                    self.read(*at, *bytes, |bytes| Presence::parse(bytes, directory.rows))?
-                }
-            };
-            let bytes = presence.memory_bytes();
-            Ok((presence, bytes))
+    fn presence(&self, directory: &Directory, number: usize) -> Result<Presence, ReadError> {
+        match number
+            .checked_sub(1)
+            .and_then(|at| directory.presences.get(at))
+        {
+            None => Ok(Presence::all(directory.rows)),
+            Some((at, bytes)) => {
+                self.read(*at, *bytes, |bytes| Presence::parse(bytes, directory.rows))
+            }
+        }
+    }
+
+    /// One of the pages with its neighbours, with which it is read.
+    pub(super) fn page_run(
+        &self,
+        part: Part,
+        column: u32,
+        area: u64,
+        pages: &Pages,
+        index: usize,
+    ) -> Result<PageRun, ReadError> {
+        let (first, end) = pages.run_of(index, READ_BYTES);
+        let start = pages.span(first).0;
+        let (last_at, last_bytes) = pages.span(end - 1);
+        let run_bytes = (last_at - start) as usize + last_bytes;
+        let bytes = self.cache.get_or_load(self.key(part, column, first), || {
+            let run = self.read(area + start, run_bytes, Ok)?;
+            Ok::<_, ReadError>((run, run_bytes))
+        })?;
+        Ok(PageRun {
+            pages: first..end,
+            start,
+            bytes,
         })
     }
 
@@ -250,18 +297,8 @@ impl SectionReader {
         index: usize,
         parse: impl FnOnce(&[u8]) -> Result<T, Flaw>,
     ) -> Result<T, ReadError> {
-        let (first, end) = pages.run_of(index, READ_BYTES);
-        let start = pages.span(first).0;
-        let (last_at, last_bytes) = pages.span(end - 1);
-        let run_bytes = (last_at - start) as usize + last_bytes;
-        let run = self.cache.get_or_load(self.key(part, column, first), || {
-            let run = self.read(area + start, run_bytes, Ok)?;
-            Ok::<_, ReadError>((run, run_bytes))
-        })?;
-        let (at, bytes) = pages.span(index);
-        let from = (at - start) as usize;
-        let page = run.get(from..from + bytes).unwrap_or_default();
-        parse(page).map_err(|flaw| self.damaged(area + at, flaw))
+        let run = self.page_run(part, column, area, pages, index)?;
+        parse(run.page(pages, index)).map_err(|flaw| self.damaged(area + pages.span(index).0, flaw))
     }
 
     /// The page of a block's values.
@@ -415,7 +452,19 @@ impl RowSource for SectionReader {
         name: &str,
         question: &Arc<dyn TextQuestion>,
     ) -> Result<Option<Arc<dyn Finding>>, ReadError> {
-        find::find(self, name, question)
+        find::find(self, &*self.directory()?, name, question)
+    }
+
+    fn find_each(
+        &self,
+        names: &[FieldName],
+        question: &Arc<dyn TextQuestion>,
+    ) -> Result<Vec<Option<Arc<dyn Finding>>>, ReadError> {
+        let directory = self.directory()?;
+        let names = names.iter();
+        names
+            .map(|name| find::find(self, &directory, name, question))
+            .collect()
     }
 
     fn coded(&self, name: &str) -> Result<Option<Arc<dyn CodedColumn>>, ReadError> {

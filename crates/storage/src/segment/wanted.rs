@@ -21,16 +21,23 @@ fn picked_codes(
     count: usize,
     picked: &[usize],
 ) -> Result<Vec<usize>, Flaw> {
-    let codes = ints::decode(cursor, count)?;
-    let code_of = |index: &usize| {
-        let code = codes.get(*index).copied();
-        code.and_then(|code| usize::try_from(code).ok())
-            .ok_or(NO_ENTRY)
-    };
-    picked.iter().map(code_of).collect()
+    let codes = ints::decode_picked(cursor, count, picked)?;
+    let code_of = |code| usize::try_from(code).map_err(|_| NO_ENTRY);
+    codes.into_iter().map(code_of).collect()
 }
 
 impl SectionReader {
+    /// Which of a block's values a row has, if it has one.
+    fn place_of(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        row: u32,
+    ) -> Result<Option<usize>, ReadError> {
+        let place = column.presence.place_of(block, row);
+        place.map_err(|flaw| self.damaged(column.area, flaw))
+    }
+
     /// The values of these rows of a block of text.
     pub(super) fn text_values_at(
         &self,
@@ -57,15 +64,18 @@ impl SectionReader {
         block: usize,
         rows: &[u32],
     ) -> Result<Column, ReadError> {
-        let present = self.rows_of(column, block)?;
-        let places = rows
-            .iter()
-            .filter_map(|row| present.binary_search(row).ok());
-        let picked: Vec<usize> = places.collect();
+        let mut with_value = Vec::with_capacity(rows.len());
+        let mut picked = Vec::with_capacity(rows.len());
+        for row in rows {
+            if let Some(place) = self.place_of(column, block, *row)? {
+                with_value.push(*row);
+                picked.push(place);
+            }
+        }
         if picked.is_empty() {
             return Ok(Column::default());
         }
-        let count = present.len();
+        let count = column.presence.count(block);
         let mut sink = Sink::default();
         let kinds = match &column.directory.layout {
             Layout::Dictionary(dictionary) => {
@@ -92,18 +102,12 @@ impl SectionReader {
                 self.kinds(column, block, count)?
             }
             layout => self.decode_page(column, block, count, |cursor| {
-                decode_plain(layout, cursor, count, picked.iter().copied(), &mut sink)
+                decode_plain(layout, cursor, count, Some(&picked), &mut sink)
             })?,
         };
-        let rows = picked.iter().filter_map(|index| present.get(*index));
         let kinds = picked.iter().filter_map(|index| kinds.get(*index));
-        Column::from_parts(
-            rows.copied().collect(),
-            kinds.copied().collect(),
-            sink.ends,
-            sink.text,
-        )
-        .map_err(|detail| self.damaged(column.area, Flaw(detail)))
+        Column::from_parts(with_value, kinds.copied().collect(), sink.ends, sink.text)
+            .map_err(|detail| self.damaged(column.area, Flaw(detail)))
     }
 
     /// Appends the picked values of a block of ids, reading the pages of the dictionary that have
@@ -140,13 +144,11 @@ impl SectionReader {
         load: impl Fn(usize) -> Result<(Arc<Texts>, Range<usize>), ReadError>,
     ) -> Result<Column, ReadError> {
         let (first, end) = column.presence.values_of(block);
-        let present = column.presence.rows_of(block);
-        let present = present.map_err(|flaw| self.damaged(column.area, flaw))?;
         let kinds = self.decode_page(column, block, end - first, |_| Ok(()))?;
         let mut out = Column::default();
         let mut loaded: Option<(Arc<Texts>, Range<usize>)> = None;
         for row in rows {
-            let Ok(index) = present.binary_search(row) else {
+            let Some(index) = self.place_of(column, block, *row)? else {
                 continue;
             };
             let value = first + index;

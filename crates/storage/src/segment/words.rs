@@ -7,6 +7,7 @@ use super::{
     filter,
     fixed::Form,
     fixed_dictionary::FixedDictionary,
+    ints::Codes,
     reader::{OpenColumn, SectionReader},
     text::Texts,
 };
@@ -78,7 +79,11 @@ impl SectionReader {
         block: usize,
         is_wanted: impl Fn(i64) -> bool,
     ) -> Result<bool, ReadError> {
-        Ok(self.codes(column, block)?.into_iter().any(is_wanted))
+        Ok(match self.codes(column, block)? {
+            Codes::One(code) => is_wanted(code.into()),
+            Codes::Narrow(codes) => codes.into_iter().any(|code| is_wanted(code.into())),
+            Codes::Wide(codes) => codes.into_iter().any(|code| is_wanted(code.into())),
+        })
     }
 
     pub(super) fn dictionary_may_contain(

@@ -24,6 +24,10 @@ impl<'a> Collector<'a> for CountCollector {
         self.0 += other.0;
     }
 
+    fn is_ordered(&self) -> bool {
+        false
+    }
+
     fn take_whole(&mut self, extent: &Extent) -> bool {
         self.0 += u64::from(extent.rows);
         true

@@ -68,6 +68,19 @@ impl CodeFrame {
         self.plain.len() + self.ends.len() * 8
     }
 
+    /// The codes of all values, one after the other.
+    pub(super) fn bytes(&self) -> &[u8] {
+        self.plain.get(self.start..).unwrap_or_default()
+    }
+
+    /// The value that has a byte of all codes, and where its codes end among them.
+    pub(super) fn value_at(&self, at: usize) -> (usize, usize) {
+        let at = self.start + at;
+        let index = self.ends.partition_point(|end| *end <= at);
+        let end = self.ends.get(index).copied().unwrap_or(self.plain.len());
+        (self.values.start + index, end - self.start)
+    }
+
     /// The codes of a value.
     pub(super) fn codes(&self, value: usize) -> Result<&[u8], Flaw> {
         let flaw = Flaw("a value is in no frame");

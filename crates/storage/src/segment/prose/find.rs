@@ -38,6 +38,10 @@ const KEPT_CANDIDATES_MAX: usize = 32;
 /// question is worked out first, which a few values are not worth.
 const JUDGED_CANDIDATES_MIN: usize = 24;
 
+/// Candidates of a frame from which on it is searched as a whole for what all that pass have in
+/// their codes, before they are looked at.
+const MARKED_CANDIDATES_MIN: usize = 4;
+
 /// Looks for text; `None` if the index is of no use.
 pub(in crate::segment) fn find(
     reader: &SectionReader,
@@ -183,7 +187,15 @@ impl ProseFinding {
             let of_frame = rest.partition_point(|(value, _)| *value < frame.values.end);
             let (now, later) = rest.split_at(of_frame);
             rest = later;
+            let judge = looking.judge.as_ref();
+            let judge = judge.filter(|_| self.is_text() && now.len() >= MARKED_CANDIDATES_MIN);
+            let may_pass = judge.and_then(|judge| judge.may_pass(&frame));
             for (value, row) in now {
+                if let Some(may_pass) = &may_pass
+                    && may_pass.binary_search(value).is_err()
+                {
+                    continue;
+                }
                 let kind = kinds.get(value - first).copied().unwrap_or(Kind::String);
                 let passes = self.passes(looking, &frame, *value, kind, &mut text);
                 if passes.map_err(|flaw| self.reader.damaged(self.column.area, flaw))? {
@@ -215,6 +227,11 @@ impl ProseFinding {
             *self.last_frame.lock() = Some(frame.clone());
         }
         Ok(frame)
+    }
+
+    /// Whether all values are strings or JSON.
+    fn is_text(&self) -> bool {
+        matches!(self.column.directory.kind, Some(Kind::String | Kind::Json))
     }
 
     /// Whether a value passes, by its codes if they tell; `text` is scratch.

@@ -8,11 +8,16 @@
 //! a class that says which parts it may be, and a value is read through with one bit for each part
 //! that matches so far (the shift-and algorithm of Baeza-Yates and Gonnet, over words instead of
 //! letters). So a word costs one look into a small table, and no text is made.
-use super::symbols::{Symbols, Written, text_of};
+use super::{
+    decode::CodeFrame,
+    marks::{Marks, Pair, marked},
+    symbols::{Symbols, Written, text_of},
+};
 use crate::{
     find::{Clue, TextQuestion},
     segment::wire::Flaw,
 };
+use aho_corasick::packed::Searcher;
 use hashbrown::HashMap;
 use memchr::{memchr2_iter, memmem};
 use std::borrow::Cow;
@@ -89,6 +94,8 @@ pub(super) struct Judge {
     classes: Vec<u8>,
     /// Parts of each class.
     masks: Vec<u64>,
+    /// What is in the codes of all values that pass.
+    marks: Option<Searcher>,
 }
 
 impl Judge {
@@ -102,6 +109,7 @@ impl Judge {
             space: 0,
             classes: Vec::new(),
             masks: vec![0, 0],
+            marks: None,
         };
         match question.literals() {
             Some(literals) => {
@@ -183,17 +191,24 @@ impl Judge {
     /// Finds the class of each symbol; `None` if they are too many.
     fn classify(&mut self, symbols: &Symbols) -> Option<()> {
         self.space = self.parts_of(" ", false);
+        let mut of_parts: Vec<Vec<u32>> = Vec::with_capacity(self.parts.len());
         let mut found: HashMap<u32, u64> = HashMap::new();
         for (bit, part) in self.parts.iter().enumerate() {
-            for symbol in candidates(part, symbols) {
-                let is_it = symbols
-                    .text(symbol as usize)
-                    .is_ok_and(|(text, is_word)| part.is_in(text, is_word));
-                if is_it {
-                    *found.entry(symbol).or_default() |= 1 << bit;
-                }
+            let mut of_part = candidates(part, symbols);
+            of_part.retain(|symbol| {
+                let text = symbols.text(*symbol as usize);
+                text.is_ok_and(|(text, is_word)| part.is_in(text, is_word))
+            });
+            of_part.sort_unstable();
+            of_part.dedup();
+            for symbol in &of_part {
+                *found.entry(*symbol).or_default() |= 1 << bit;
             }
+            of_parts.push(of_part);
         }
+        self.marks = self
+            .marks(symbols, &of_parts)
+            .and_then(|marks| marks.finder());
         self.classes = vec![OTHER_WORD; symbols.len()];
         for separator in symbols.separators() {
             *self.classes.get_mut(*separator as usize)? = OTHER_SEPARATOR;
@@ -208,6 +223,48 @@ impl Judge {
             *self.classes.get_mut(symbol as usize)? = class;
         }
         Some(())
+    }
+
+    /// What is in the codes of all values that pass, if every text has a pair of parts that tells
+    /// it; `of_parts` are the symbols that each part may be.
+    fn marks(&self, symbols: &Symbols, of_parts: &[Vec<u32>]) -> Option<Marks> {
+        let mut marks = Marks::default();
+        let mut first = 0;
+        while first < self.parts.len() {
+            let last = first + (self.ends >> first).trailing_zeros() as usize;
+            let pairs = (first..last).filter_map(|at| self.pair(of_parts, at, last));
+            let pair = pairs.min_by_key(|pair| pair.words.len() * (pair.next.len() + 1))?;
+            marks.push(&pair, symbols)?;
+            first = last + 1;
+        }
+        Some(marks)
+    }
+
+    /// The word that is part `at` of a text that ends with part `last`, with what follows it.
+    fn pair<'a>(&'a self, of_parts: &'a [Vec<u32>], at: usize, last: usize) -> Option<Pair<'a>> {
+        let (part, next) = (self.parts.get(at)?, self.parts.get(at + 1)?);
+        // Any separator may stand in a phrase, and any case of a word that is spelled out.
+        if self.phrases >> at & 1 == 1 || part.is_folded || !part.is_word {
+            return None;
+        }
+        // Of separators that begin with it, one space may be one, and nothing is written for it.
+        if next.is_word || next.place != Place::Whole {
+            return None;
+        }
+        // Nor is it between two words.
+        let next_at = at + if next.text == " " { 2 } else { 1 };
+        let next = self.parts.get(next_at).filter(|_| next_at <= last)?;
+        Some(Pair {
+            word: &part.text,
+            words: of_parts.get(at)?,
+            next: of_parts.get(next_at)?,
+            is_next_word: next.is_word,
+        })
+    }
+
+    /// The values of a frame that may pass, ascending, if their codes tell.
+    pub(super) fn may_pass(&self, frame: &CodeFrame) -> Option<Vec<usize>> {
+        self.marks.as_ref().map(|finder| marked(finder, frame))
     }
 
     /// The parts that a word or separator may be.

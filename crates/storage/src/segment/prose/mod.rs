@@ -22,6 +22,7 @@ mod find;
 mod index;
 mod inverted;
 mod judge;
+mod marks;
 mod postings;
 mod stream;
 mod symbols;

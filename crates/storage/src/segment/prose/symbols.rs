@@ -282,6 +282,12 @@ impl Symbols {
         self.starts.get(rank).is_some_and(|start| start & 1 == 1)
     }
 
+    /// The code of a symbol.
+    pub(super) fn code(&self, rank: u32) -> Vec<u8> {
+        let (code, length) = self.form.of(rank as usize);
+        code.to_le_bytes().into_iter().take(length).collect()
+    }
+
     /// The texts of all symbols, in front of each word a space.
     pub(super) fn texts(&self) -> &str {
         &self.texts

@@ -427,6 +427,33 @@ fn texts_byte_for_byte() {
     assert_eq!(section.check_literals(&[&long, "Tools"]), VALUES / 10);
 }
 
+/// Neighbouring words are looked for by their codes, and words that come once have none.
+#[test]
+fn neighbours_are_found_whether_they_have_codes_or_not() {
+    let section = Section::new(values(VALUES, |n| match n % 10 {
+        2 => format!("odd{n}end tools"),
+        3 => format!("friend tools{n}"),
+        4 => "friend tools".into(),
+        5 => "friend  tools".into(),
+        6 => "friend, tools".into(),
+        7 => "Friend tools".into(),
+        8 => "friend end tools".into(),
+        _ => "hay".into(),
+    }));
+    let tenth = VALUES / 10;
+    assert_eq!(section.check_literals(&["end tools"]), 5 * tenth);
+    assert_eq!(section.check_literals(&["friend tools"]), 2 * tenth);
+    assert_eq!(section.check_literals(&["riend tools "]), 2 * tenth);
+    assert_eq!(
+        section.check_literals(&["friend, too", "d  tools"]),
+        2 * tenth
+    );
+    assert_eq!(section.check_literals(&["friend,"]), tenth);
+    assert_eq!(section.check_literals(&["friend "]), 4 * tenth);
+    assert_eq!(section.check_literals(&["Friend tools run"]), tenth);
+    assert_eq!(section.check_literals(&["end end"]), tenth);
+}
+
 #[test]
 fn long_words_are_found_though_they_are_cut() {
     // Digits would make them data.

@@ -12,18 +12,24 @@ use crate::{
         decode::Sink,
         directory::Layout,
         filter, ints,
-        reader::{OpenColumn, SectionReader},
+        reader::{OpenColumn, PageRun, SectionReader},
         text::{Texts, unpack},
         wire::{Cursor, Flaw},
     },
 };
-use std::{ops::Range, sync::Arc};
+use std::{cell::RefCell, ops::Range, sync::Arc};
+
+/// Templates whose rows before a block are counted one template after the other: for more, codes
+/// are unpacked.
+const COUNTED_TEMPLATES_MAX: usize = 3;
 
 /// A templated column while it is read.
 pub(in crate::segment) struct Templated<'a> {
     pub reader: &'a SectionReader,
     pub column: &'a OpenColumn,
     pub head: Arc<Head>,
+    /// The pages of variables that were looked at last: the next ones are mostly among them.
+    last_run: RefCell<Option<PageRun>>,
 }
 
 /// The values of the variables of a block, template by template.
@@ -80,6 +86,7 @@ impl<'a> Templated<'a> {
             reader,
             column,
             head,
+            last_run: RefCell::new(None),
         })
     }
 
@@ -97,18 +104,38 @@ impl<'a> Templated<'a> {
         self.reader.with_block_page(self.column, block, |page| {
             let mut cursor = Cursor::new(page);
             if is_mixed {
-                ints::decode(&mut cursor, count)?;
+                ints::skip(&mut cursor, count)?;
             }
-            let codes = ints::decode_lengths(&mut cursor, count, self.head.templates())?;
-            Ok(codes.into_iter().map(|code| code as u32).collect())
+            let end = self.head.templates() as u32 + 1;
+            Ok(match ints::decode_codes(&mut cursor, count, end)? {
+                ints::Codes::One(code) => vec![code; count],
+                ints::Codes::Narrow(codes) => codes.into_iter().map(u32::from).collect(),
+                ints::Codes::Wide(codes) => codes,
+            })
         })
     }
 
-    /// Rows of each template with columns before a block.
-    pub(in crate::segment) fn ranks(&self, block: usize) -> Result<Vec<u32>, ReadError> {
+    /// Rows of each of the `wanted` templates with columns before a block, or of more.
+    fn ranks(&self, block: usize, wanted: &[bool]) -> Result<Vec<u32>, ReadError> {
         let mark = block / MARK_BLOCKS;
         let mut ranks = self.head.mark(mark).to_vec();
+        let few: Vec<usize> = wanted
+            .iter()
+            .enumerate()
+            .filter_map(|(template, is_wanted)| is_wanted.then_some(template))
+            .take(COUNTED_TEMPLATES_MAX + 1)
+            .collect();
+        let is_few = !wanted.is_empty() && few.len() <= COUNTED_TEMPLATES_MAX;
         for before in mark * MARK_BLOCKS..block {
+            if is_few {
+                for template in &few {
+                    let count = self.count_of_code(before, *template as i64 + 1)?;
+                    if let Some(rank) = ranks.get_mut(*template) {
+                        *rank += count as u32;
+                    }
+                }
+                continue;
+            }
             for code in self.codes(before)? {
                 let template = (code as usize).checked_sub(1);
                 if let Some(rank) = template.and_then(|template| ranks.get_mut(template)) {
@@ -117,6 +144,46 @@ impl<'a> Templated<'a> {
             }
         }
         Ok(ranks)
+    }
+
+    /// How many of a block's values have this code.
+    fn count_of_code(&self, block: usize, code: i64) -> Result<usize, ReadError> {
+        let count = self.column.presence.count(block);
+        let is_mixed = self.column.directory.kind.is_none();
+        if count == 0 {
+            return Ok(0);
+        }
+        self.reader.with_block_page(self.column, block, |page| {
+            let mut cursor = Cursor::new(page);
+            if is_mixed {
+                ints::skip(&mut cursor, count)?;
+            }
+            ints::count_equal(&mut cursor, count, code)
+        })
+    }
+
+    /// Gives `parse` a page of variables.
+    fn with_slot_page<T>(
+        &self,
+        index: usize,
+        parse: impl FnOnce(&[u8]) -> Result<T, Flaw>,
+    ) -> Result<T, ReadError> {
+        let pages = &self.head.pages;
+        let last = self.last_run.take();
+        let run = match last.filter(|run| run.pages.contains(&index)) {
+            Some(run) => run,
+            None => {
+                let (part, number) = (Part::SlotPages, self.column.number);
+                self.reader
+                    .page_run(part, number, self.column.area, pages, index)?
+            }
+        };
+        let parsed = parse(run.page(pages, index));
+        self.last_run.replace(Some(run));
+        parsed.map_err(|flaw| {
+            let at = self.column.area + pages.span(index).0;
+            self.reader.damaged(at, flaw)
+        })
     }
 
     /// Gives `each` the values `rows` of a variable that has pages.
@@ -142,20 +209,11 @@ impl<'a> Templated<'a> {
             let start = page * PAGE_VALUES;
             let count = (all - start).min(PAGE_VALUES);
             let end = rows.end.min(start + count);
-            let (part, number) = (Part::SlotPages, self.column.number);
-            let index = *first_page as usize + page;
-            self.reader.with_page(
-                part,
-                number,
-                self.column.area,
-                &head.pages,
-                index,
-                |bytes| {
-                    let page = Page::parse(layout, bytes, count)?;
-                    (at..end).for_each(|row| each(row, page.get(row - start)));
-                    Ok(())
-                },
-            )?;
+            self.with_slot_page(*first_page as usize + page, |bytes| {
+                let page = Page::parse(layout, bytes, count)?;
+                (at..end).for_each(|row| each(row, page.get(row - start)));
+                Ok(())
+            })?;
             at = end;
         }
         Ok(())
@@ -177,19 +235,15 @@ impl<'a> Templated<'a> {
         let mut rows = vec![0u64; all.div_ceil(64)];
         for (page, words) in rows.chunks_mut(PAGE_VALUES / 64).enumerate() {
             let count = (all - page * PAGE_VALUES).min(PAGE_VALUES);
-            let (part, number) = (Part::SlotPages, self.column.number);
-            let index = *first_page as usize + page;
-            let area = self.column.area;
-            self.reader
-                .with_page(part, number, area, &head.pages, index, |bytes| {
-                    let page = Page::parse(layout, bytes, count)?;
-                    page.each_found(count, found, |word, bits| {
-                        if let Some(word) = words.get_mut(word) {
-                            *word = bits;
-                        }
-                    });
-                    Ok(())
-                })?;
+            self.with_slot_page(*first_page as usize + page, |bytes| {
+                let page = Page::parse(layout, bytes, count)?;
+                page.each_found(count, found, |word, bits| {
+                    if let Some(word) = words.get_mut(word) {
+                        *word = bits;
+                    }
+                });
+                Ok(())
+            })?;
         }
         Ok(rows)
     }
@@ -282,7 +336,7 @@ impl<'a> Templated<'a> {
                 *count += 1;
             }
         }
-        let ranks = self.ranks(block)?;
+        let ranks = self.ranks(block, wanted)?;
         let mut slots = BlockSlots {
             next: vec![0; head.own],
             numbers: Vec::new(),

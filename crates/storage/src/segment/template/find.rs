@@ -30,6 +30,8 @@ use taffrail_model::{column::Kind, limits::BLOCK_ROWS, token::fold};
 
 /// Rows that are written out and judged when a question is asked, so that their number is known.
 const COUNTED_ROWS_MAX: usize = 64;
+/// A bit for each row of a block.
+type BlockWords = [u64; BLOCK_ROWS / 64];
 /// Words of bits of a group of blocks.
 const GROUP_WORDS: usize = MARK_BLOCKS * BLOCK_ROWS / 64;
 
@@ -51,6 +53,10 @@ struct TemplateFinding {
     question: Arc<dyn TextQuestion>,
     /// For each template.
     rows: Vec<Rows>,
+    /// For each code whether all values with it pass.
+    passes_all: Vec<bool>,
+    /// Whether some but not all rows of a template pass.
+    has_bits: bool,
     /// Values that were found in the heap, ascending.
     listed: Vec<Listed>,
     /// Values without a template that pass, or may if kinds differ: their numbers, ascending.
@@ -117,6 +123,10 @@ pub(in crate::segment) fn find(
         question: question.clone(),
         blocks: blocks_of(&column, &head, &rows, &listed, &wholes),
         count: count_of_rows(&head, &rows).map(|count| count + wholes.len() as u64),
+        passes_all: std::iter::once(false)
+            .chain(rows.iter().map(|rows| matches!(rows, Rows::All)))
+            .collect(),
+        has_bits: rows.iter().any(|rows| matches!(rows, Rows::Bits(_))),
         rows,
         listed,
         wholes,
@@ -374,10 +384,8 @@ impl Finding for TemplateFinding {
             return Ok(());
         }
         let templated = Templated::open(&self.reader, &self.column)?;
-        let group = self.group(&templated, block / MARK_BLOCKS)?;
-        let words = group.chunks(BLOCK_ROWS / 64).nth(block % MARK_BLOCKS);
-        let within_and_words = within.iter().zip(words.unwrap_or_default());
-        for (out, (within, word)) in out.iter_mut().zip(within_and_words) {
+        let words = self.certain(&templated, block)?;
+        for (out, (within, word)) in out.iter_mut().zip(within.iter().zip(&words)) {
             *out |= within & word;
         }
         let checked = self.checked(&templated, block)?;
@@ -396,6 +404,20 @@ impl Finding for TemplateFinding {
 }
 
 impl TemplateFinding {
+    /// The rows of a block that pass without being looked at.
+    fn certain(&self, templated: &Templated<'_>, block: usize) -> Result<BlockWords, ReadError> {
+        let mut words = [0; BLOCK_ROWS / 64];
+        if self.has_bits {
+            let group = self.group(templated, block / MARK_BLOCKS)?;
+            let of_block = group.as_chunks().0.get(block % MARK_BLOCKS);
+            words = of_block.copied().unwrap_or(words);
+        } else {
+            // Which row of its template a row is does not matter.
+            self.add_certain(templated, block, &mut [], &mut words)?;
+        }
+        Ok(words)
+    }
+
     /// The rows of a group of blocks that pass without being looked at.
     fn group(
         &self,
@@ -407,12 +429,9 @@ impl TemplateFinding {
         }
         let mut words = [0; GROUP_WORDS];
         let mut ranks = templated.head.mark(group).to_vec();
-        let has_bits = self.rows.iter().any(|rows| matches!(rows, Rows::Bits(_)));
         let blocks = group * MARK_BLOCKS..((group + 1) * MARK_BLOCKS).min(self.blocks.len());
         for (words, block) in words.chunks_mut(BLOCK_ROWS / 64).zip(blocks) {
-            if has_bits || self.may_be_in(block) {
-                self.add_certain(templated, block, &mut ranks, words)?;
-            }
+            self.add_certain(templated, block, &mut ranks, words)?;
         }
         let words = Arc::new(words);
         self.groups.lock().insert(group, words.clone());
@@ -420,7 +439,8 @@ impl TemplateFinding {
     }
 
     /// Sets the bits of a block's rows that pass without being looked at. `ranks` are the rows of
-    /// each template with columns before the block, and then before the next one.
+    /// each template with columns before the block, and then before the next one; none if no
+    /// template has bits.
     fn add_certain(
         &self,
         templated: &Templated<'_>,
@@ -431,6 +451,15 @@ impl TemplateFinding {
         let head = &*templated.head;
         let codes = templated.codes(block)?;
         let rows = self.reader.rows_of(&self.column, block)?;
+        if ranks.is_empty() && self.listed.is_empty() && self.wholes.is_empty() {
+            for (code, row) in codes.iter().zip(&rows) {
+                let is_found = self.passes_all.get(*code as usize).copied();
+                if let Some(word) = words.get_mut(*row as usize / 64) {
+                    *word |= u64::from(is_found.unwrap_or(false)) << (row % 64);
+                }
+            }
+            return Ok(());
+        }
         let (first, _) = self.column.presence.values_of(block);
         let mut whole = head.wholes.texts_of(block).start as u32;
         // Their kinds were not known when values without a template were looked at.
@@ -527,9 +556,7 @@ impl TemplateFinding {
                 .filter(|value| (first..end).contains(value));
             let checked: Vec<usize> = of_block.map(|value| value - first).collect();
             let rows = self.reader.rows_of(&self.column, block)?;
-            let certain = self.group(&templated, block / MARK_BLOCKS)?;
-            let certain = certain.chunks(BLOCK_ROWS / 64).nth(block % MARK_BLOCKS);
-            let certain = certain.unwrap_or_default();
+            let certain = self.certain(&templated, block)?;
             let mut out = [0u64; BLOCK_ROWS / 64];
             self.check(&templated, block, &checked, &rows, &mut out)?;
             // What is found in a column too was counted there.

@@ -181,25 +181,116 @@ impl Charset {
     }
 }
 
-/// What clues are judged by: a head, its literal parts folded, and the characters of each variable.
+/// A folded token that is looked for, with what variables are asked about it.
+struct Sought<'t> {
+    token: &'t str,
+    /// Its characters; `None` if it is not ASCII.
+    characters: Option<Charset>,
+    has_digit: bool,
+    is_alphabetic: bool,
+}
+
+impl<'t> Sought<'t> {
+    fn new(token: &'t str) -> Sought<'t> {
+        Sought {
+            token,
+            characters: token.is_ascii().then(|| Charset::of(token)),
+            has_digit: token.bytes().any(|byte| byte.is_ascii_digit()),
+            is_alphabetic: token.bytes().all(|byte| byte.is_ascii_alphabetic()),
+        }
+    }
+}
+
+/// What stands at a place in a template's row of tokens.
+enum Place {
+    /// A token of a literal part: where it is in the folded text.
+    Token { start: u32, end: u32 },
+    /// A part of a variable that has so many.
+    Part { slot: u32, part: u8, parts: u8 },
+    /// A variable with any number of tokens.
+    Unclear,
+}
+
+/// What clues are judged by: a head, its literal parts folded, the characters of each variable, and
+/// the tokens of each template.
 pub(in crate::segment) struct Index {
     pub folded: FoldedLiterals,
     pub charsets: Vec<Charset>,
+    /// Of all templates, one after the other.
+    places: Vec<Place>,
+    /// Where those of each template end.
+    place_ends: Vec<u32>,
 }
 
 impl Index {
     pub(in crate::segment) fn of(head: &Head) -> Index {
         let charsets = head.kinds.iter().enumerate();
-        Index {
+        let mut index = Index {
             folded: FoldedLiterals::of(head),
             charsets: charsets
                 .map(|(slot, kind)| Charset::of_slot(head, slot, *kind))
                 .collect(),
+            places: Vec::new(),
+            place_ends: Vec::with_capacity(head.templates()),
+        };
+        for template in 0..head.templates() {
+            index.push_places(head, template);
         }
+        index.places.shrink_to_fit();
+        index
+    }
+
+    fn push_places(&mut self, head: &Head, template: usize) {
+        let slots = head.slots_of(template);
+        let first = slots.start + template;
+        for literal in first..=first + slots.len() {
+            let base = self.folded.start(literal) as u32;
+            self.places.extend(
+                tokens(self.folded.get(literal)).map(|(start, end)| Place::Token {
+                    start: base + start as u32,
+                    end: base + end as u32,
+                }),
+            );
+            let slot = slots.start + literal - first;
+            if slot == slots.end {
+                break;
+            }
+            match head.kinds.get(slot).map(|kind| parts_of(*kind)) {
+                Some(Some(parts)) => {
+                    let slot = slot as u32;
+                    let of_slot = (0..parts).map(|part| Place::Part { slot, part, parts });
+                    self.places.extend(of_slot);
+                }
+                _ => self.places.push(Place::Unclear),
+            }
+        }
+        self.place_ends.push(self.places.len() as u32);
+    }
+
+    /// The places of a template, in order.
+    fn places(&self, template: usize) -> &[Place] {
+        let end = self.place_ends.get(template).map_or(0, |end| *end as usize);
+        let before = template.checked_sub(1);
+        let start = before.and_then(|before| self.place_ends.get(before));
+        let start = start.map_or(0, |start| *start as usize);
+        self.places.get(start..end).unwrap_or_default()
     }
 
     pub(in crate::segment) fn memory_bytes(&self) -> usize {
-        self.folded.memory_bytes() + self.charsets.len() * 16
+        self.folded.memory_bytes()
+            + self.charsets.len() * 16
+            + self.places.len() * size_of::<Place>()
+            + self.place_ends.len() * 4
+    }
+}
+
+/// How many tokens a variable has; `None` if any number.
+fn parts_of(kind: VariableKind) -> Option<u8> {
+    match kind {
+        VariableKind::Token | VariableKind::Word => Some(1),
+        VariableKind::Uuid => Some(5),
+        VariableKind::Ipv4 => Some(4),
+        VariableKind::Ipv6 => None,
     }
 }
 
@@ -295,16 +386,18 @@ impl Judge<'_> {
     }
 
     /// Whether a variable's value could have this folded token.
-    fn may_have_token(&self, slot: usize, token: &str) -> bool {
+    fn may_have_token(&self, slot: usize, sought: &Sought<'_>) -> bool {
         let charset = self.index.charsets.get(slot);
-        charset.is_none_or(|charset| charset.covers(token))
-            && match self.head.kinds.get(slot) {
-                Some(VariableKind::Token) => token.bytes().any(|byte| byte.is_ascii_digit()),
-                Some(VariableKind::Word) => token.bytes().all(|byte| byte.is_ascii_alphabetic()),
-                Some(VariableKind::Uuid) => matches!(token.len(), 4 | 8 | 12),
-                Some(VariableKind::Ipv4) => token.len() <= 3,
-                Some(VariableKind::Ipv6) | None => true,
-            }
+        charset.is_none_or(|charset| match sought.characters {
+            Some(characters) => characters.0 & !charset.0 == 0,
+            None => false,
+        }) && match self.head.kinds.get(slot) {
+            Some(VariableKind::Token) => sought.has_digit,
+            Some(VariableKind::Word) => sought.is_alphabetic,
+            Some(VariableKind::Uuid) => matches!(sought.token.len(), 4 | 8 | 12),
+            Some(VariableKind::Ipv4) => sought.token.len() <= 3,
+            Some(VariableKind::Ipv6) | None => true,
+        }
     }
 
     /// One word: whole templates that have it in a literal part, and those in which a variable can
@@ -319,9 +412,10 @@ impl Judge<'_> {
         if !word.bytes().all(|byte| byte.is_ascii_alphanumeric()) {
             return;
         }
+        let sought = Sought::new(word);
         for template in 0..self.head.templates() {
             let mut slots = self.head.slots_of(template);
-            if slots.clone().any(|slot| self.may_have_token(slot, word)) {
+            if slots.clone().any(|slot| self.may_have_token(slot, &sought)) {
                 let is_ipv6 = |slot| self.head.kinds.get(slot) == Some(&VariableKind::Ipv6);
                 // An address of this kind has any number of tokens.
                 let is_unclear = slots.any(is_ipv6);
@@ -345,13 +439,11 @@ impl Judge<'_> {
     ) -> Vec<Vec<Wanted>> {
         let slots = self.head.slots_of(template);
         let first = slots.start;
+        let sought = Sought::new(word);
         let mut places = Vec::new();
-        for slot in slots.filter(|slot| self.may_have_token(*slot, word)) {
-            let parts = match self.head.kinds.get(slot) {
-                Some(VariableKind::Uuid) => 5,
-                Some(VariableKind::Ipv4) => 4,
-                _ => 1,
-            };
+        for slot in slots.filter(|slot| self.may_have_token(*slot, &sought)) {
+            let parts = self.head.kinds.get(slot).and_then(|kind| parts_of(*kind));
+            let parts = parts.map_or(1, usize::from);
             places.extend((0..parts).map(|part| {
                 vec![Wanted {
                     index: slot - first,
@@ -364,57 +456,37 @@ impl Judge<'_> {
     }
 
     fn phrase(&self, phrase: &[String], each: &mut dyn FnMut(usize, Verdict)) {
+        let phrase: Vec<Sought<'_>> = phrase.iter().map(|token| Sought::new(token)).collect();
         // The token that variables are least likely to have.
-        let anchor = phrase.iter().max_by_key(|token| {
-            (
-                !token.bytes().any(|byte| byte.is_ascii_digit()),
-                token.len(),
-            )
-        });
+        let anchor = phrase
+            .iter()
+            .max_by_key(|sought| (!sought.has_digit, sought.token.len()));
         let Some(anchor) = anchor else {
             return;
         };
-        let mut templates = self.with_literal(anchor);
-        let slots = 0..self.head.kinds.len();
-        templates.extend(
-            slots
-                .filter(|slot| self.may_have_token(*slot, anchor))
-                .map(|slot| self.template_of_slot(slot)),
-        );
-        templates.sort_unstable();
-        templates.dedup();
-        for template in templates {
-            each(template, self.align(template, phrase));
+        let mut with_literal = self.with_literal(anchor.token).into_iter().peekable();
+        for template in 0..self.head.templates() {
+            let has_literal = with_literal.next_if_eq(&template).is_some();
+            let mut slots = self.head.slots_of(template);
+            if has_literal || slots.any(|slot| self.may_have_token(slot, anchor)) {
+                each(template, self.align(template, &phrase));
+            }
         }
     }
 
     /// Lays a phrase over the tokens of a template, at each place.
-    fn align(&self, template: usize, phrase: &[String]) -> Verdict {
+    fn align(&self, template: usize, phrase: &[Sought<'_>]) -> Verdict {
         let first = self.head.slots_of(template).start;
-        let mut places: Vec<Place<'_>> = Vec::new();
-        for piece in self.pieces(template) {
-            match piece {
-                Piece::Literal(text) => {
-                    places.extend(tokens(text).map(|(start, end)| Place::Token(&text[start..end])));
-                }
-                Piece::Slot(slot) => {
-                    let parts = match self.head.kinds.get(slot) {
-                        Some(VariableKind::Token | VariableKind::Word) => 1,
-                        Some(VariableKind::Uuid) => 5,
-                        Some(VariableKind::Ipv4) => 4,
-                        // An address of this kind has any number of tokens.
-                        Some(VariableKind::Ipv6) | None => return Verdict::Check,
-                    };
-                    places.extend((0..parts).map(|part| Place::Part { slot, part, parts }));
-                }
-            }
+        let places = self.index.places(template);
+        if places.iter().any(|place| matches!(place, Place::Unclear)) {
+            return Verdict::Check;
         }
         let mut verdict = Verdict::Never;
-        for start in 0..places.len() {
-            let Some(window) = places.get(start..start + phrase.len()) else {
-                break;
-            };
-            verdict = verdict.or(self.match_window(window, phrase, first));
+        for window in places.windows(phrase.len()) {
+            let mut pairs = window.iter().zip(phrase);
+            if pairs.all(|(place, sought)| self.may_be_at(place, sought)) {
+                verdict = verdict.or(match_window(window, phrase, first));
+            }
             if verdict == Verdict::All {
                 break;
             }
@@ -422,43 +494,16 @@ impl Judge<'_> {
         verdict
     }
 
-    fn match_window(&self, window: &[Place<'_>], phrase: &[String], first: usize) -> Verdict {
-        // Number of a variable, what it must be, and the part at which that begins.
-        let mut wanted: Vec<(usize, String, Option<usize>)> = Vec::new();
-        for (place, token) in window.iter().zip(phrase) {
-            match place {
-                Place::Token(have) if have == token => {}
-                Place::Token(_) => return Verdict::Never,
-                Place::Part { slot, .. } if !self.may_have_token(*slot, token) => {
-                    return Verdict::Never;
-                }
-                Place::Part { slot, part, parts } => {
-                    let index = slot - first;
-                    let is_last = part + 1 == *parts;
-                    match wanted.last_mut().filter(|(last, ..)| *last == index) {
-                        Some((_, folded, from)) => {
-                            folded.push(if *parts == 4 { '.' } else { '-' });
-                            folded.push_str(token);
-                            // All of the value, where it began with the first.
-                            *from = from.filter(|from| !(is_last && *from == 0));
-                        }
-                        None => {
-                            let from = (*parts > 1).then_some(*part);
-                            wanted.push((index, token.clone(), from));
-                        }
-                    }
-                }
+    /// Whether a token may stand at a place.
+    fn may_be_at(&self, place: &Place, sought: &Sought<'_>) -> bool {
+        match place {
+            Place::Token { start, end } => {
+                let text = self.index.folded.text.as_bytes();
+                let have = text.get(*start as usize..*end as usize);
+                have == Some(sought.token.as_bytes())
             }
-        }
-        let wanted = wanted.into_iter().map(|(index, folded, part)| Wanted {
-            index,
-            folded: folded.into(),
-            part,
-        });
-        let wanted: Vec<Wanted> = wanted.collect();
-        match wanted.is_empty() {
-            true => Verdict::All,
-            false => Verdict::Where(vec![wanted]),
+            Place::Part { slot, .. } => self.may_have_token(*slot as usize, sought),
+            Place::Unclear => true,
         }
     }
 
@@ -507,7 +552,7 @@ impl Judge<'_> {
             let token = &text[*start..*end];
             match is_open(*start, *end) {
                 true => charset.covers(token),
-                false => self.may_have_token(slot, token),
+                false => self.may_have_token(slot, &Sought::new(token)),
             }
         }) || (self
             .head
@@ -625,14 +670,40 @@ impl Judge<'_> {
     }
 }
 
-/// What stands at a place in a template's row of tokens.
-enum Place<'a> {
-    Token(&'a str),
-    Part {
-        slot: usize,
-        part: usize,
-        parts: usize,
-    },
+/// What variables must be for a phrase to stand where its tokens may; `first` is the first variable
+/// of the template.
+fn match_window(window: &[Place], phrase: &[Sought<'_>], first: usize) -> Verdict {
+    // Number of a variable, what it must be, and the part at which that begins.
+    let mut wanted: Vec<(usize, String, Option<usize>)> = Vec::new();
+    for (place, sought) in window.iter().zip(phrase) {
+        let Place::Part { slot, part, parts } = place else {
+            continue;
+        };
+        let index = *slot as usize - first;
+        let is_last = part + 1 == *parts;
+        match wanted.last_mut().filter(|(last, ..)| *last == index) {
+            Some((_, folded, from)) => {
+                folded.push(if *parts == 4 { '.' } else { '-' });
+                folded.push_str(sought.token);
+                // All of the value, where it began with the first.
+                *from = from.filter(|from| !(is_last && *from == 0));
+            }
+            None => {
+                let from = (*parts > 1).then_some(usize::from(*part));
+                wanted.push((index, sought.token.to_owned(), from));
+            }
+        }
+    }
+    let wanted = wanted.into_iter().map(|(index, folded, part)| Wanted {
+        index,
+        folded: folded.into(),
+        part,
+    });
+    let wanted: Vec<Wanted> = wanted.collect();
+    match wanted.is_empty() {
+        true => Verdict::All,
+        false => Verdict::Where(vec![wanted]),
+    }
 }
 
 fn kind_has_separators(kind: VariableKind) -> bool {

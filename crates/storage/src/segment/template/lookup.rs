@@ -1,7 +1,7 @@
 //! Looking a value up in the column of a variable, without writing the column's values out.
 use super::slot::{Digits, NumberForm, Page, Slot};
 use crate::segment::{
-    bits::{each_equal, get_wide, mask, unpack},
+    bits::{each_equal, each_with_bits, get_wide, mask, unpack},
     fixed::Form,
     shape::{Bits, bits_at},
 };
@@ -203,23 +203,21 @@ impl Page<'_> {
                     }));
                 });
             }
-            (Page::Wide { width, packed }, Found::Numbers(_) | Found::Bits(_)) => {
-                let is_found = |number: u128| match found {
-                    Found::Numbers(numbers) => match &numbers[..] {
-                        [one] => number == *one,
-                        many => many.binary_search(&number).is_ok(),
-                    },
-                    Found::Bits(bits) => bits.are_in(number),
-                    _ => false,
-                };
-                for first in (0..count).step_by(64) {
-                    let all = (first..count.min(first + 64)).zip(0..);
-                    next(all.fold(0, |word, (index, bit)| {
-                        let number = get_wide(packed, *width, index);
-                        word | u64::from(is_found(number)) << bit
-                    }));
-                }
+            (Page::Wide { width, packed }, Found::Bits(bits)) => {
+                each_with_bits(packed, *width, count, (bits.mask, bits.value), next);
             }
+            (Page::Wide { width, packed }, Found::Numbers(numbers)) => match &numbers[..] {
+                [one] => each_with_bits(packed, *width, count, (u128::MAX, *one), next),
+                many => {
+                    for first in (0..count).step_by(64) {
+                        let all = (first..count.min(first + 64)).zip(0..);
+                        next(all.fold(0, |word, (index, bit)| {
+                            let number = get_wide(packed, *width, index);
+                            word | u64::from(many.binary_search(&number).is_ok()) << bit
+                        }));
+                    }
+                }
+            },
         }
     }
 }
