@@ -93,6 +93,12 @@ async function worked(debug) {
   return metrics.find(({ name }) => name === "TaskDuration").value * 1_000;
 }
 const isThere = (page) => page.locator("[role=grid] .row").nth(10).waitFor();
+/** What comes at rest has come: the editor is the last of it. */
+async function isAtRest(page) {
+  await page.locator("[role=grid] .row").first().waitFor();
+  await page.locator(".cm-content").waitFor();
+  await page.waitForLoadState("networkidle");
+}
 
 /** First paints, each with an empty cache. */
 async function load() {
@@ -140,8 +146,7 @@ function openTime(page, index) {
 
 async function rowOpen() {
   const { context, page, debug } = await open("/logs?from=now-6h", { throttle: THROTTLE });
-  await isThere(page);
-  await page.waitForLoadState("networkidle");
+  await isAtRest(page);
   const times = [];
   const work = [];
   for (let i = 0; i < OPENS; i += 1) {
@@ -161,8 +166,7 @@ async function bigMessage() {
   const text = `begin ${"0123456789abcdef ".repeat(Math.floor(MB / 17))}`.slice(0, MB - 1_024);
   await server.send(STREAM, [{ level: "info", source: "big", message: text, timestamp: new Date().toISOString() }]);
   const { context, page } = await open("/logs?q=source:big&from=now-6h", { throttle: THROTTLE });
-  await page.locator("[role=grid] .row").first().waitFor();
-  await page.waitForLoadState("networkidle");
+  await isAtRest(page);
   const { message: preview, fields } = await openTime(page, 0);
   told("previewing a message of 1 MB, 4×", preview, 150, "ms", `all of it with its fields ${Math.round(fields)} ms`);
   await context.close();
@@ -319,8 +323,7 @@ async function tail() {
 
 async function idle() {
   const { context, page } = await open("/logs?from=now-6h");
-  await isThere(page);
-  await page.waitForLoadState("networkidle");
+  await isAtRest(page);
   await sleep(2_000);
   const asked = [];
   page.on("request", (request) => asked.push(request.url()));
