@@ -4,6 +4,7 @@
 #![allow(clippy::unwrap_used, reason = "what a test cannot do is a failed test")]
 
 pub mod server;
+pub mod small_disk;
 
 use std::process::Command;
 

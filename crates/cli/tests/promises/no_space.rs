@@ -1,106 +1,17 @@
 //! No space left: refused by name, nothing acknowledged is lost, and it goes on by itself once
 //! there is room again.
-use crate::harness::server::{Answer, PATIENCE, Server, Start, TAILS_BYTES_LEAST};
-use std::{
-    ffi::OsString,
-    io::{BufRead, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
-    time::Instant,
+use crate::harness::{
+    server::{Answer, PATIENCE, Server, Start, TAILS_BYTES_LEAST},
+    small_disk::SmallDisk,
 };
+use std::{ffi::OsString, time::Instant};
 
 const STREAM: &str = "app.backend";
 const BATCH_RECORDS: u64 = 500;
-/// Size of the small file system: some log files, some bundles, a filler.
+/// Size of the disk: some log files, some bundles, a filler.
 const DISK_BYTES: u64 = 32 << 20;
 /// What is left of it beside the filler.
 const LEFT_BYTES: u64 = 3 << 20;
-
-/// A file system of a few megabytes in a mount namespace of its own: only the processes that are
-/// started through it see it, and it goes with them.
-struct SmallDisk {
-    holder: Child,
-    point: PathBuf,
-    /// Words that start a program in the namespace.
-    through: Vec<OsString>,
-}
-
-impl SmallDisk {
-    /// `None` where no way to mount is permitted. Alone root may mount; others need a user
-    /// namespace.
-    fn mount(point: &Path) -> Option<SmallDisk> {
-        let as_root = SmallDisk::mount_with(point, &["--mount"], &["mnt"]);
-        as_root.or_else(|| {
-            let unshare = ["--user", "--map-root-user", "--mount"];
-            SmallDisk::mount_with(point, &unshare, &["user", "mnt"])
-        })
-    }
-
-    fn mount_with(point: &Path, unshare: &[&str], namespaces: &[&str]) -> Option<SmallDisk> {
-        let script =
-            format!("mount -t tmpfs -o size={DISK_BYTES} tmpfs \"$0\" && echo mounted && exec cat");
-        let mut holder = Command::new("unshare")
-            .args(unshare)
-            .args(["sh", "-c", &script])
-            .arg(point)
-            .stdin(Stdio::piped())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .ok()?;
-        let mut said = String::new();
-        let mut stdout = BufReader::new(holder.stdout.take()?);
-        let is_mounted = stdout.read_line(&mut said).is_ok() && said == "mounted\n";
-        if !is_mounted {
-            let _ = holder.kill();
-            let _ = holder.wait();
-            return None;
-        }
-        let mut through: Vec<OsString> = vec!["nsenter".into()];
-        for namespace in namespaces {
-            let (id, flag) = (holder.id(), namespace.replace("mnt", "mount"));
-            through.push(format!("--{flag}=/proc/{id}/ns/{namespace}").into());
-        }
-        if namespaces.contains(&"user") {
-            through.push("--preserve-credentials".into());
-        }
-        through.push("--".into());
-        Some(SmallDisk {
-            holder,
-            point: point.to_owned(),
-            through,
-        })
-    }
-
-    /// The mount point as this process sees it.
-    fn path(&self, name: &str) -> PathBuf {
-        let root = PathBuf::from(format!("/proc/{}/root", self.holder.id()));
-        let point = self.point.strip_prefix("/").unwrap();
-        root.join(point).join(name)
-    }
-
-    fn free_bytes(&self) -> u64 {
-        let state = rustix::fs::statvfs(self.path("")).unwrap();
-        state.f_bavail * state.f_frsize
-    }
-
-    /// Takes all but `left` bytes.
-    fn fill(&self, left: u64) {
-        let bytes = self.free_bytes().saturating_sub(left);
-        std::fs::write(self.path("filler"), vec![7; bytes as usize]).unwrap();
-    }
-
-    fn make_room(&self) {
-        std::fs::remove_file(self.path("filler")).unwrap();
-    }
-}
-
-impl Drop for SmallDisk {
-    fn drop(&mut self) {
-        let _ = self.holder.kill();
-        let _ = self.holder.wait();
-    }
-}
 
 /// A sender that knows what was acknowledged.
 #[derive(Default)]
@@ -188,7 +99,7 @@ fn no_space_left_is_said_loses_nothing_and_is_over_when_there_is_room() {
     let folder = tempfile::tempdir().unwrap();
     let point = folder.path().join("disk");
     std::fs::create_dir(&point).unwrap();
-    let Some(disk) = SmallDisk::mount(&point) else {
+    let Some(disk) = SmallDisk::mount(&point, DISK_BYTES) else {
         // What remains is in the test of writes that fail, which needs no permission.
         eprintln!(
             "NOT SHOWN HERE: a full disk. Neither root's mount nor a user namespace is permitted; \
