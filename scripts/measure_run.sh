@@ -1,6 +1,6 @@
 #!/bin/sh
-# Measures what `taffrail run` costs the program that it records: throughput of stdout and latency
-# of a message, bare and wrapped, interleaved. Needs a release build and nothing else that runs.
+# Measures what `taffrail run` costs the program that it records: throughput of stdout, a flood on
+# stderr, and latency of a message, bare and wrapped, interleaved. Needs a release build and nothing else that runs.
 #
 #   cargo build --release -p taffrail-cli
 #   cargo build --release -p taffrail-ingest --example message_latency
@@ -39,10 +39,13 @@ while [ $n -lt "$1" ]; do
 done
 P
 
+# 500 MB of lines on stderr, as fast as they go.
+flood="yes 'a line of a log that is written again and again' | head -c 500000000 >&2"
+
 # When the reader has the last byte: the wrapper still works off what it has recorded then.
 last_byte_us() { cat >/dev/null; now_us; }
 
-echo "throughput: about 500 MB at 50 MB/s, and as fast as it goes (head -c 2 GB); ms to the last byte, to the exit"
+echo "throughput: about 500 MB at 50 MB/s, as fast as it goes (head -c 2 GB), 500 MB of lines on stderr as fast as they go; ms to the last byte, to the exit"
 round=0
 while [ $round -lt "$rounds" ]; do
     for how in bare wrapped; do
@@ -52,7 +55,10 @@ while [ $round -lt "$rounds" ]; do
         begun=$(now_us)
         last=$($how head -c 2000000000 /dev/zero </dev/null | last_byte_us)
         fast="$(((last - begun) / 1000)), $((($(now_us) - begun) / 1000))"
-        echo "  round $round $how: paced $paced, unpaced $fast"
+        begun=$(now_us)
+        last=$($how sh -c "$flood" </dev/null 2>&1 >/dev/null | last_byte_us)
+        errors="$(((last - begun) / 1000)), $((($(now_us) - begun) / 1000))"
+        echo "  round $round $how: paced $paced, unpaced $fast, stderr $errors"
     done
     round=$((round + 1))
 done

@@ -28,6 +28,7 @@ use capture_rules::Capture;
 use clap::{Args, ValueEnum};
 use proxy::ProxyArguments;
 use recorder::{KEEP_PATIENCE, RecorderOptions};
+use restart::{RESTARTS_MAX, RESTARTS_MOST};
 use std::{
     ffi::OsString,
     os::unix::process::CommandExt,
@@ -51,6 +52,10 @@ Examples:
 
 /// Bytes of an instance's id: it is a name of a directory too.
 const INSTANCE_BYTES_MAX: usize = 200;
+/// Between two samples: each reads a few files of every process that the program has started.
+const SAMPLE_INTERVAL_MIN: Duration = Duration::from_millis(100);
+/// See [`SAMPLE_INTERVAL_MIN`]. Anything longer is a misspelt number.
+const SAMPLE_INTERVAL_MAX: Duration = Duration::from_secs(86_400);
 
 /// Arguments of `run`.
 #[derive(Args, Clone, Debug)]
@@ -68,6 +73,9 @@ pub struct RunArguments {
     /// When to start the program again
     #[arg(long, value_enum, default_value_t = RestartArgument::Never)]
     restart: RestartArgument,
+    /// Restarts within ten minutes after which it is not started again
+    #[arg(long, value_name = "NUMBER", default_value_t = RESTARTS_MAX, value_parser = clap::value_parser!(u16).range(1..=RESTARTS_MOST))]
+    max_restarts: u16,
     /// Address of the server
     #[arg(
         long,
@@ -103,9 +111,9 @@ pub struct RunArguments {
     /// Give each request without a trace context one (_meta.traceparent): stdin passes by lines
     #[arg(long, conflicts_with = "http")]
     inject_traceparent: bool,
-    /// Seconds between samples of memory and processor; 0: none
-    #[arg(long, value_name = "SECONDS", default_value_t = 10)]
-    sample_s: u64,
+    /// Seconds between samples of memory and processor, such as 10 or 0.5; 0: none
+    #[arg(long, value_name = "SECONDS", default_value = "10", value_parser = sample_interval)]
+    sample_s: Duration,
     /// Warn when the program and what it started use more memory
     #[arg(long, value_name = "MIB")]
     memory_limit_mib: Option<u64>,
@@ -176,6 +184,18 @@ pub fn run(arguments: RunArguments) -> Result<()> {
     Err(error).with_context(|| format!("starting {}", program.display()))
 }
 
+/// The time between two samples, given in seconds; none at all if it is 0.
+fn sample_interval(text: &str) -> Result<Duration, String> {
+    let seconds: f64 = text.parse().map_err(|_| "not a number".to_string())?;
+    let range = SAMPLE_INTERVAL_MIN..=SAMPLE_INTERVAL_MAX;
+    let interval = Duration::try_from_secs_f64(seconds).ok();
+    let is_possible = |interval: &Duration| interval.is_zero() || range.contains(interval);
+    interval.filter(is_possible).ok_or_else(|| {
+        let (min, max) = (range.start().as_secs_f64(), range.end().as_secs());
+        format!("neither 0 nor from {min} to {max}")
+    })
+}
+
 fn options(arguments: &RunArguments) -> Result<supervise::Options> {
     let instance = &arguments.instance;
     let is_name = !instance.is_empty()
@@ -212,6 +232,7 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
     };
     Ok(supervise::Options {
         restart: arguments.restart,
+        restarts_max: arguments.max_restarts.into(),
         is_quiet: arguments.quiet,
         has_summary: arguments.summary,
         is_trace_injected: arguments.inject_traceparent,
@@ -222,7 +243,7 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
             is_service_named: arguments.service.is_some(),
             command: arguments.command.clone(),
             contents_bytes_max: usize::from(arguments.contents_kib) << 10,
-            sample_every: (arguments.sample_s > 0).then(|| Duration::from_secs(arguments.sample_s)),
+            sample_every: Some(arguments.sample_s).filter(|every| !every.is_zero()),
             memory_limit_bytes: arguments.memory_limit_mib.map(|mib| mib << 20),
             cpu_limit_percent: arguments.cpu_limit_percent,
             is_terminal: false,
@@ -237,4 +258,22 @@ fn options(arguments: &RunArguments) -> Result<supervise::Options> {
 fn say(text: &str) {
     use std::io::Write;
     let _ = writeln!(std::io::stderr(), "taffrail: {}", shown(text));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn intervals_of_samples_are_seconds() {
+        for (text, milliseconds) in [("10", 10_000), ("0.5", 500), ("0.1", 100), ("0", 0)] {
+            let found = sample_interval(text);
+            assert_eq!(found, Ok(Duration::from_millis(milliseconds)), "{text}");
+        }
+        let range = "neither 0 nor from 0.1 to 86400";
+        for text in ["0.09", "-1", "86401", "1e30", "inf", "nan"] {
+            assert_eq!(sample_interval(text), Err(range.to_string()), "{text}");
+        }
+        assert_eq!(sample_interval("10s"), Err("not a number".to_string()));
+    }
 }

@@ -7,6 +7,8 @@
 mod harness;
 
 mod run {
+    mod beside;
+    mod gaps;
     mod instances;
     mod jobs;
     mod kills;
@@ -18,4 +20,5 @@ mod run {
     mod streams;
     mod table;
     mod terminals;
+    mod traces;
 }

@@ -4,6 +4,7 @@
 //! - There is one queue, that of the tap. Whoever tells something leaves a mark there, and what was
 //!   told is handed over in the place of its mark: nothing that passed before it comes after it.
 //!   A program's last answer is never taken for that of a program that has not been started yet.
+//! - What is told of something that makes bytes pass, a start, has its place before them.
 //! - Only when the end is to be is known before its place is reached, so that a backlog can be cut
 //!   short.
 use std::{
@@ -20,8 +21,6 @@ use taffrail_model::time::Timestamp;
 /// What the supervisor tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// The program is about to be started: what passes from now on is its own.
-    Starting,
     /// It was started.
     Started {
         /// Its process.
@@ -78,7 +77,8 @@ pub enum Item {
 /// Where the supervisor tells.
 #[derive(Debug)]
 pub struct Teller {
-    told: mpsc::Sender<Told>,
+    /// What was told for each mark, in their order; `None` for a place that was taken in vain.
+    told: mpsc::Sender<Option<Told>>,
     tap: Tap,
 }
 
@@ -86,9 +86,9 @@ pub struct Teller {
 #[derive(Debug)]
 pub struct Inbox {
     tapped: Tapped,
-    told: mpsc::Receiver<Told>,
+    told: mpsc::Receiver<Option<Told>>,
     /// What was told and whose mark is not reached.
-    ahead: VecDeque<Told>,
+    ahead: VecDeque<Option<Told>>,
     finish_until: Option<Instant>,
 }
 
@@ -109,9 +109,25 @@ impl Teller {
     /// Tells something, which is after all that was left so far.
     pub fn tell(&self, told: Told) {
         // A recorder that has panicked has said so; the program goes on.
-        let _ = self.told.send(told);
+        let _ = self.told.send(Some(told));
         // After it, so that whoever finds the mark finds it.
         self.tap.mark();
+    }
+
+    /// Does something and tells it, in a place before all that passes because of it. Whoever
+    /// takes what passes waits there meanwhile, so it must not take long, and tell nothing itself.
+    ///
+    /// # Errors
+    /// It could not be done; nothing is told.
+    pub fn tell_before<E>(&self, act: impl FnOnce() -> Result<Told, E>) -> Result<(), E> {
+        self.tap.mark();
+        let (told, result) = match act() {
+            Ok(told) => (Some(told), Ok(())),
+            Err(error) => (None, Err(error)),
+        };
+        // As above.
+        let _ = self.told.send(told);
+        result
     }
 
     /// Bytes of each direction of which there was no copy.
@@ -132,7 +148,12 @@ impl Inbox {
             return Ok(Item::Passed(chunk));
         }
         self.listen();
-        match self.ahead.pop_front() {
+        let told = match self.ahead.pop_front() {
+            Some(told) => told,
+            // It is being done. If nobody tells any more, that says so too.
+            None => self.told.recv().ok().flatten(),
+        };
+        match told {
             Some(told) => Ok(Item::Told(chunk.at, told)),
             None => Err(Empty::Yet),
         }
@@ -158,7 +179,7 @@ impl Inbox {
 
     fn listen(&mut self) {
         for told in self.told.try_iter() {
-            if let Told::Finish { until } = told {
+            if let Some(Told::Finish { until }) = told {
                 self.finish_until = Some(until);
             }
             self.ahead.push_back(told);
@@ -230,6 +251,46 @@ mod tests {
             taken.extend(std::iter::from_fn(|| inbox.next(NOW).ok()).map(|item| number(&item)));
             assert_eq!(taken, (0..done).collect::<Vec<_>>(), "seed {seed}");
         }
+    }
+
+    #[test]
+    fn a_start_is_before_what_passes_because_of_it() {
+        let (tap, tapped) = tap(1 << 10);
+        let (teller, mut inbox) = inbox(tap.clone(), tapped);
+        let start = Told::Started {
+            process: 1,
+            restart: 0,
+        };
+        tap.leave(Direction::Stdout, b"before");
+        let (begun, has_begun) = mpsc::channel();
+        std::thread::scope(|scope| {
+            scope.spawn(|| {
+                let told = teller.tell_before(|| {
+                    tap.leave(Direction::Stdout, b"after");
+                    begun.send(()).unwrap();
+                    Ok::<_, ()>(start.clone())
+                });
+                assert_eq!(told, Ok(()));
+            });
+            has_begun.recv().unwrap();
+            // It may not be told yet: whoever takes waits for it.
+            let taken: Vec<Item> = (0..3).map(|_| inbox.next(NOW).unwrap()).collect();
+            let shown = taken.into_iter().map(|item| match item {
+                Item::Passed(chunk) => format!("{:?}", chunk.content),
+                Item::Told(_, told) => format!("{told:?}"),
+            });
+            let bytes = |text: &[u8]| format!("{:?}", Content::Bytes(text.to_vec()));
+            let expected = [bytes(b"before"), format!("{start:?}"), bytes(b"after")];
+            assert_eq!(shown.collect::<Vec<_>>(), expected);
+        });
+        assert_eq!(teller.tell_before(|| Err::<Told, _>("no")), Err("no"));
+        teller.tell(Told::GivenUp);
+        assert_eq!(inbox.next(NOW), Err(Empty::Yet));
+        assert!(matches!(inbox.next(NOW), Ok(Item::Told(_, Told::GivenUp))));
+        // Nobody tells any more, in the middle of it.
+        tap.mark();
+        drop(teller);
+        assert_eq!(inbox.next(NOW), Err(Empty::Yet));
     }
 
     #[test]

@@ -35,10 +35,8 @@ pub struct Lifecycle {
     command_line: String,
     limits: [Limit; 2],
     leaks: LeakDetector,
-    /// When it was started, once that is known: what it says may be heard before.
+    /// When it was started.
     started: Option<Timestamp>,
-    /// When and why it was ready, until it is known when it was started.
-    ready_unsaid: Option<(Timestamp, String)>,
     first_output: Option<Timestamp>,
     is_ready: bool,
     is_mcp: bool,
@@ -84,7 +82,6 @@ impl Lifecycle {
             ],
             leaks: LeakDetector::default(),
             started: None,
-            ready_unsaid: None,
             first_output: None,
             is_ready: false,
             is_mcp: false,
@@ -103,9 +100,13 @@ impl Lifecycle {
         !self.is_ready && self.first_output.is_some()
     }
 
-    /// It was started, for the n-th time after the first.
+    /// It was started, for the n-th time after the first: what was heard before is of another one.
     pub fn started(&mut self, at: Timestamp, process: u32, restart: u32) {
         self.started = Some(at);
+        self.first_output = None;
+        self.is_ready = false;
+        self.is_mcp = false;
+        self.tail.clear();
         self.leaks.reset();
         let directory = std::env::current_dir().unwrap_or_default();
         let text = format!("{} started as process {process}", self.service);
@@ -118,21 +119,6 @@ impl Lifecycle {
             ("process.restarts", u64::from(restart).into()),
         ];
         self.record(at, Level::Info, "spawn", text, fields);
-        if let Some((ready, why)) = self.ready_unsaid.take() {
-            self.say_ready(ready, at, &why);
-        }
-    }
-
-    /// Everything of the one that ended is told. Called again just before the next is started: what
-    /// others have said in between, which the last one has left, is nobody's, and what is heard from
-    /// then on is of the next, also before its start is told.
-    pub fn forget(&mut self) {
-        self.started = None;
-        self.ready_unsaid = None;
-        self.first_output = None;
-        self.is_ready = false;
-        self.is_mcp = false;
-        self.tail.clear();
     }
 
     /// It wrote something on stdout or stderr.
@@ -176,15 +162,7 @@ impl Lifecycle {
         if std::mem::replace(&mut self.is_ready, true) {
             return;
         }
-        match self.started {
-            Some(started) => self.say_ready(at, started, why),
-            None => self.ready_unsaid = Some((at, why.to_string())),
-        }
-    }
-
-    fn say_ready(&mut self, at: Timestamp, started: Timestamp, why: &str) {
-        let at = at.max(started);
-        let after_ms = milliseconds(at, started);
+        let after_ms = milliseconds(at, self.started.unwrap_or(at));
         let text = format!("{} is ready after {after_ms:.0} ms: {why}", self.service);
         let fields = vec![(field::DURATION_MS, after_ms.into())];
         self.record(at, Level::Info, "ready", text, fields);
@@ -291,10 +269,10 @@ impl Lifecycle {
         // The same growth is not said with every sample.
         self.leaks.reset();
         let text = format!(
-            "{} may leak memory: it has grown by {:.1} MiB a minute for {:.0} minutes",
+            "{} may leak memory: it has grown by {:.1} MiB a minute for {}",
             self.service,
             mib(leak.bytes_per_second * 60.0),
-            leak.window_s / 60.0,
+            time_text(leak.window_s),
         );
         let fields = vec![(
             "process.memory_growth_bytes_per_s",
@@ -326,6 +304,14 @@ impl Lifecycle {
 
 fn mib(bytes: f64) -> f64 {
     bytes / 1_048_576.0
+}
+
+/// A time for a person.
+fn time_text(seconds: f64) -> String {
+    match seconds < 120.0 {
+        true => format!("{seconds:.0} seconds"),
+        false => format!("{:.0} minutes", seconds / 60.0),
+    }
 }
 
 fn milliseconds(later: Timestamp, earlier: Timestamp) -> f64 {
@@ -406,15 +392,25 @@ mod tests {
 
     #[test]
     fn steady_growth_is_hinted_once_in_a_window() {
-        let mut lifecycle = lifecycle(&["s"]);
-        for sample in 0..50_u32 {
-            let usage = Usage {
-                memory_bytes: (10 + u64::from(sample)) * MIB,
-                ..Usage::default()
-            };
-            lifecycle.sampled(at(10_000 * i64::from(sample)), usage);
+        for (interval_ms, expected) in [
+            (10_000, "6.0 MiB a minute for 5 minutes"),
+            (500, "120.0 MiB a minute for 14 seconds"),
+        ] {
+            let mut lifecycle = lifecycle(&["s"]);
+            for sample in 0..50_u32 {
+                let usage = Usage {
+                    memory_bytes: (10 + u64::from(sample)) * MIB,
+                    ..Usage::default()
+                };
+                lifecycle.sampled(at(interval_ms * i64::from(sample)), usage);
+            }
+            let mut records = lifecycle.take();
+            records.retain(|record| record.text(EVENT) != Some("sample"));
+            let messages: Vec<&str> = records.iter().map(|it| it.message.as_str()).collect();
+            let expected = format!("s may leak memory: it has grown by {expected}");
+            assert_eq!(messages, [expected]);
+            assert_eq!(records[0].text(EVENT), Some("leak_hint"));
         }
-        assert_eq!(events(&mut lifecycle), ["leak_hint"]);
     }
 
     #[test]
@@ -433,22 +429,24 @@ mod tests {
     }
 
     #[test]
-    fn what_the_next_says_before_its_start_is_told_is_the_next_ones() {
+    fn what_others_still_say_for_the_last_is_not_the_next_ones() {
         let mut lifecycle = lifecycle(&["s"]);
         lifecycle.started(at(0), 1, 0);
         lifecycle.output(at(1));
-        lifecycle.error_line(b"of the first");
         lifecycle.ended(at(2), Ended::Code(0), Duration::ZERO, false);
-        lifecycle.forget();
         assert_eq!(events(&mut lifecycle), ["spawn", "ready", "exit"]);
         lifecycle.output(at(10));
+        lifecycle.error_line(b"of what the first has left");
+        lifecycle.started(at(20), 2, 1);
+        lifecycle.tick(at(3_000));
+        assert_eq!(events(&mut lifecycle), ["spawn"]);
+        lifecycle.output(at(3_000));
         lifecycle.error_line(b"of the second");
-        lifecycle.tick(at(2_010));
-        assert!(events(&mut lifecycle).is_empty());
-        lifecycle.started(at(2_020), 2, 1);
-        assert_eq!(events(&mut lifecycle), ["spawn", "ready"]);
-        lifecycle.ended(at(2_030), Ended::Code(1), Duration::ZERO, false);
-        let exit = lifecycle.take().pop().unwrap();
+        lifecycle.ended(at(3_010), Ended::Code(1), Duration::ZERO, false);
+        let [ready, exit] = &lifecycle.take()[..] else {
+            panic!("ready and then the end");
+        };
+        assert_eq!(ready.message, "s is ready after 2980 ms: first output");
         assert_eq!(exit.text("process.stderr_tail"), Some("of the second"));
     }
 

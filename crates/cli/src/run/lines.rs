@@ -46,9 +46,7 @@ impl OutputLines {
 
     /// Takes a line without its end.
     pub fn push_line(&mut self, line: &[u8], at: Timestamp) {
-        if !line.trim_ascii().is_empty() {
-            self.joiner.push(line, at, &mut self.finished);
-        }
+        self.joiner.push(line, at, &mut self.finished);
     }
 
     /// Bytes are missing here; how many of the open line were dropped with them.
@@ -60,7 +58,14 @@ impl OutputLines {
     /// What is finished at this time.
     pub fn take(&mut self, now: Timestamp) -> Vec<Joined> {
         self.joiner.due(now, &mut self.finished);
-        std::mem::take(&mut self.finished)
+        self.take_finished()
+    }
+
+    /// A blank line is part of a stack trace, or nothing.
+    fn take_finished(&mut self) -> Vec<Joined> {
+        let mut finished = std::mem::take(&mut self.finished);
+        finished.retain(|joined| !joined.text.trim_ascii().is_empty());
+        finished
     }
 
     /// Whether something waits for more lines.
@@ -75,7 +80,7 @@ impl OutputLines {
         }
         self.is_torn = false;
         self.joiner.finish(&mut self.finished);
-        std::mem::take(&mut self.finished)
+        self.take_finished()
     }
 }
 
@@ -111,6 +116,15 @@ mod tests {
             &["one", "two"],
         );
         check(&[], &[]);
+    }
+
+    #[test]
+    fn blank_lines_are_part_of_a_trace_or_nothing() {
+        let first = "Traceback (most recent call last):\n  File \"a.py\", line 1, in a\n    b()\nKeyError: 1";
+        let cause = "\n\nThe above exception was the direct cause of the following exception:\n\n";
+        let trace = [first, cause, first].concat();
+        let text = format!("\none\n\n{trace}\n\n\ntwo\n \n");
+        check(&[Some(text.as_bytes())], &["one", &trace, "two"]);
     }
 
     #[test]

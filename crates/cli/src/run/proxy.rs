@@ -58,7 +58,7 @@ const IDLE: Duration = Duration::from_secs(1);
 #[command(next_help_heading = "Before a server that speaks HTTP")]
 pub struct ProxyArguments {
     /// Address to listen at, in place of running a program
-    #[arg(long, value_name = "ADDRESS", requires = "to", conflicts_with_all = ["command", "restart", "memory_limit_mib", "cpu_limit_percent"])]
+    #[arg(long, value_name = "ADDRESS", requires = "to", conflicts_with_all = ["command", "restart", "max_restarts", "memory_limit_mib", "cpu_limit_percent"])]
     pub http: Option<SocketAddr>,
     /// Address of the MCP server that requests are passed to
     #[arg(long, value_name = "URL", requires = "http")]

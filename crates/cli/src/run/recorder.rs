@@ -212,6 +212,14 @@ impl Recorder {
         self.teller.tell(told);
     }
 
+    /// Does something and tells it: see [`Teller::tell_before`].
+    ///
+    /// # Errors
+    /// It could not be done.
+    pub fn tell_before<E>(&self, act: impl FnOnce() -> Result<Told, E>) -> Result<(), E> {
+        self.teller.tell_before(act)
+    }
+
     /// Ends it; what is not sent so soon waits for the next run.
     pub fn finish(&self, patience: Duration) -> Finished {
         let until = Instant::now() + patience;
@@ -318,6 +326,11 @@ impl Worker {
             true => TICK,
             false => IDLE,
         };
+        let is_sampled = self.process.is_some() && self.options.sample_every.is_some();
+        let wait = match is_sampled {
+            true => wait.min(self.sample_at.saturating_duration_since(now)),
+            false => wait,
+        };
         self.writer
             .buffer
             .due(now)
@@ -419,10 +432,10 @@ impl Worker {
     /// When the end is to be, if that is what was told.
     fn hear(&mut self, at: Timestamp, told: Told) -> Option<Instant> {
         match told {
-            Told::Starting => self.lifecycle.forget(),
             Told::Started { process, restart } => {
                 self.process = Some(process);
-                self.writer.process = Some(process);
+                self.take_events();
+                self.writer.started(process, at);
                 self.sampler = Sampler::default();
                 self.sample_at = Instant::now() + self.options.sample_every.unwrap_or_default();
                 self.lifecycle.started(at, process, restart);
@@ -437,9 +450,6 @@ impl Worker {
                 self.lifecycle.ended(at, ended, ran, is_asked);
                 self.say_unread(at);
                 self.end_session(at, is_followed);
-                if is_followed {
-                    self.lifecycle.forget();
-                }
             }
             Told::Restarting { restart, wait } => self.lifecycle.restarting(at, restart, wait),
             Told::GivenUp => {
@@ -484,10 +494,15 @@ impl Worker {
         self.take_heard(at);
         self.lifecycle.tick(at);
         self.sample(now, at);
+        self.take_events();
+        self.writer.tend(now, at);
+    }
+
+    /// Events of the program's life become records.
+    fn take_events(&mut self) {
         for record in self.lifecycle.take() {
             self.writer.record(lifecycle::STREAM, record);
         }
-        self.writer.tend(now, at);
     }
 
     fn sample(&mut self, now: Instant, at: Timestamp) {
@@ -521,9 +536,7 @@ impl Worker {
         }
         self.say_unread(at);
         self.end_session(at, false);
-        for record in self.lifecycle.take() {
-            self.writer.record(lifecycle::STREAM, record);
-        }
+        self.take_events();
         self.writer.close(Instant::now(), at);
         let (fate, unsent_batches) = self.writer.buffer.finish(until);
         Summary {

@@ -12,9 +12,12 @@ pub const BACKOFF_FIRST: Duration = Duration::from_secs(1);
 pub const BACKOFF_MAX: Duration = Duration::from_secs(30);
 /// A program that ran so long was well: the next wait is the first again.
 pub const HEALTHY_AFTER: Duration = Duration::from_secs(60);
-/// Restarts in [`RESTART_WINDOW`] after which it is given up: a program that never comes up has
-/// had some three minutes.
-pub const RESTARTS_MAX: usize = 10;
+/// Restarts in [`RESTART_WINDOW`] after which it is given up, unless another number is asked for: a
+/// program that never comes up has had some three minutes.
+pub const RESTARTS_MAX: u16 = 10;
+/// The most that can be asked for. Waits leave room for 25 in the window: from there on it is never
+/// given up.
+pub const RESTARTS_MOST: i64 = 1_000;
 /// See [`RESTARTS_MAX`].
 pub const RESTART_WINDOW: Duration = Duration::from_secs(600);
 
@@ -23,7 +26,7 @@ pub const RESTART_WINDOW: Duration = Duration::from_secs(600);
 pub enum Verdict {
     /// End as it ended.
     End,
-    /// As often as [`RESTARTS_MAX`] it was started again: end as it ended.
+    /// As often as it may be in [`RESTART_WINDOW`] it was started again: end as it ended.
     GiveUp,
     /// Start it again after this wait.
     Again(Duration),
@@ -33,16 +36,19 @@ pub enum Verdict {
 #[derive(Debug)]
 pub struct RestartPolicy {
     when: RestartArgument,
+    restarts_max: usize,
     backoff: Duration,
     restarts: VecDeque<Instant>,
 }
 
 impl RestartPolicy {
-    /// A policy for a program that was not started yet.
+    /// A policy for a program that was not started yet, and is given up after so many restarts in
+    /// [`RESTART_WINDOW`].
     #[must_use]
-    pub fn new(when: RestartArgument) -> RestartPolicy {
+    pub fn new(when: RestartArgument, restarts_max: usize) -> RestartPolicy {
         RestartPolicy {
             when,
+            restarts_max,
             backoff: BACKOFF_FIRST,
             restarts: VecDeque::new(),
         }
@@ -62,7 +68,7 @@ impl RestartPolicy {
         while self.restarts.front().is_some_and(is_old) {
             self.restarts.pop_front();
         }
-        if self.restarts.len() >= RESTARTS_MAX {
+        if self.restarts.len() >= self.restarts_max {
             return Verdict::GiveUp;
         }
         self.restarts.push_back(now);
@@ -81,6 +87,10 @@ mod tests {
 
     const SOON: Duration = Duration::from_millis(5);
 
+    fn policy(when: RestartArgument) -> RestartPolicy {
+        RestartPolicy::new(when, RESTARTS_MAX.into())
+    }
+
     #[test]
     fn when() {
         use RestartArgument::{Always, Never, OnFailure};
@@ -93,7 +103,7 @@ mod tests {
             (Always, Ended::Code(0), true),
         ];
         for (when, ended, is_again) in cases {
-            let verdict = RestartPolicy::new(when).after(ended, SOON, Instant::now());
+            let verdict = policy(when).after(ended, SOON, Instant::now());
             assert_eq!(
                 matches!(verdict, Verdict::Again(_)),
                 is_again,
@@ -104,7 +114,7 @@ mod tests {
 
     #[test]
     fn waits_double_until_it_was_well() {
-        let mut policy = RestartPolicy::new(RestartArgument::Always);
+        let mut policy = policy(RestartArgument::Always);
         let now = Instant::now();
         let mut wait = |ran| match policy.after(Ended::Code(1), ran, now) {
             Verdict::Again(wait) => wait.as_secs(),
@@ -117,13 +127,16 @@ mod tests {
 
     #[test]
     fn it_is_given_up_after_so_many_in_the_window() {
-        let mut policy = RestartPolicy::new(RestartArgument::OnFailure);
-        let begun = Instant::now();
-        for _ in 0..RESTARTS_MAX {
-            assert_ne!(policy.after(Ended::Code(1), SOON, begun), Verdict::GiveUp);
+        for restarts_max in [1, 10, 40] {
+            let mut policy = RestartPolicy::new(RestartArgument::OnFailure, restarts_max);
+            let begun = Instant::now();
+            let mut after = |now| policy.after(Ended::Code(1), SOON, now);
+            for _ in 0..restarts_max {
+                assert_ne!(after(begun), Verdict::GiveUp, "{restarts_max}");
+            }
+            assert_eq!(after(begun), Verdict::GiveUp, "{restarts_max}");
+            let later = begun + RESTART_WINDOW + SOON;
+            assert_ne!(after(later), Verdict::GiveUp, "{restarts_max}");
         }
-        assert_eq!(policy.after(Ended::Code(1), SOON, begun), Verdict::GiveUp);
-        let later = begun + RESTART_WINDOW + SOON;
-        assert_ne!(policy.after(Ended::Code(1), SOON, later), Verdict::GiveUp);
     }
 }

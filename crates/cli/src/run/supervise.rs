@@ -7,7 +7,7 @@ use super::{
     say, trace,
 };
 use anyhow::Result;
-use rustix::process::{Pid, Signal};
+use rustix::process::Signal;
 use std::{
     convert::Infallible,
     sync::mpsc::{self, RecvTimeoutError},
@@ -31,6 +31,8 @@ const LAST_WORDS: Duration = Duration::from_millis(100);
 /// What is run and how.
 pub struct Options {
     pub restart: RestartArgument,
+    /// Restarts in a while after which the program is given up.
+    pub restarts_max: usize,
     pub is_quiet: bool,
     pub has_summary: bool,
     /// Whether requests on stdin get a trace context.
@@ -97,7 +99,7 @@ pub fn run(options: Options) -> Result<Infallible> {
         outputs_ended: 0,
         is_told_to_end: false,
     };
-    let mut policy = RestartPolicy::new(options.restart);
+    let mut policy = RestartPolicy::new(options.restart, options.restarts_max);
     let end = supervisor.run(&mut policy)?;
     let ended = end.ended;
     supervisor.finish(end);
@@ -164,17 +166,21 @@ impl Supervisor {
 
     fn start(&mut self, restart: u32) -> Result<()> {
         let sender = self.sender.clone();
-        let recorder = &self.recorder;
-        let started = |process: Pid| {
-            let process = process.as_raw_pid().unsigned_abs();
-            recorder.tell(Told::Started { process, restart });
-        };
         let output_ended = move || {
             // The receiver lives as long as we need it.
             let _ = sender.send(Event::OutputEnded);
         };
-        recorder.tell(Told::Starting);
-        Ok(self.capture.start(&self.tap, started, output_ended)?)
+        let Supervisor {
+            capture,
+            tap,
+            recorder,
+            ..
+        } = self;
+        recorder.tell_before(|| {
+            let process = capture.start(tap, output_ended)?;
+            let process = process.as_raw_pid().unsigned_abs();
+            Ok(Told::Started { process, restart })
+        })
     }
 
     /// Until the program ends.

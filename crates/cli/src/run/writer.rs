@@ -61,7 +61,7 @@ pub(super) struct Writer {
     catalogue: StreamCatalogue,
     /// Fields of every record, whatever the program says.
     labels: Vec<(&'static str, String)>,
-    pub(super) process: Option<u32>,
+    process: Option<u32>,
     waiting: Vec<(Arc<StreamDefinition>, Vec<Record>)>,
     waiting_records: usize,
     bodies: Bodies,
@@ -121,6 +121,15 @@ impl Writer {
             writer.note(at, fault.recorded.clone(), Vec::new());
         }
         Ok(writer)
+    }
+
+    /// What is recorded from now on is of this process.
+    pub(super) fn started(&mut self, process: u32, at: Timestamp) {
+        // Records get their process as they become bodies.
+        let open_since = self.open_since;
+        self.flush(at);
+        self.open_since = open_since;
+        self.process = Some(process);
     }
 
     pub(super) fn is_open(&self) -> bool {

@@ -1,7 +1,7 @@
-//! A disk that is soon full.
+//! A disk that is full when a test says so.
 use std::{
     ffi::OsString,
-    io::{BufRead, BufReader},
+    io::{BufRead, BufReader, ErrorKind, Write},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
 };
@@ -16,8 +16,8 @@ pub struct SmallDisk {
 }
 
 impl SmallDisk {
-    /// Mounts one of so many bytes. `None` where no way to mount is permitted: alone root may mount,
-    /// others need a user namespace.
+    /// `None` where no way to mount is permitted. Alone root may mount; others need a user
+    /// namespace.
     pub fn mount(point: &Path, bytes: u64) -> Option<SmallDisk> {
         let as_root = SmallDisk::mount_with(point, bytes, &["--mount"], &["mnt"]);
         as_root.or_else(|| {
@@ -85,6 +85,18 @@ impl SmallDisk {
         std::fs::write(self.path("filler"), vec![7; bytes as usize]).unwrap();
     }
 
+    /// Takes everything, whoever else writes meanwhile.
+    pub fn fill_up(&self) {
+        let mut filler = std::fs::File::create(self.path("filler")).unwrap();
+        let error = loop {
+            if let Err(error) = filler.write_all(&[7; 4096]) {
+                break error;
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::StorageFull, "{error}");
+    }
+
+    /// Gives back what was taken.
     pub fn make_room(&self) {
         std::fs::remove_file(self.path("filler")).unwrap();
     }

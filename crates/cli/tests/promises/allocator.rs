@@ -71,6 +71,13 @@ fn a_number_of_arenas_that_was_chosen_stays() {
 #[test]
 fn a_server_that_was_started_through_the_loader_goes_on_without() {
     let Some(loader) = LOADERS.into_iter().find(|path| Path::new(path).exists()) else {
+        let is_expected = cfg!(all(
+            target_os = "linux",
+            target_env = "gnu",
+            any(target_arch = "x86_64", target_arch = "aarch64")
+        ));
+        assert!(!is_expected, "none of {LOADERS:?} is there");
+        eprintln!("NOT TESTED: a start through the loader, of which it is not known where it is");
         return;
     };
     let folder = tempfile::tempdir().unwrap();

@@ -8,7 +8,7 @@ use std::{ffi::OsString, time::Instant};
 
 const STREAM: &str = "app.backend";
 const BATCH_RECORDS: u64 = 500;
-/// Size of the small file system: some log files, some bundles, a filler.
+/// Size of the disk: some log files, some bundles, a filler.
 const DISK_BYTES: u64 = 32 << 20;
 /// What is left of it beside the filler.
 const LEFT_BYTES: u64 = 3 << 20;

@@ -5,10 +5,7 @@ use super::{
 };
 use crate::harness::server::{Answer, KEY, Server};
 use serde_json::{Value, json};
-use std::{
-    io::{Read, Write},
-    process::Command,
-};
+use std::{io::Write, process::Command};
 
 /// An instance of a user id.
 #[track_caller]
@@ -68,10 +65,7 @@ fn run_until(command: Command, mut is_enough: impl FnMut() -> bool) -> String {
     wait_until("enough has happened", || is_enough().then_some(()));
     drop(running.child.stdin.take());
     assert_eq!(ended(running.end()), (Some(0), None));
-    let mut said = String::new();
-    let stderr = running.child.stderr.as_mut().unwrap();
-    stderr.read_to_string(&mut said).unwrap();
-    said
+    running.said()
 }
 
 fn logs(server: &Server, id: &str) -> Value {
@@ -215,9 +209,7 @@ fn a_deleted_instance_takes_nothing_more_and_it_is_said() {
     writeln!(stdin, "end").unwrap();
     // The program does not notice.
     assert_eq!(ended(running.end()), (Some(4), None));
-    let mut said = String::new();
-    let stderr = running.child.stderr.as_mut().unwrap();
-    stderr.read_to_string(&mut said).unwrap();
+    let said = running.said();
     assert!(
         said.contains("records wait until this is changed: the server answers 401"),
         "{said}"

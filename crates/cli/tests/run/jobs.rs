@@ -3,6 +3,7 @@ use super::{
     programs::{Running, Scene, ended, wait_until},
     records::{script, send_what_waits, server},
 };
+use serde_json::Value;
 use std::io::Write;
 
 #[test]
@@ -77,4 +78,88 @@ fn a_restart_that_a_signal_prevents_is_not_recorded() {
         }
     });
     assert!(server.count("system.pm2", "process.exit.code:3") > 0);
+}
+
+/// Says which process it is, and fails.
+const HOPELESS: &str = "echo out $$; echo said $$ >&2; exit 7";
+
+#[test]
+fn a_program_that_never_comes_up_is_given_up_and_all_of_it_is_on_record() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let options = [
+        "--service",
+        "hopeless",
+        "--restart",
+        "on-failure",
+        "--max-restarts",
+        "1",
+    ];
+    let mut running = Running::start(script(&scene, &options, HOPELESS));
+    // Its client waits.
+    let stdin = running.child.stdin.take();
+    assert_eq!(ended(running.end()), (Some(7), None));
+    drop(stdin);
+    send_what_waits(&scene);
+    let fields = [
+        "process.event",
+        "process.exit.code",
+        "process.restarts",
+        "process.stderr_tail",
+        "metadata.process_id",
+        "source",
+        "level",
+        "message",
+    ];
+    let mut events = server.all("system.pm2", &fields);
+    events.retain(|event| event["source"] == "hopeless");
+    let names: Vec<_> = events
+        .iter()
+        .map(|it| it["process.event"].as_str().unwrap())
+        .collect();
+    let once = ["spawn", "ready", "exit"];
+    let expected = [&once[..], &["restart"], &once, &["give_up"]].concat();
+    assert_eq!(names, expected, "{events:?}");
+    let given_up = events.last().unwrap();
+    assert_eq!(given_up["level"], "error");
+    assert_eq!(
+        given_up["message"],
+        "hopeless is not started again: it was too often"
+    );
+    // What each process says is said to be of that process, also right after its start.
+    let of = |stream: &str, word: &str| {
+        let records = server.all(stream, &["message", "metadata.process_id"]);
+        let said = |record: &Value| {
+            let text = record["message"].as_str().unwrap();
+            let process = text.strip_prefix(word)?.trim().to_string();
+            assert_eq!(
+                record["metadata.process_id"].to_string(),
+                process,
+                "{record}"
+            );
+            Some(process)
+        };
+        records.iter().filter_map(said).collect::<Vec<_>>()
+    };
+    let [first, second] = &of("instance.app", "out ")[..] else {
+        panic!("{events:?}");
+    };
+    assert_ne!(first, second);
+    assert_eq!(
+        of("instance.error", "said "),
+        [first.clone(), second.clone()]
+    );
+    for (index, event) in events.iter().enumerate() {
+        let process = if index < 4 { first } else { second };
+        assert_eq!(
+            event["metadata.process_id"].to_string(),
+            *process,
+            "{event}"
+        );
+        if event["process.event"] == "exit" {
+            let tail = format!("said {process}");
+            assert_eq!(event["process.stderr_tail"], tail, "{event}");
+            assert_eq!(event["process.exit.code"], 7, "{event}");
+        }
+    }
 }

@@ -130,7 +130,7 @@ fn what_was_written_before_a_kill_arrives_once() {
     drop(last.child.stdin.take());
     assert_eq!(ended(last.end()), (Some(0), None));
     // Its end was clean.
-    assert!(!scene.path("state/0/producer").exists());
+    assert!(!scene.state.join("0/producer").exists());
     let counts = serials(&server);
     // Each run counts from nought: a record that came twice would be one too many.
     let runs = |number: u64| seen.iter().filter(|lines| number <= **lines).count() as u64;
@@ -151,37 +151,48 @@ fn what_was_written_before_a_kill_arrives_once() {
     );
 }
 
+/// Asks a program that answers each line with one; the answers.
+#[track_caller]
+fn ask(running: &mut Running, count: usize) -> String {
+    let mut answers = String::new();
+    for _ in 0..count {
+        let stdin = running.child.stdin.as_mut().unwrap();
+        writeln!(stdin, "go").unwrap();
+        answers += &running.line();
+    }
+    answers
+}
+
 #[test]
 fn a_server_that_is_killed_and_comes_back_has_everything_once() {
     let (_folder, start, first) = server();
     let address = first.address().to_string();
     let scene = Scene::with_server(&first.url());
-    let text = "i=0; while read go; do echo serial-$i; i=$((i+1)); done";
+    let text = "i=0; while read go; do echo serial-$i; i=$((i+1)); done; exit 7";
+    let mut bare = scene.shell(How::Bare, text);
+    let expected = ask(&mut bare, 150);
     let mut running = Running::start(script(&scene, &[], text));
-    let mut stdin = running.child.stdin.take().unwrap();
-    let mut ask = |count: u64, running: &mut Running, from: u64| {
-        for number in from..from + count {
-            writeln!(stdin, "go").unwrap();
-            running.expect(&format!("serial-{number}"));
-        }
-    };
-    ask(50, &mut running, 0);
+    let mut answers = ask(&mut running, 50);
     wait_until("some are stored", || {
         (first.count("instance.app", "*serial*") > 0).then_some(())
     });
     first.kill();
     // The program does not notice.
-    ask(50, &mut running, 50);
+    answers += &ask(&mut running, 50);
     let again = Start {
         listen: address,
         ..start
     };
     let second = Server::start(&again);
-    ask(50, &mut running, 100);
+    answers += &ask(&mut running, 50);
+    assert_eq!(answers, expected);
     wait_until("all are stored", || {
         (serials(&second).len() == 150).then_some(())
     });
-    drop(running);
+    for mut running in [bare, running] {
+        drop(running.child.stdin.take());
+        assert_eq!(ended(running.end()), (Some(7), None));
+    }
     let counts = serials(&second);
     assert!(counts.values().all(|count| *count == 1), "{counts:?}");
 }

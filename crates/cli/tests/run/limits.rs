@@ -1,9 +1,10 @@
-//! Thresholds of memory and processor.
+//! Thresholds of memory and processor, and memory that only grows.
 use super::{
     programs::{Running, Scene, ended, wait_until},
     records,
 };
 use crate::harness::server::KEY;
+use std::io::Write;
 
 /// What is sampled of a program, and what is said of limits: `limited` is passed, the other not.
 #[track_caller]
@@ -76,4 +77,53 @@ fn a_program_that_spins_is_said() {
         "memory_limit",
         "above its limit of 1%",
     );
+}
+
+#[test]
+fn a_program_that_only_grows_is_hinted_at() {
+    const MIB: usize = 1 << 20;
+    let (_folder, _, server) = records::server();
+    let scene = Scene::with_server(&server.url());
+    let mut command = scene.run(&["--service", "growing", "--sample-s", "0.1"]);
+    // It keeps what may be its last line, and that has no end.
+    command.arg("tail").env("TAFFRAIL_TOKEN", KEY);
+    let mut running = Running::start(command);
+    let mut stdin = running.child.stdin.take().unwrap();
+    let count = |event: &str| server.count("system.pm2", &format!("process.event:{event}"));
+    let mut samples = 0;
+    wait_until("the growth is hinted at", || {
+        // A MiB for each sample, whenever they are seen.
+        let seen = count("sample");
+        for _ in samples..seen {
+            stdin.write_all(&[b'x'; MIB]).unwrap();
+        }
+        samples = seen;
+        (count("leak_hint") > 0).then_some(())
+    });
+    let fields = [
+        "process.event",
+        "level",
+        "message",
+        "process.memory_growth_bytes_per_s",
+        "instance_id",
+    ];
+    let events = server.all("system.pm2", &fields);
+    let is_hint = |event: &&serde_json::Value| event["process.event"] == "leak_hint";
+    let hint = events.iter().find(is_hint).unwrap();
+    assert_eq!(
+        (&hint["level"], &hint["instance_id"]),
+        (&"warn".into(), &"i1".into())
+    );
+    let message = hint["message"].as_str().unwrap();
+    assert!(
+        message.starts_with("growing may leak memory: it has grown by "),
+        "{message}"
+    );
+    let bytes_per_s = hint["process.memory_growth_bytes_per_s"].as_f64().unwrap();
+    // Sixteen MiB at the least, and not more than was written, in two minutes at the most.
+    assert!(bytes_per_s > 16.0 * MIB as f64 / 120.0, "{hint}");
+    // It was not hinted at before there were so many samples.
+    let is_sample = |event: &&serde_json::Value| event["process.event"] == "sample";
+    let before = events.iter().take_while(|event| !is_hint(event));
+    assert!(before.filter(is_sample).count() >= 30, "{events:?}");
 }

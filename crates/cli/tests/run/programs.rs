@@ -1,7 +1,7 @@
 //! Programs, bare and wrapped.
 use crate::harness::{program, server::PATIENCE};
 use std::{
-    io::Read,
+    io::{Read, Write},
     os::unix::process::CommandExt,
     os::unix::process::ExitStatusExt,
     path::PathBuf,
@@ -15,6 +15,8 @@ pub const NO_SERVER: &str = "http://127.0.0.1:1";
 /// A folder for the state of wrappers.
 pub struct Scene {
     pub folder: tempfile::TempDir,
+    /// Where records wait.
+    pub state: PathBuf,
     pub server: String,
     pub instance: String,
 }
@@ -36,8 +38,10 @@ impl Scene {
     }
 
     pub fn with_server(server: &str) -> Scene {
+        let folder = tempfile::tempdir().unwrap();
         Scene {
-            folder: tempfile::tempdir().unwrap(),
+            state: folder.path().join("state"),
+            folder,
             server: server.to_string(),
             instance: "i1".to_string(),
         }
@@ -59,7 +63,7 @@ impl Scene {
             .args(["run", "--instance", &self.instance])
             .args(["--server", &self.server])
             .arg("--state")
-            .arg(self.path("state"))
+            .arg(&self.state)
             .arg("--key-file")
             .arg(self.path("run.key"))
             // A disk that has much else to do loses no record of a test.
@@ -140,13 +144,54 @@ impl Running {
     /// Reads stdout up to this line, which must come.
     #[track_caller]
     pub fn expect(&mut self, line: &str) -> String {
+        self.read_up_to(&format!("{line}\n"))
+    }
+
+    /// Reads the next line of stdout, which must come.
+    #[track_caller]
+    pub fn line(&mut self) -> String {
+        self.read_up_to("\n")
+    }
+
+    #[track_caller]
+    fn read_up_to(&mut self, end: &str) -> String {
         let out = self.child.stdout.as_mut().unwrap();
         let (mut text, mut byte) = (Vec::new(), [0]);
-        while !text.ends_with(format!("{line}\n").as_bytes()) {
-            assert_eq!(out.read(&mut byte).unwrap(), 1, "no {line:?} in {text:?}");
+        while !text.ends_with(end.as_bytes()) {
+            assert_eq!(out.read(&mut byte).unwrap(), 1, "no {end:?} in {text:?}");
             text.push(byte[0]);
         }
         String::from_utf8(text).unwrap()
+    }
+
+    /// Reads what is left of stderr, to its end.
+    #[track_caller]
+    pub fn said(&mut self) -> String {
+        let mut text = String::new();
+        let mut stderr = self.child.stderr.take().unwrap();
+        stderr.read_to_string(&mut text).unwrap();
+        text
+    }
+
+    /// Writes this to stdin, and reads everything, until all of it has ended.
+    pub fn outcome(mut self, input: &[u8]) -> Outcome {
+        let mut stdin = self.child.stdin.take().unwrap();
+        let stdout = self.child.stdout.take().unwrap();
+        let stderr = self.child.stderr.take().unwrap();
+        let [stdout, stderr] = std::thread::scope(|scope| {
+            let stdout = scope.spawn(move || read_all(stdout));
+            let stderr = scope.spawn(move || read_all(stderr));
+            // A program need not read all.
+            let _ = stdin.write_all(input);
+            drop(stdin);
+            [stdout, stderr].map(|reader| reader.join().unwrap())
+        });
+        let ended = ended(self.end());
+        Outcome {
+            stdout,
+            stderr,
+            ended,
+        }
     }
 
     /// Waits for its end.
@@ -162,6 +207,21 @@ impl Drop for Running {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// What whoever has started a program gets of it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Outcome {
+    pub stdout: Vec<u8>,
+    pub stderr: Vec<u8>,
+    /// Code or signal.
+    pub ended: (Option<i32>, Option<i32>),
+}
+
+fn read_all(mut from: impl Read) -> Vec<u8> {
+    let mut bytes = Vec::new();
+    from.read_to_end(&mut bytes).unwrap();
+    bytes
 }
 
 /// Waits for a condition.

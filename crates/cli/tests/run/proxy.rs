@@ -13,7 +13,7 @@ use axum::{
 };
 use reqwest::blocking::Client;
 use rustix::process::Signal;
-use std::io::{BufRead, BufReader, Read, Write};
+use std::io::{BufRead, BufReader, Write};
 
 const SESSION: &str = "mcp-session-id";
 const INITIALIZE: &str = r#"{"jsonrpc":"2.0","id":0,"method":"initialize","params":{"protocolVersion":"2025-06-18","capabilities":{},"clientInfo":{"name":"c","version":"1"}}}"#;
@@ -101,15 +101,7 @@ fn proxy(scene: &Scene, to: &str) -> (Running, String) {
 fn end(mut running: Running) -> String {
     running.signal(Signal::TERM);
     assert_eq!(ended(running.end()), (Some(0), None));
-    let mut said = String::new();
-    running
-        .child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
-    said
+    running.said()
 }
 
 /// Everything that is said over HTTP: status and body of each answer.

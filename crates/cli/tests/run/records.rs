@@ -1,12 +1,9 @@
 //! What is recorded, and what of it arrives: at a real server, each record once.
-use super::programs::{How, NO_SERVER, Running, Scene, ended, wait_until};
-use crate::harness::{
-    server::{KEY, Server, Start},
-    small_disk::SmallDisk,
-};
+use super::programs::{NO_SERVER, Running, Scene, ended, wait_until};
+use crate::harness::server::{KEY, Server, Start};
 use serde_json::Value;
 use std::{
-    io::{Read, Write},
+    io::Write,
     process::{Command, Stdio},
 };
 
@@ -46,7 +43,7 @@ pub fn waiting_files(scene: &Scene) -> usize {
 
 /// Files in the folders of this name of all spools; none as long as there is no spool.
 pub fn files(scene: &Scene, name: &str) -> usize {
-    let spools = std::fs::read_dir(scene.path("state"));
+    let spools = std::fs::read_dir(&scene.state);
     let spools = spools.into_iter().flatten().flatten();
     let folders = spools.map(|entry| entry.path().join(name));
     folders
@@ -288,14 +285,7 @@ fn check_without_buffer(options: &[&str], prepare: impl Fn(&Scene), words: &str)
         .unwrap();
     assert_eq!(running.expect("out"), "in\nout\n");
     assert_eq!(ended(running.end()), (Some(5), None));
-    let mut said = String::new();
-    running
-        .child
-        .stderr
-        .take()
-        .unwrap()
-        .read_to_string(&mut said)
-        .unwrap();
+    let said = running.said();
     let is_said_once = said.matches(words).count() == 1 && said.lines().count() == 1;
     assert!(
         is_said_once || (words.is_empty() && said.is_empty()),
@@ -312,40 +302,8 @@ fn a_buffer_that_is_full_or_missing_costs_records_and_not_the_program() {
         "records were lost: the buffer is full",
     );
     check_without_buffer(&["--spool-mib", "0", "--quiet"], nothing, "");
-    let is_a_file = |scene: &Scene| std::fs::write(scene.path("state"), b"").unwrap();
+    let is_a_file = |scene: &Scene| std::fs::write(&scene.state, b"").unwrap();
     check_without_buffer(&[], is_a_file, "records were lost: ");
-}
-
-/// Fills the disk as soon as the buffer is open there, then prints lines.
-const FILLING: &str = "until [ -e \"$0/0/state\" ]; do sleep 0.02; done; \
-                       cat /dev/zero >\"$0/filling\" 2>/dev/null; \
-                       for i in 1 2 3 4 5 6 7 8; do \
-                       head -c 400000 /dev/urandom | base64 -w 0; echo; sleep 0.2; done; exit 5";
-
-/// Shown on a small file system where mounting is permitted.
-#[test]
-fn a_full_disk_costs_records_and_not_the_program() {
-    let scene = Scene::with_server(NO_SERVER);
-    let point = scene.path("state");
-    std::fs::create_dir(&point).unwrap();
-    let Some(disk) = SmallDisk::mount(&point, 2 << 20) else {
-        eprintln!(
-            "NOT SHOWN HERE: a full disk. Neither root's mount nor a user namespace is permitted; \
-             run this test where one of them is."
-        );
-        return;
-    };
-    let words = ["sh", "-c", FILLING, point.to_str().unwrap()];
-    let tested = scene.command(How::Wrapped, &words);
-    let mut command = Command::new(&disk.through[0]);
-    command.args(&disk.through[1..]);
-    command.arg(tested.get_program()).args(tested.get_args());
-    command.env("HOME", scene.folder.path());
-    let out = command.stdin(Stdio::null()).output().unwrap();
-    assert_eq!(ended(out.status), (Some(5), None));
-    assert!(out.stdout.len() > 4_200_000);
-    let said = String::from_utf8_lossy(&out.stderr).into_owned();
-    assert!(said.contains("records were lost: no space left"), "{said}");
 }
 
 #[test]

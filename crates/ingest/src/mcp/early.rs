@@ -3,7 +3,7 @@
 //! A request is heard when its line or body ends. A server that reads JSON as it comes may answer
 //! one that has no end yet: its client writes the end of the line apart, or leaves a body open. Who
 //! is asked cannot answer before the first byte of the request, so an answer is held only while
-//! something of the other side is unfinished, and until that ends.
+//! something of the other side is unfinished, and until that ends, but not for long.
 use super::{EARLY_ANSWERS_MAX, EARLY_BYTES_MAX};
 use taffrail_model::time::Timestamp;
 
@@ -40,5 +40,13 @@ impl EarlyAnswers {
     pub(super) fn take(&mut self) -> Vec<EarlyAnswer> {
         self.bytes = 0;
         std::mem::take(&mut self.held)
+    }
+
+    /// Gives back those that came until then.
+    pub(super) fn take_until(&mut self, time: Timestamp) -> Vec<EarlyAnswer> {
+        let count = self.held.partition_point(|early| early.time <= time);
+        let taken: Vec<EarlyAnswer> = self.held.drain(..count).collect();
+        self.bytes -= taken.iter().map(|early| early.text.len()).sum::<usize>();
+        taken
     }
 }

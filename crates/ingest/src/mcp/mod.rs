@@ -54,6 +54,9 @@ pub const PENDING_BYTES_MAX: usize = 16 << 20;
 pub const EARLY_ANSWERS_MAX: usize = 64;
 /// Bytes of these, in each direction: few results are longer.
 pub const EARLY_BYTES_MAX: usize = 256 << 10;
+/// How long they are held, in nanoseconds (ten seconds): who sends a request whose answer is here
+/// is done with it by then. A body that is open for ever, as some clients have one, ends nothing.
+pub const EARLY_AFTER_NS: i64 = 10 * taffrail_model::time::NS_PER_S;
 /// Bytes of a request id or progress token. UUIDs have 36; a longer one is not paired.
 pub const ID_BYTES_MAX: usize = 512;
 /// Bytes of a name, URI, reason or error message that a record keeps.

@@ -5,10 +5,10 @@
 mod succession;
 
 use super::{
-    Direction, Heard, Line, TEXT_BYTES_MAX, UNANSWERED_AFTER_NS, attribute,
+    Direction, EARLY_AFTER_NS, Heard, Line, TEXT_BYTES_MAX, UNANSWERED_AFTER_NS, attribute,
     calls::{Call, Calls, Closed, Sequence},
     clipped,
-    early::EarlyAnswers,
+    early::{EarlyAnswer, EarlyAnswers},
     id::{Id, IdFault},
     line::{Lines, RawLine, looks_like_message},
     log_message,
@@ -223,6 +223,14 @@ impl Session {
 
     /// Records what has waited too long at `now`.
     pub fn tick(&mut self, now: Timestamp, out: &mut Vec<Heard>) {
+        let early_max = Timestamp(now.0.saturating_sub(EARLY_AFTER_NS));
+        for direction in [Direction::ClientToServer, Direction::ServerToClient] {
+            for early in self.early_answers[direction as usize].take_until(early_max) {
+                with_id(&early, |id, _| {
+                    self.unknown_response(direction, early.time, id);
+                });
+            }
+        }
         let active_max = Timestamp(now.0.saturating_sub(self.options.unanswered_after_ns));
         for direction in [Direction::ClientToServer, Direction::ServerToClient] {
             for sequence in self.calls[direction as usize].overdue(active_max) {
@@ -338,8 +346,8 @@ impl Session {
     fn line(&mut self, direction: Direction, time: Timestamp, line: RawLine<'_>) {
         let bytes = line.bytes.trim_ascii();
         if bytes.is_empty() {
-            // Blank lines keep a connection alive or are output of no interest.
-            return;
+            // Blank lines keep a connection alive, or are part of what a program prints.
+            return self.hand_over(direction, time, line);
         }
         if !looks_like_message(bytes) {
             return self.no_message(direction, time, line, bytes);
@@ -591,14 +599,9 @@ impl Session {
     fn settle(&mut self, asker: Direction) {
         let direction = asker.opposite();
         for early in self.early_answers[direction as usize].take() {
-            let message = message::read(&early.text);
-            if let Ok(Body::Response {
-                id: Some(Ok(id)),
-                answer,
-            }) = message.map(|message| message.body)
-            {
-                self.response(direction, early.time, &id, answer, &early.text);
-            }
+            with_id(&early, |id, answer| {
+                self.response(direction, early.time, id, answer, &early.text);
+            });
         }
     }
 
@@ -909,5 +912,17 @@ impl Session {
 
     fn give(&mut self, out: &mut Vec<Heard>) {
         out.append(&mut self.out);
+    }
+}
+
+/// Reads an early answer again: only one with an id was held.
+fn with_id(early: &EarlyAnswer, act: impl FnOnce(&Id, Answer<'_>)) {
+    let message = message::read(&early.text);
+    if let Ok(Body::Response {
+        id: Some(Ok(id)),
+        answer,
+    }) = message.map(|message| message.body)
+    {
+        act(&id, answer);
     }
 }

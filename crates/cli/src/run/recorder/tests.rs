@@ -125,52 +125,6 @@ fn what_a_program_has_not_read_is_answered_by_the_next() {
     check(&[ask, &turn, answer, answer], &["ping → ok", unknown]);
 }
 
-/// What is recorded of the lives of programs, if each step is done between two looks.
-#[track_caller]
-fn check_lives(steps: &[Step<'_>], expected: &[&str]) {
-    let mut worker = recorded(TAP_BYTES_MAX, steps);
-    let records = worker.lifecycle.take();
-    let texts = records.iter().map(|record| {
-        let event = record.text("process.event").unwrap();
-        match record.text("process.stderr_tail") {
-            Some(tail) => format!("{event}: {tail}"),
-            None => event.to_string(),
-        }
-    });
-    assert_eq!(texts.collect::<Vec<_>>(), expected);
-}
-
-#[test]
-fn what_is_said_between_two_programs_is_not_the_second_ones() {
-    let start: Step<'_> = &|_, teller| {
-        let (process, restart) = (1, 0);
-        teller.tell(Told::Starting);
-        teller.tell(Told::Started { process, restart });
-    };
-    let [own, others]: [Step<'_>; 2] = [
-        &|tap, _| tap.leave(Direction::Stderr, b"its own\n"),
-        &|tap, _| tap.leave(Direction::Stderr, b"of what the first has left\n"),
-    ];
-    let fail: Step<'_> = &|_, teller| {
-        teller.tell(Told::Ended {
-            ended: Ended::Code(1),
-            ran: Duration::ZERO,
-            is_asked: false,
-            is_followed: false,
-        });
-    };
-    let first = ["spawn", "exit"];
-    check_lives(
-        &[start, &turn, others, start, fail],
-        &[first, ["spawn", "exit"]].concat(),
-    );
-    let second = ["spawn", "ready", "exit: its own"];
-    check_lives(
-        &[start, &turn, others, start, own, fail],
-        &[&first[..], &second].concat(),
-    );
-}
-
 #[test]
 fn what_a_program_has_asked_ends_with_it() {
     let ask: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, REQUEST);

@@ -246,9 +246,8 @@ impl Capture {
         }
     }
 
-    /// Starts the program, and with the first start the pumps; `started` is called before anything
-    /// passes, with its process (in a session of its own that of its leader), `output_ended` at the
-    /// end of each output.
+    /// Starts the program, and with the first start the pumps; `output_ended` is called at the end
+    /// of each output. Returns its process, in a session of its own that of its leader.
     ///
     /// The kernel kills the program when the thread ends that called this.
     ///
@@ -257,9 +256,8 @@ impl Capture {
     pub fn start(
         &mut self,
         tap: &Tap,
-        started: impl FnOnce(Pid),
         output_ended: impl Fn() + Clone + Send + 'static,
-    ) -> Result<(), CaptureError> {
+    ) -> Result<Pid, CaptureError> {
         let stage = match self.session {
             Some(_) => stage::SESSION,
             None => stage::START,
@@ -278,7 +276,6 @@ impl Capture {
         drop(command);
         let process = Pid::from_child(&child);
         self.process = Some(process);
-        started(process);
         for pump in self.waiting.drain(..) {
             let is_input = pump.direction == Some(Direction::Stdin);
             let ended = output_ended.clone();
@@ -297,7 +294,7 @@ impl Capture {
                 false => self.outputs.push(running),
             }
         }
-        Ok(())
+        Ok(process)
     }
 
     /// What became of the program; an end is told once.

@@ -1,3 +1,4 @@
+use super::super::EARLY_AFTER_NS;
 use super::*;
 
 const JSON: &str = "application/json";
@@ -518,6 +519,27 @@ fn an_answer_on_another_stream_waits_for_the_end_of_the_body() {
             "{records:?}"
         );
     }
+}
+
+#[test]
+fn a_body_that_stays_open_holds_answers_for_a_while_only() {
+    let mut proxy = with_session();
+    let stream = proxy.begin(head("GET", "/mcp", Some("abc")), "");
+    proxy.answer(stream, 200, EVENTS, None);
+    begin_open(&mut proxy, post(Some("abc")), "");
+    proxy.body(stream, &event(&result(9)));
+    let held_ms = proxy.ms;
+    // Others are answered meanwhile.
+    proxy.exchange(post(Some("abc")), &call(1, "t"), 200, JSON, &result(1));
+    proxy.check(&["tools/call t → ok in 3.00 ms (2 B)"]);
+    let mut tick = |after_ns: i64| {
+        let now = Timestamp(held_ms * 1_000_000 + after_ns);
+        proxy.recorder.tick(now, &mut proxy.heard);
+        proxy.records().len()
+    };
+    assert_eq!(tick(EARLY_AFTER_NS - 1), 0);
+    assert_eq!(tick(EARLY_AFTER_NS), 1);
+    assert_eq!(tick(2 * EARLY_AFTER_NS), 0);
 }
 
 #[test]

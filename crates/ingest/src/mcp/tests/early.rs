@@ -71,6 +71,25 @@ fn an_answer_waits_for_one_line_only() {
 }
 
 #[test]
+fn an_answer_waits_for_a_while_only() {
+    let after = |ns: i64| Timestamp(at_ms(0).0 + ns);
+    let mut session = Session::new(Options::default());
+    let mut heard = Vec::new();
+    session.push(C, at_ms(0), &ASKED.as_bytes()[1..], &mut heard);
+    session.push(S, at_ms(0), &ANSWERED.as_bytes()[1..], &mut heard);
+    session.push(S, after(1), &ANSWERED.as_bytes()[1..], &mut heard);
+    session.tick(after(EARLY_AFTER_NS - 1), &mut heard);
+    assert!(heard.is_empty(), "{heard:?}");
+    // The first has waited for as long as it may, and the second a little less.
+    session.tick(after(EARLY_AFTER_NS), &mut heard);
+    session.push(C, after(EARLY_AFTER_NS), b"\n", &mut heard);
+    let records = records(heard);
+    let found: Vec<&str> = records.iter().map(|it| it.message.as_str()).collect();
+    assert_eq!(found, [UNKNOWN, "ping → ok in 0.00 ms (2 B)"]);
+    assert_eq!(records[0].time, at_ms(0));
+}
+
+#[test]
 fn an_answer_to_what_was_lost_is_no_breach() {
     let mut session = Session::new(Options::default());
     let mut heard = Vec::new();
