@@ -191,10 +191,13 @@ fn a_deleted_instance_takes_nothing_more_and_it_is_said() {
     let key = make_key(&server, "/api/v1/mcps/i1/keys", jane);
     let scene = Scene::with_server(&server.url());
     let text = "echo before; read -r line; echo after; read -r line; exit 4";
-    let mut running = Running::start(script(&scene, &key, &[], text));
+    let mut running = Running::start(script(&scene, &key, &["--sample-s", "0"], text));
     let mut stdin = running.child.stdin.take().unwrap();
-    wait_until("the first line is stored", || {
-        (server.count("instance.app", "before") == 1).then_some(())
+    // Nothing is under way at the deletion, which would be refused in its own way.
+    wait_until("all that is recorded until then is stored", || {
+        let is_ready = server.count("system.pm2", "process.event:ready") == 1;
+        let is_stored = server.count("instance.app", "before") == 1;
+        (is_ready && is_stored && waiting_files(&scene) == 0).then_some(())
     });
     let deleted = server.delete("/api/v1/mcps/i1");
     assert_eq!(deleted.status, 204, "{deleted:?}");
