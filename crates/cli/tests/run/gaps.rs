@@ -15,6 +15,9 @@ const FLOOD_BYTES: u64 = 400_000_000;
 const LINES: usize = 4;
 const LINE_BYTES: usize = 250_000;
 
+/// Bytes of the end of an output in which what was said there is looked for, however it was read.
+const LAST_BYTES: usize = 4_096;
+
 /// Prints a file and then the flood on an output, and after it says there what it reads.
 const FLOODING: &str = "cat \"$0\" >&\"$1\"; head -c \"$2\" /dev/zero >&\"$1\"; echo >&\"$1\"; \
                         while read -r line; do echo \"$line\" >&\"$1\"; done";
@@ -84,7 +87,7 @@ fn check(descriptor: &str, stream: &str, told: &str) {
     assert!(stdout.0 + stderr.0 > FLOOD_BYTES, "{stdout:?} {stderr:?}");
 }
 
-/// Reads everything; how much it was, and the last of it.
+/// Reads everything; how much it was, and its end.
 fn read_count(
     mut from: impl std::io::Read + Send + 'static,
 ) -> std::thread::JoinHandle<(u64, Vec<u8>)> {
@@ -95,7 +98,8 @@ fn read_count(
                 0 => return (count, last),
                 bytes => {
                     count += bytes as u64;
-                    last = piece[..bytes].to_vec();
+                    last.extend_from_slice(&piece[..bytes]);
+                    last.drain(..last.len().saturating_sub(LAST_BYTES));
                 }
             }
         }
