@@ -109,6 +109,13 @@ impl Instances {
         latest.1.clone()
     }
 
+    /// Whether an instance was deleted before a time.
+    fn any_deleted_before(&self, time: Timestamp) -> bool {
+        let directory = self.directory.read();
+        let first = directory.deleted.first();
+        first.is_some_and(|(deleted, _)| *deleted < time)
+    }
+
     /// Takes over what the database says now.
     fn update(&self, change: impl FnOnce(&mut Directory)) {
         let mut directory = self.directory.write();
@@ -296,6 +303,9 @@ impl Engine {
         let Some(before) = empty_before(&self.catalogue(), self.now()) else {
             return Ok(0);
         };
+        if !self.inner.instances.any_deleted_before(before) {
+            return Ok(0);
+        }
         self.change(move |engine| async move {
             let numbers = engine.meta().purge_instances(before).await?;
             engine.inner.instances.update(|directory| {
@@ -317,7 +327,8 @@ impl Engine {
 
     /// Makes a change to its end once it has begun, whether or not somebody waits for it: what is
     /// in the database must come into the directory. Changes begin in the order in which they are
-    /// asked for: a task of its own that waited for its turn could be overtaken before it ran.
+    /// asked for: a task of its own that waited for its turn could be overtaken before it ran. One
+    /// that nobody waits for when its turn comes is not made.
     async fn change<T, F>(
         &self,
         change: impl FnOnce(Engine) -> F + Send + 'static,

@@ -514,7 +514,8 @@ async fn instances_are_their_owners_and_their_admins() {
     assert_eq!(listed(&user("u1"), &with_deleted, 0, 10), "a c d");
 }
 
-// One thread: what is begun goes on only when the test waits.
+// One thread: what is begun goes on only when the test waits. Nothing else asks for a turn, so a
+// change begins when it is asked for: no instance is so old that the hourly purge has one to remove.
 #[tokio::test]
 async fn a_change_that_nobody_waits_for_is_in_the_directory_too() {
     let bench = Bench::new().await;
