@@ -349,9 +349,14 @@ impl ReadAt for ContainerReader {
             .open_chunks(first, self.plain_bytes, &mut out)
             .map_err(|at| damaged(&self.sealed.name(), sealed_start + at as u64, DAMAGED_CHUNK))?;
         let skipped = (offset - first * CHUNK_BYTES as u64) as usize;
-        out.truncate(skipped + bytes);
-        out.drain(..skipped);
-        Ok(out)
+        // What is kept of it must not hold the memory of whole chunks.
+        let asked = out
+            .get(skipped..skipped + bytes)
+            .ok_or_else(|| damaged(&self.sealed.name(), sealed_start, DAMAGED_CHUNK))?;
+        Ok(match asked.len() == out.len() {
+            true => out,
+            false => asked.to_vec(),
+        })
     }
 
     fn name(&self) -> String {
@@ -617,5 +622,18 @@ mod tests {
         assert!(reader.read(CHUNK_BYTES as u64, 1).is_err());
         assert!(reader.read(0, 3 * CHUNK_BYTES).is_err());
         assert!(reader.read(2 * CHUNK_BYTES as u64, CHUNK_BYTES).is_ok());
+    }
+
+    /// Readers count what they keep by its length.
+    #[test]
+    fn what_is_read_holds_no_more_memory_than_it_has_bytes() {
+        let sealed = sealed(&sample(3 * CHUNK_BYTES), b"");
+        let source = Arc::new(InMemory(sealed));
+        let reader = ContainerReader::new(source, Arc::new(key()), OBJECT, TENANT).unwrap();
+        for (at, bytes) in [(0, 1), (7, 100), (CHUNK_BYTES - 1, 2), (5, 2 * CHUNK_BYTES)] {
+            let read = reader.read(at as u64, bytes).unwrap();
+            assert_eq!(read.len(), bytes);
+            assert_eq!(read.capacity(), bytes, "{bytes} at {at}");
+        }
     }
 }

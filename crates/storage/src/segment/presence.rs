@@ -105,7 +105,7 @@ impl Presence {
     }
 
     pub(super) fn memory_bytes(&self) -> usize {
-        self.bytes.len() + self.parts.len() * 8 + 64
+        self.bytes.len() + (self.parts.len() + self.ranks.len()) * 4 + 64
     }
 
     /// Values of all blocks.
