@@ -143,6 +143,9 @@ pub trait RowSource: Send + Sync {
         Ok(None)
     }
     /// As [`RowSource::find`] for each of these columns, in their order.
+    ///
+    /// # Errors
+    /// [`ReadError`] of the first that cannot be read.
     fn find_each(
         &self,
         names: &[FieldName],

@@ -486,7 +486,8 @@ impl Probe {
         };
         let caseless = self.caseless.as_ref();
         let caseless = caseless.filter(|caseless| caseless.finds_all_in(column.text()));
-        let (hay, ends) = match self.is_folded && caseless.is_none() {
+        let is_folded = self.is_folded && caseless.is_none();
+        let (hay, ends) = match is_folded {
             true => loaded.folded(),
             false => loaded.raw(),
         };
@@ -510,9 +511,12 @@ impl Probe {
             if hit + width > end || !within.has(*row) || out.has(*row) || !may_look(value.kind) {
                 continue;
             }
-            let hay_value = part(hay, ends, index);
-            let offset = hit - (end - hay_value.len());
-            match self.verdict(value.kind, value.text, hay_value, offset) {
+            let seen = Hay {
+                text: part(hay, ends, index),
+                is_folded,
+            };
+            let offset = hit - (end - seen.text.len());
+            match self.verdict(value.kind, value.text, &seen, offset) {
                 Verdict::Match => out.add(*row),
                 Verdict::Further => at = hit + 1,
                 Verdict::Never => {}
@@ -523,12 +527,20 @@ impl Probe {
     /// Whether one value passes.
     fn is_in(&self, kind: Kind, raw: &str, folded: &str) -> bool {
         let Some(finder) = &self.finder else {
-            return matches!(self.verdict(kind, raw, folded, 0), Verdict::Match);
+            let hay = Hay {
+                text: folded,
+                is_folded: self.needs_folded(),
+            };
+            return matches!(self.verdict(kind, raw, &hay, 0), Verdict::Match);
         };
-        let hay = if self.is_folded { folded } else { raw };
+        let hay = Hay {
+            text: if self.is_folded { folded } else { raw },
+            is_folded: self.is_folded,
+        };
+        let bytes = hay.text.as_bytes();
         let mut at = 0;
-        while let Some(hit) = hay.as_bytes().get(at..).and_then(|rest| finder.find(rest)) {
-            match self.verdict(kind, raw, hay, at + hit) {
+        while let Some(hit) = bytes.get(at..).and_then(|rest| finder.find(rest)) {
+            match self.verdict(kind, raw, &hay, at + hit) {
                 Verdict::Match => return true,
                 Verdict::Further => at += hit + 1,
                 Verdict::Never => return false,
@@ -537,10 +549,10 @@ impl Probe {
         false
     }
 
-    /// Looks closer at a hit: `hay` is the value as the finder saw it, folded or not, `at` the place
-    /// in it. Folding changes no separator and no length of what is ASCII, so words are where they
-    /// were (`folding_keeps_what_is_a_token` tries all there are).
-    fn verdict(&self, kind: Kind, raw: &str, hay: &str, at: usize) -> Verdict {
+    /// Looks closer at a hit: `hay` is the value as the finder saw it, `at` the place in it. Folding
+    /// changes no separator and no length of what is ASCII, so words are where they were
+    /// (`folding_keeps_what_is_a_token`, a test of the store's prose, tries all there are).
+    fn verdict(&self, kind: Kind, raw: &str, hay: &Hay<'_>, at: usize) -> Verdict {
         let is_number = matches!(kind, Kind::Integer | Kind::Float);
         let decide = |is_match| match is_match {
             true => Verdict::Match,
@@ -554,19 +566,19 @@ impl Probe {
                         .finder
                         .as_ref()
                         .map_or(0, |finder| finder.needle().len());
-                match is_token_at(hay, at, end) {
+                match is_token_at(hay.text, at, end) {
                     true => Verdict::Match,
                     false => Verdict::Further,
                 }
             }
-            Check::Phrase { tokens, anchor } => match is_phrase_at(hay, at, tokens, *anchor) {
+            Check::Phrase { tokens, anchor } => match is_phrase_at(hay.text, at, tokens, *anchor) {
                 true => Verdict::Match,
                 false => Verdict::Further,
             },
             Check::WordGlobs { whole, .. } if is_number => {
-                decide(glob_matches(whole, &folded(hay)))
+                decide(glob_matches(whole, &hay.folded()))
             }
-            Check::WordGlobs { words, .. } => decide(has_glob_words(&folded(hay), words)),
+            Check::WordGlobs { words, .. } => decide(has_glob_words(&hay.folded(), words)),
             Check::Substring => Verdict::Match,
             Check::Whole(text) => decide(raw == text),
             Check::WholeGlob(pattern) => decide(glob_matches(pattern, raw)),
@@ -583,12 +595,19 @@ fn part<'a>(text: &'a str, ends: &[u32], index: usize) -> &'a str {
     &text[start..ends[index] as usize]
 }
 
-/// A text folded, if it is not.
-fn folded(text: &str) -> Cow<'_, str> {
-    let is_folded = |byte: u8| byte < 0x80 && !byte.is_ascii_uppercase();
-    match text.bytes().all(is_folded) {
-        true => Cow::Borrowed(text),
-        false => Cow::Owned(fold(text)),
+/// A value as it is searched.
+struct Hay<'a> {
+    text: &'a str,
+    is_folded: bool,
+}
+
+impl Hay<'_> {
+    fn folded(&self) -> Cow<'_, str> {
+        let is_folded = |byte: u8| byte < 0x80 && !byte.is_ascii_uppercase();
+        match self.is_folded || self.text.bytes().all(is_folded) {
+            true => Cow::Borrowed(self.text),
+            false => Cow::Owned(fold(self.text)),
+        }
     }
 }
 
@@ -596,7 +615,7 @@ fn folded(text: &str) -> Cow<'_, str> {
 fn is_folded_to(token: &str, folded: &str) -> bool {
     match token.is_ascii() {
         true => token.eq_ignore_ascii_case(folded),
-        false => fold(token) == folded,
+        false => token == folded || token.chars().map(fold_char).eq(folded.chars()),
     }
 }
 

@@ -112,16 +112,15 @@ pub fn snapshot(records: &[Record], layout: Layout) -> Snapshot {
         partitions.entry(key(record)).or_default().push(record);
     }
     let views = partitions.into_iter().map(|(key, records)| {
-        let sources = records
-            .chunks(layout.rows.max(1))
-            .enumerate()
-            .map(|(index, chunk)| match layout.section_every {
-                0 => tail(chunk),
-                every if index % every == 0 => section(chunk),
-                _ => tail(chunk),
-            })
-            .collect();
-        let view = PartitionView::new(key, Arc::default(), sources);
+        let (mut sections, mut tails) = (Vec::new(), Vec::new());
+        for (index, chunk) in records.chunks(layout.rows.max(1)).enumerate() {
+            match layout.section_every {
+                0 => tails.push(tail(chunk)),
+                every if index % every == 0 => sections.push(section(chunk)),
+                _ => tails.push(tail(chunk)),
+            }
+        }
+        let view = PartitionView::new(key, Arc::new(sections), tails);
         (key, Arc::new(view))
     });
     let watermark = records.iter().map(|record| record.position).max();

@@ -30,7 +30,9 @@ const ENTRY_BYTES: usize = 128;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(super) enum Part {
     Directory,
-    /// Which rows have a value of a column, and what is where in it.
+    /// Which rows have a value of a column, by the number of the presence.
+    Presence,
+    /// What is where in a column.
     ColumnDirectory,
     Pages,
     Column,

@@ -127,7 +127,6 @@ impl SectionReader {
         block: usize,
     ) -> Result<ints::Codes, ReadError> {
         let values = column.presence.count(block);
-        let is_mixed = column.directory.kind.is_none();
         let entries = match &column.directory.layout {
             Layout::Dictionary(dictionary) => dictionary.entries,
             Layout::FixedDictionary(dictionary) => dictionary.entries,
@@ -135,12 +134,25 @@ impl SectionReader {
         };
         // A dictionary has at most as many entries as a section has rows.
         let end = u32::try_from(entries).unwrap_or(u32::MAX);
+        self.with_codes(column, block, |cursor| {
+            ints::decode_codes(cursor, values, end)
+        })
+    }
+
+    /// Gives `parse` the page of a block where its codes begin.
+    pub(super) fn with_codes<T>(
+        &self,
+        column: &OpenColumn,
+        block: usize,
+        parse: impl FnOnce(&mut Cursor<'_>) -> Result<T, Flaw>,
+    ) -> Result<T, ReadError> {
         self.with_block_page(column, block, |page| {
             let mut cursor = Cursor::new(page);
-            if is_mixed {
-                ints::skip(&mut cursor, values)?;
+            if column.directory.kind.is_none() {
+                // Of mixed kinds, each has its own.
+                ints::skip(&mut cursor, column.presence.count(block))?;
             }
-            ints::decode_codes(&mut cursor, values, end)
+            parse(&mut cursor)
         })
     }
 

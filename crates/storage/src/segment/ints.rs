@@ -209,6 +209,9 @@ impl<'a> Packed<'a> {
             _ => Some(cursor.zigzag()?),
         };
         let divisor = if width == 0 { 0 } else { cursor.varint()? };
+        if width > 0 && divisor == 0 {
+            return Err(Flaw("a run of different numbers has no step"));
+        }
         let packed = match first {
             Some(_) => count.saturating_sub(1),
             None => count,
@@ -240,7 +243,7 @@ impl<'a> Packed<'a> {
         let is_fit = self.first.is_none()
             && match self.width {
                 0 => offset == 0,
-                _ => self.divisor != 0 && offset.is_multiple_of(self.divisor),
+                _ => offset.is_multiple_of(self.divisor),
             };
         let number = offset.checked_div(self.divisor).unwrap_or(0);
         (is_fit && number <= mask(self.width)).then_some(number)
@@ -465,6 +468,9 @@ mod tests {
             (divisor, rest) = leb128(rest)?;
         }
         let packed = count.saturating_sub(values.len());
+        if width > 0 && divisor == 0 {
+            return None;
+        }
         if width > 64 || rest.len() * 8 < packed * width {
             return None;
         }
@@ -538,6 +544,19 @@ mod tests {
         fn any_bytes_are_read_as_by_the_oracle(bytes: Vec<u8>, count in 0usize..2_000) {
             let found = decode(&mut Cursor::new(&bytes), count);
             prop_assert_eq!(found.ok(), oracle(&bytes, count));
+        }
+
+        #[test]
+        fn equal_values_are_counted_as_by_the_oracle(
+            bytes in any_run(), count in 1usize..300, pick: proptest::sample::Index, other: i64,
+        ) {
+            let values = oracle(&bytes, count);
+            let wanted = values.as_ref().map_or(other, |values| values[pick.index(count)]);
+            for wanted in [wanted, other] {
+                let found = count_equal(&mut Cursor::new(&bytes), count, wanted);
+                let equal = |values: &Vec<i64>| values.iter().filter(|value| **value == wanted).count();
+                prop_assert_eq!(found.ok(), values.as_ref().map(equal));
+            }
         }
     }
 }

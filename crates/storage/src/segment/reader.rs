@@ -61,7 +61,7 @@ pub(super) struct ColumnParts {
     pub(super) number: u32,
     pub(super) area: u64,
     pub(super) area_bytes: u64,
-    pub(super) presence: Presence,
+    pub(super) presence: Arc<Presence>,
     pub(super) directory: ColumnDirectory,
 }
 
@@ -239,7 +239,7 @@ impl SectionReader {
                 let blocks = directory.blocks.len();
                 ColumnDirectory::parse(&plain, entry.encoding, area_bytes, &presence, blocks)
             })?;
-            let bytes = column.memory_bytes() + presence.memory_bytes();
+            let bytes = column.memory_bytes();
             let parts = ColumnParts {
                 number,
                 area,
@@ -251,16 +251,21 @@ impl SectionReader {
         })
     }
 
-    fn presence(&self, directory: &Directory, number: usize) -> Result<Presence, ReadError> {
-        match number
-            .checked_sub(1)
-            .and_then(|at| directory.presences.get(at))
-        {
-            None => Ok(Presence::all(directory.rows)),
-            Some((at, bytes)) => {
-                self.read(*at, *bytes, |bytes| Presence::parse(bytes, directory.rows))
-            }
-        }
+    /// One that columns with values in the same rows share.
+    fn presence(&self, directory: &Directory, number: usize) -> Result<Arc<Presence>, ReadError> {
+        // There are at most as many as columns.
+        let key = self.key(Part::Presence, number as u32, 0);
+        self.cache.get_or_load(key, || {
+            let listed = number.checked_sub(1);
+            let presence = match listed.and_then(|at| directory.presences.get(at)) {
+                None => Presence::all(directory.rows),
+                Some((at, bytes)) => {
+                    self.read(*at, *bytes, |bytes| Presence::parse(bytes, directory.rows))?
+                }
+            };
+            let bytes = presence.memory_bytes();
+            Ok((presence, bytes))
+        })
     }
 
     /// One of the pages with its neighbours, with which it is read.

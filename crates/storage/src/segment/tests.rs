@@ -431,6 +431,34 @@ fn wanted_values_are_those_of_the_column() {
 }
 
 #[test]
+fn few_wanted_values_of_every_encoding_are_those_that_were_written() {
+    const ROWS: u32 = 10_000;
+    let input = all_encodings_of(ROWS);
+    let bytes = encode_section(input.clone()).unwrap();
+    for (name, written) in input.columns.iter() {
+        for count in [1, 3, 4, 30] {
+            // Nothing is decoded yet, so each value is read by itself.
+            let reader = open_bytes(bytes.clone(), extent(&input)).0;
+            for block in 0..ROWS.div_ceil(1_024) {
+                let first = block * 1_024;
+                let rows = (ROWS - first).min(1_024);
+                let mut wanted: Vec<u32> = (0..count)
+                    .map(|n| scramble((first + n) as usize) as u32 % rows)
+                    .collect();
+                wanted.sort_unstable();
+                wanted.dedup();
+                let values = reader.values_at(block as usize, name, &wanted).unwrap();
+                for row in wanted {
+                    let value = values.as_ref().and_then(|values| values.get(row));
+                    let expected = written.get(first + row);
+                    assert_eq!(value, expected, "{name}: {count} of {block}, {row}");
+                }
+            }
+        }
+    }
+}
+
+#[test]
 fn words_that_are_not_there_are_ruled_out() {
     let input = one_column(4_096, |n| {
         let text = match n / 1_024 {
@@ -592,7 +620,11 @@ fn what_cannot_be_a_section_is_refused() {
 
 /// A section with every encoding, small enough to be damaged at every byte.
 pub(super) fn all_encodings() -> SectionInput {
-    let mut input = one_column(1_100, |n| Some((Kind::String, uuid(n % 90))));
+    all_encodings_of(1_100)
+}
+
+fn all_encodings_of(rows: u32) -> SectionInput {
+    let mut input = one_column(rows as usize, |n| Some((Kind::String, uuid(n % 90))));
     type Make = fn(usize) -> String;
     let makes: [(&str, Make); 11] = [
         ("constant", |_| "same".into()),
@@ -640,7 +672,7 @@ pub(super) fn all_encodings() -> SectionInput {
     for (name, make) in makes {
         let mut column = Column::default();
         for row in
-            (0..1_100u32).filter(|row| name != "hex" || scramble(*row as usize).is_multiple_of(3))
+            (0..rows).filter(|row| name != "hex" || scramble(*row as usize).is_multiple_of(3))
         {
             let kind = match (name, row % 2) {
                 ("mixed", 0) => Kind::Integer,

@@ -13,6 +13,8 @@ use crate::read::ReadError;
 use std::{ops::Range, sync::Arc};
 use taffrail_model::column::{Column, Kind};
 
+/// Rows from which on the places of all rows of a block are unpacked at once.
+const ALL_PLACES_MIN: usize = 4;
 const NO_ENTRY: Flaw = Flaw("a code is not in the dictionary");
 
 /// The codes of the picked of a block's `count` values.
@@ -145,10 +147,19 @@ impl SectionReader {
     ) -> Result<Column, ReadError> {
         let (first, end) = column.presence.values_of(block);
         let kinds = self.decode_page(column, block, end - first, |_| Ok(()))?;
+        // One place costs about what those of all rows do.
+        let present = match rows.len() {
+            0..ALL_PLACES_MIN => None,
+            _ => Some(self.rows_of(column, block)?),
+        };
         let mut out = Column::default();
         let mut loaded: Option<(Arc<Texts>, Range<usize>)> = None;
         for row in rows {
-            let Some(index) = self.place_of(column, block, *row)? else {
+            let place = match &present {
+                Some(present) => present.binary_search(row).ok(),
+                None => self.place_of(column, block, *row)?,
+            };
+            let Some(index) = place else {
                 continue;
             };
             let value = first + index;

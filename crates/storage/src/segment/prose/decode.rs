@@ -73,6 +73,17 @@ impl CodeFrame {
         self.plain.get(self.start..).unwrap_or_default()
     }
 
+    /// Where the codes of these values are among those of all.
+    pub(super) fn span_of(&self, values: Range<usize>) -> Range<usize> {
+        let end_before = |value: usize| {
+            let index = value.saturating_sub(self.values.start);
+            let before = index.checked_sub(1);
+            let end = before.map(|before| self.ends.get(before).copied());
+            end.map_or(0, |end| end.unwrap_or(self.plain.len()) - self.start)
+        };
+        end_before(values.start)..end_before(values.end)
+    }
+
     /// The value that has a byte of all codes, and where its codes end among them.
     pub(super) fn value_at(&self, at: usize) -> (usize, usize) {
         let at = self.start + at;

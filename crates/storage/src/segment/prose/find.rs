@@ -38,8 +38,10 @@ const KEPT_CANDIDATES_MAX: usize = 32;
 /// question is worked out first, which a few values are not worth.
 const JUDGED_CANDIDATES_MIN: usize = 24;
 
-/// Candidates of a frame from which on it is searched as a whole for what all that pass have in
-/// their codes, before they are looked at.
+/// Values are searched together for what all that pass have in their codes, before the candidates
+/// among them are looked at, if one in so many is a candidate.
+const MARKED_PART: usize = 16;
+/// Candidates that are worth it at all.
 const MARKED_CANDIDATES_MIN: usize = 4;
 
 /// Looks for text; `None` if the index is of no use.
@@ -188,8 +190,14 @@ impl ProseFinding {
             let (now, later) = rest.split_at(of_frame);
             rest = later;
             let judge = looking.judge.as_ref();
-            let judge = judge.filter(|_| self.is_text() && now.len() >= MARKED_CANDIDATES_MIN);
-            let may_pass = judge.and_then(|judge| judge.may_pass(&frame));
+            let around = match (now.first(), now.last()) {
+                (Some((first, _)), Some((last, _))) => *first..last + 1,
+                _ => 0..0,
+            };
+            let is_dense = now.len() * MARKED_PART >= around.len();
+            let is_marked = self.is_text() && is_dense && now.len() >= MARKED_CANDIDATES_MIN;
+            let judge = judge.filter(|_| is_marked);
+            let may_pass = judge.and_then(|judge| judge.may_pass(&frame, around));
             for (value, row) in now {
                 if let Some(may_pass) = &may_pass
                     && may_pass.binary_search(value).is_err()

@@ -20,7 +20,7 @@ use crate::{
 use aho_corasick::packed::Searcher;
 use hashbrown::HashMap;
 use memchr::{memchr2_iter, memmem};
-use std::borrow::Cow;
+use std::{borrow::Cow, ops::Range};
 use taffrail_model::token::{fold, is_token_char, tokens};
 
 /// Parts of all that is looked for at once: the bits of a word.
@@ -262,9 +262,10 @@ impl Judge {
         })
     }
 
-    /// The values of a frame that may pass, ascending, if their codes tell.
-    pub(super) fn may_pass(&self, frame: &CodeFrame) -> Option<Vec<usize>> {
-        self.marks.as_ref().map(|finder| marked(finder, frame))
+    /// Those of neighbouring values of a frame that may pass, ascending, if their codes tell.
+    pub(super) fn may_pass(&self, frame: &CodeFrame, values: Range<usize>) -> Option<Vec<usize>> {
+        let marks = self.marks.as_ref();
+        marks.map(|finder| marked(finder, frame, values))
     }
 
     /// The parts that a word or separator may be.

@@ -11,6 +11,7 @@ use super::{
     symbols::Symbols,
 };
 use aho_corasick::{Span, packed::Searcher};
+use std::ops::Range;
 
 /// Patterns that are looked for at once: of more, too many would be there by chance.
 const PATTERNS_MAX: usize = 48;
@@ -59,17 +60,18 @@ impl Marks {
     }
 }
 
-/// The values of a frame with a mark, ascending.
-pub(super) fn marked(finder: &Searcher, frame: &CodeFrame) -> Vec<usize> {
-    let (bytes, mut at) = (frame.bytes(), 0);
+/// Those of neighbouring values of a frame that have a mark, ascending.
+pub(super) fn marked(finder: &Searcher, frame: &CodeFrame, values: Range<usize>) -> Vec<usize> {
+    let bytes = frame.bytes();
+    let Range { start: mut at, end } = frame.span_of(values);
     let mut found = Vec::new();
-    while at < bytes.len() {
-        let Some(hit) = finder.find_in(bytes, Span::from(at..bytes.len())) else {
+    while at < end {
+        let Some(hit) = finder.find_in(bytes, Span::from(at..end)) else {
             break;
         };
-        let (value, end) = frame.value_at(hit.start());
+        let (value, value_end) = frame.value_at(hit.start());
         found.push(value);
-        at = end.max(hit.start() + 1);
+        at = value_end.max(hit.start() + 1);
     }
     found
 }

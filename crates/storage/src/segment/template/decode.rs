@@ -97,17 +97,12 @@ impl<'a> Templated<'a> {
     /// Codes of a block's values.
     pub(in crate::segment) fn codes(&self, block: usize) -> Result<Vec<u32>, ReadError> {
         let count = self.column.presence.count(block);
-        let is_mixed = self.column.directory.kind.is_none();
         if count == 0 {
             return Ok(Vec::new());
         }
-        self.reader.with_block_page(self.column, block, |page| {
-            let mut cursor = Cursor::new(page);
-            if is_mixed {
-                ints::skip(&mut cursor, count)?;
-            }
+        self.reader.with_codes(self.column, block, |cursor| {
             let end = self.head.templates() as u32 + 1;
-            Ok(match ints::decode_codes(&mut cursor, count, end)? {
+            Ok(match ints::decode_codes(cursor, count, end)? {
                 ints::Codes::One(code) => vec![code; count],
                 ints::Codes::Narrow(codes) => codes.into_iter().map(u32::from).collect(),
                 ints::Codes::Wide(codes) => codes,
@@ -149,16 +144,11 @@ impl<'a> Templated<'a> {
     /// How many of a block's values have this code.
     fn count_of_code(&self, block: usize, code: i64) -> Result<usize, ReadError> {
         let count = self.column.presence.count(block);
-        let is_mixed = self.column.directory.kind.is_none();
         if count == 0 {
             return Ok(0);
         }
-        self.reader.with_block_page(self.column, block, |page| {
-            let mut cursor = Cursor::new(page);
-            if is_mixed {
-                ints::skip(&mut cursor, count)?;
-            }
-            ints::count_equal(&mut cursor, count, code)
+        self.reader.with_codes(self.column, block, |cursor| {
+            ints::count_equal(cursor, count, code)
         })
     }
 

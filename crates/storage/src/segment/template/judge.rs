@@ -8,7 +8,7 @@ use super::{
     slot::{Digits, NumberForm, Slot},
 };
 use crate::{find::Clue, read::VariableKind};
-use std::sync::Arc;
+use std::{borrow::Cow, sync::Arc};
 use taffrail_model::token::{fold, fold_into, tokens};
 
 /// Steps after which a text is taken to occur: each template is judged in microseconds.
@@ -201,7 +201,12 @@ impl<'t> Sought<'t> {
     }
 }
 
+/// Places that an index keeps: of more, those of a template are laid out when it is asked for (12
+/// MiB).
+const PLACES_MAX: usize = 1 << 20;
+
 /// What stands at a place in a template's row of tokens.
+#[derive(Clone)]
 enum Place {
     /// A token of a literal part: where it is in the folded text.
     Token { start: u32, end: u32 },
@@ -216,7 +221,7 @@ enum Place {
 pub(in crate::segment) struct Index {
     pub folded: FoldedLiterals,
     pub charsets: Vec<Charset>,
-    /// Of all templates, one after the other.
+    /// Of all templates, one after the other; of none if they are too many.
     places: Vec<Place>,
     /// Where those of each template end.
     place_ends: Vec<u32>,
@@ -224,6 +229,11 @@ pub(in crate::segment) struct Index {
 
 impl Index {
     pub(in crate::segment) fn of(head: &Head) -> Index {
+        Index::with_places(head, PLACES_MAX)
+    }
+
+    /// Keeps no more than so many places.
+    pub(super) fn with_places(head: &Head, places_max: usize) -> Index {
         let charsets = head.kinds.iter().enumerate();
         let mut index = Index {
             folded: FoldedLiterals::of(head),
@@ -234,23 +244,57 @@ impl Index {
             place_ends: Vec::with_capacity(head.templates()),
         };
         for template in 0..head.templates() {
-            index.push_places(head, template);
+            index.folded.add_places(head, template, &mut index.places);
+            index.place_ends.push(index.places.len() as u32);
+            if index.places.len() > places_max {
+                index.places = Vec::new();
+                index.place_ends = Vec::new();
+                break;
+            }
         }
         index.places.shrink_to_fit();
         index
     }
 
-    fn push_places(&mut self, head: &Head, template: usize) {
+    /// Places that are kept.
+    #[cfg(test)]
+    pub(super) fn place_count(&self) -> usize {
+        self.places.len()
+    }
+
+    /// The places of a template, in order.
+    fn places(&self, head: &Head, template: usize) -> Cow<'_, [Place]> {
+        let Some(end) = self.place_ends.get(template) else {
+            let mut places = Vec::new();
+            self.folded.add_places(head, template, &mut places);
+            return Cow::Owned(places);
+        };
+        let before = template.checked_sub(1);
+        let start = before.and_then(|before| self.place_ends.get(before));
+        let start = start.map_or(0, |start| *start as usize);
+        let places = self.places.get(start..*end as usize);
+        Cow::Borrowed(places.unwrap_or_default())
+    }
+
+    pub(in crate::segment) fn memory_bytes(&self) -> usize {
+        self.folded.memory_bytes()
+            + self.charsets.len() * 16
+            + self.places.len() * size_of::<Place>()
+            + self.place_ends.len() * 4
+    }
+}
+
+impl FoldedLiterals {
+    /// Appends the places of a template, in order.
+    fn add_places(&self, head: &Head, template: usize, places: &mut Vec<Place>) {
         let slots = head.slots_of(template);
         let first = slots.start + template;
         for literal in first..=first + slots.len() {
-            let base = self.folded.start(literal) as u32;
-            self.places.extend(
-                tokens(self.folded.get(literal)).map(|(start, end)| Place::Token {
-                    start: base + start as u32,
-                    end: base + end as u32,
-                }),
-            );
+            let base = self.start(literal) as u32;
+            places.extend(tokens(self.get(literal)).map(|(start, end)| Place::Token {
+                start: base + start as u32,
+                end: base + end as u32,
+            }));
             let slot = slots.start + literal - first;
             if slot == slots.end {
                 break;
@@ -259,28 +303,11 @@ impl Index {
                 Some(Some(parts)) => {
                     let slot = slot as u32;
                     let of_slot = (0..parts).map(|part| Place::Part { slot, part, parts });
-                    self.places.extend(of_slot);
+                    places.extend(of_slot);
                 }
-                _ => self.places.push(Place::Unclear),
+                _ => places.push(Place::Unclear),
             }
         }
-        self.place_ends.push(self.places.len() as u32);
-    }
-
-    /// The places of a template, in order.
-    fn places(&self, template: usize) -> &[Place] {
-        let end = self.place_ends.get(template).map_or(0, |end| *end as usize);
-        let before = template.checked_sub(1);
-        let start = before.and_then(|before| self.place_ends.get(before));
-        let start = start.map_or(0, |start| *start as usize);
-        self.places.get(start..end).unwrap_or_default()
-    }
-
-    pub(in crate::segment) fn memory_bytes(&self) -> usize {
-        self.folded.memory_bytes()
-            + self.charsets.len() * 16
-            + self.places.len() * size_of::<Place>()
-            + self.place_ends.len() * 4
     }
 }
 
@@ -477,7 +504,7 @@ impl Judge<'_> {
     /// Lays a phrase over the tokens of a template, at each place.
     fn align(&self, template: usize, phrase: &[Sought<'_>]) -> Verdict {
         let first = self.head.slots_of(template).start;
-        let places = self.index.places(template);
+        let places = self.index.places(self.head, template);
         if places.iter().any(|place| matches!(place, Place::Unclear)) {
             return Verdict::Check;
         }

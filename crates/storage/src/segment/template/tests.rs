@@ -1,3 +1,7 @@
+use super::{
+    decode::Templated,
+    judge::{Index, Judge, Verdict},
+};
 use crate::{
     find::{Clue, TextQuestion},
     read::{Extent, ReadAt, ReadError, RowSource, TemplatePart, VariableKind},
@@ -553,4 +557,52 @@ proptest! {
             .collect();
         section(&rows);
     }
+}
+
+#[test]
+fn too_many_places_are_laid_out_when_they_are_asked_for() {
+    let rows: Rows = (0..2_048)
+        .map(|n| {
+            let text = match n % 3 {
+                0 => format!("Request {n} took {} ms", n * 7),
+                1 => format!("from 10.1.{}.{} by user", n % 200, n % 7),
+                _ => format!("key 0000{:04x}-0000-7000-8000-00000000{:04x} is gone", n, n),
+            };
+            Some((Kind::String, text))
+        })
+        .collect();
+    let reader = section(&rows);
+    let column = reader.open_column("f").unwrap().unwrap();
+    let head = Templated::open(&reader, &column).unwrap().head.clone();
+    let all = Index::of(&head);
+    let places = all.place_count();
+    assert!(places > 0);
+    assert_eq!(Index::with_places(&head, places).place_count(), places);
+    let none = Index::with_places(&head, places - 1);
+    assert_eq!(none.place_count(), 0);
+    let phrase = |words: &[&str]| Clue::Phrase(words.iter().map(ToString::to_string).collect());
+    let mut found = Vec::new();
+    for clue in [
+        phrase(&["took", "49", "ms"]),
+        phrase(&["from", "10", "1"]),
+        phrase(&["by", "user"]),
+        phrase(&["7000", "8000"]),
+        phrase(&["user", "by"]),
+    ] {
+        let verdicts = |index| {
+            let judge = Judge {
+                head: &head,
+                index,
+                absent_in_heap: &[],
+            };
+            judge.verdicts(std::slice::from_ref(&clue))
+        };
+        assert_eq!(verdicts(&none), verdicts(&all), "{clue:?}");
+        found.push(
+            verdicts(&all)
+                .iter()
+                .any(|verdict| *verdict != Verdict::Never),
+        );
+    }
+    assert_eq!(found, [true, true, true, true, false]);
 }
