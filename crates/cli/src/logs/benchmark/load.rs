@@ -25,6 +25,9 @@ pub const SMALL_BATCH_RECORDS: usize = 500;
 const BATCH_BYTES: usize = 8 << 20;
 /// Batches that wait for their senders.
 const BATCHES_WAITING_MAX: usize = 4;
+/// Connections of a paced run at least: so many that a request is not kept waiting for one by those
+/// before it. Small batches at half rate come every few milliseconds.
+const PACED_CONNECTIONS_MIN: usize = 8;
 /// Requests of a paced run: enough for a 99th percentile.
 const PACED_REQUESTS_MAX: f64 = 2_000.0;
 /// Seconds of a paced run.
@@ -167,15 +170,16 @@ impl Target<'_> {
         let records = records as f64;
         let most = PACED_REQUESTS_MAX.min(PACED_S_MAX * records_a_second / records);
         let most = most.min(records_max as f64 / records);
-        let requests = (most as usize).max(self.connections);
+        let connections = self.connections.max(PACED_CONNECTIONS_MIN);
+        let requests = (most as usize).max(connections);
         let distance = Duration::from_secs_f64(records / records_a_second);
         // Making a client takes longer than most requests, so that is done before.
-        let clients = (0..self.connections).map(|_| http_client());
+        let clients = (0..connections).map(|_| http_client());
         let clients = clients.collect::<Result<Vec<_>>>()?;
         let begun = Instant::now() + distance;
         let run = |connection: usize, http: &Client| {
             let mut sent = Vec::new();
-            for request in (connection..requests).step_by(self.connections) {
+            for request in (connection..requests).step_by(connections) {
                 let due = begun + distance * u32::try_from(request).unwrap_or(u32::MAX);
                 let body = bodies[request % bodies.len()].clone();
                 std::thread::sleep(due.saturating_duration_since(Instant::now()));
@@ -186,14 +190,14 @@ impl Target<'_> {
         };
         let run = &run;
         std::thread::scope(|scope| {
-            let connections: Vec<_> = clients
+            let senders: Vec<_> = clients
                 .iter()
                 .enumerate()
                 .map(|(connection, http)| scope.spawn(move || run(connection, http)))
                 .collect();
             let (mut accepted, mut latencies) = (0, Vec::new());
-            for connection in connections {
-                let sent = connection.join().map_err(|_| anyhow!("a sender ended"))??;
+            for sender in senders {
+                let sent = sender.join().map_err(|_| anyhow!("a sender ended"))??;
                 accepted += sent.iter().map(|(accepted, _)| accepted).sum::<u64>();
                 latencies.extend(sent.into_iter().map(|(_, latency)| latency));
             }
