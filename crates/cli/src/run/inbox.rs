@@ -21,7 +21,7 @@ use taffrail_model::time::Timestamp;
 /// What the supervisor tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// It was started.
+    /// The program was started.
     Started {
         /// Its process.
         process: u32,
