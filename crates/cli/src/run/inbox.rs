@@ -48,6 +48,11 @@ pub enum Told {
     },
     /// It will not be started again, as often as it was.
     GivenUp,
+    /// It could not be started again.
+    NotRestarted {
+        /// Why.
+        reason: String,
+    },
     /// Others hold its outputs; what they say passes, unrecorded.
     Relayed {
         /// How many outputs.

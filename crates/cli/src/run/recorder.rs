@@ -459,6 +459,10 @@ impl Worker {
                 let text = "is not started again: it was too often";
                 self.lifecycle.note(at, Level::Error, "give_up", text);
             }
+            Told::NotRestarted { reason } => {
+                let text = format!("is not started again: {reason}");
+                self.lifecycle.note(at, Level::Error, "give_up", &text);
+            }
             Told::Relayed { outputs } => {
                 let text = format!(
                     "has left processes that hold {outputs} outputs: what they say is passed on and not recorded"

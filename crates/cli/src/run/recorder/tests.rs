@@ -248,6 +248,17 @@ fn a_failure_shows_a_last_line_without_an_end() {
 }
 
 #[test]
+fn that_a_program_cannot_be_started_again_is_recorded() {
+    let begin: Step<'_> = &|_, teller| start(teller, 1);
+    let fault: Step<'_> = &|_, teller| {
+        let reason = "why".to_string();
+        teller.tell(Told::NotRestarted { reason });
+    };
+    let events = ["1 spawn", "1 exit", "1 give_up"];
+    check_lives(&[begin, &turn, fault], &events, &[]);
+}
+
+#[test]
 fn what_a_program_has_asked_ends_with_it() {
     let ask: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, REQUEST);
     let answer: Step<'_> = &|tap, _| tap.leave(Direction::Stdin, ANSWER);
