@@ -253,8 +253,13 @@ class Listening:
 
     def __exit__(self, *_error):
         self.process.terminate()
-        self.process.wait(START_S)
-        self.log.close()
+        try:
+            self.process.wait(START_S)
+        finally:
+            # It may not have ended by then; an ended one is not killed again.
+            self.process.kill()
+            self.process.wait()
+            self.log.close()
 
 
 def is_open(port):

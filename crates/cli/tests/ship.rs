@@ -15,7 +15,7 @@ mod harness;
 
 use harness::{
     from_environment, program, rounds,
-    server::{KEY, PATIENCE, Server, Start, TAILS_BYTES_LEAST},
+    server::{KEY, PATIENCE, Server, Start, TAILS_BYTES_LEAST, own_address},
 };
 use std::{
     collections::BTreeMap,
@@ -166,6 +166,7 @@ impl Scene {
         let (name, value) = TAILS_BYTES_LEAST;
         let mut start = Start::in_folder(folder.path());
         start.environment.push((name, value.to_owned()));
+        start.listen = own_address();
         let server = Server::start(&start);
         // The shipper knows one address: the server comes back there.
         start.listen = server.address().to_owned();

@@ -8,6 +8,7 @@
 use crate::{Engine, ingest::IngestError};
 use std::{
     collections::BTreeMap,
+    pin::pin,
     sync::{
         Arc,
         atomic::{AtomicU64, Ordering},
@@ -78,7 +79,7 @@ pub(crate) struct OwnEvents {
 }
 
 impl OwnEvents {
-    /// Waits until what was queued before the engine began to stop is committed.
+    /// Waits until what was queued before the last task of a closed engine ended is committed.
     pub(crate) async fn drained(&self) {
         let mut is_drained = self.is_drained.clone();
         // An error means that the task is gone: there is nothing to wait for.
@@ -128,17 +129,24 @@ impl Engine {
     }
 }
 
-/// Commits queued events until the engine is closed; what is queued then is committed still.
+/// Commits queued events until the engine is closed and its tasks have ended, which may tell of what
+/// they do to their end; what is queued then is committed still.
 pub(crate) fn spawn(engine: &Engine, outlet: Outlet) {
     let Outlet { mut queue, drained } = outlet;
     let weak = Arc::downgrade(&engine.inner);
     let mut stopping = engine.inner.stopping.subscribe();
+    let running = engine.inner.running.clone();
     tokio::spawn(async move {
+        let mut all_told = pin!(async {
+            // An error means that the engine was dropped, which ends its tasks, too.
+            let _ = stopping.wait_for(|stop| *stop).await;
+            running.closed().await;
+        });
         let mut group = Vec::with_capacity(GROUP_EVENTS_MAX);
         loop {
             let is_open = tokio::select! {
                 taken = queue.recv_many(&mut group, GROUP_EVENTS_MAX) => taken > 0,
-                _ = stopping.wait_for(|stop| *stop) => {
+                () = &mut all_told => {
                     while group.len() < QUEUE_EVENTS_MAX {
                         let Ok(queued) = queue.try_recv() else { break };
                         group.push(queued);
@@ -222,5 +230,43 @@ fn raw_batch(events: &[Queued]) -> RawBatch {
         indexes,
         rejects: Vec::new(),
         is_lines: false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{options::EngineOptions, read::Question};
+
+    #[tokio::test]
+    async fn what_a_task_tells_at_its_end_is_committed() {
+        let directory = tempfile::tempdir().unwrap();
+        let engine = Engine::open(EngineOptions {
+            key_file: Some(directory.path().join("key")),
+            ..EngineOptions::new(directory.path().join("data"))
+        })
+        .await
+        .unwrap();
+        let running = engine.inner.running.subscribe();
+        let mut stopping = engine.inner.stopping.subscribe();
+        let teller = engine.clone();
+        tokio::spawn(async move {
+            let _running = running;
+            stopping.wait_for(|stop| *stop).await.unwrap();
+            // Everything else that waits for the stop has its turns.
+            for _ in 0..10 {
+                tokio::task::yield_now().await;
+            }
+            let event = OwnEvent::new("system.application", Level::Info, "the last");
+            teller.record_own_event(event);
+        });
+        engine.close().await.unwrap();
+        let question = Question {
+            streams: vec!["system.application".into()],
+            ..Question::default()
+        };
+        let principal = Principal::product(DEFAULT_TENANT);
+        assert_eq!(engine.count(&principal, &question).unwrap().value, 1);
+        assert_eq!(engine.own_events_lost(), 0);
     }
 }

@@ -117,17 +117,23 @@ impl Engine {
         self.inner.new_key_file.as_deref()
     }
 
-    /// Commits the own events that wait, waits for the end of background tasks and of the store's
-    /// threads, and closes the metadata. Later commits are refused; live tails end. Once the engine
-    /// and what was asked of it are dropped, another may open the directory.
+    /// Waits for the end of background tasks and of changes that have begun, commits the own events
+    /// that wait, waits for the end of the store's threads, and closes the metadata. Later commits
+    /// are refused; live tails end. Once the engine and what was asked of it are dropped, another may
+    /// open the directory.
+    ///
+    /// A change of the metadata takes as long as its database does, a few milliseconds or, if that is
+    /// locked or its disk stands still, seconds and more. Nothing is cut short here: whoever cannot
+    /// wait drops this, and the next start recovers the store as after a kill.
     ///
     /// # Errors
     /// [`MaintenanceError`] if the store could not be put in order; what was acknowledged is
     /// durable all the same.
     pub async fn close(&self) -> Result<(), MaintenanceError> {
         self.inner.stopping.send_replace(true);
-        self.inner.own_events.drained().await;
         self.inner.running.closed().await;
+        // After them: they tell of what they do.
+        self.inner.own_events.drained().await;
         let store = self.inner.store.clone();
         let closed = tokio::task::spawn_blocking(move || store.close()).await;
         self.inner.meta.close().await;

@@ -45,7 +45,8 @@ use tower::ServiceExt;
 pub const STOP_MAX: Duration = Duration::from_secs(10);
 /// Of that, how long requests in flight may take.
 const DRAIN_MAX: Duration = Duration::from_secs(6);
-/// Of that, how long the store may take.
+/// Of that, how long the engine may take: changes of the metadata that have begun, and the store. The
+/// store is closed last: if the rest takes longer, the next start recovers it.
 const CLOSE_MAX: Duration = Duration::from_millis(3_500);
 /// How long the head of a request may take, and a connection may rest between two.
 const HEAD_MAX: Duration = Duration::from_secs(60);

@@ -21,7 +21,7 @@ use taffrail_model::time::Timestamp;
 /// What the supervisor tells.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Told {
-    /// It was started.
+    /// The program was started.
     Started {
         /// Its process.
         process: u32,
@@ -48,6 +48,11 @@ pub enum Told {
     },
     /// It will not be started again, as often as it was.
     GivenUp,
+    /// It could not be started again.
+    NotRestarted {
+        /// Why.
+        reason: String,
+    },
     /// Others hold its outputs; what they say passes, unrecorded.
     Relayed {
         /// How many outputs.

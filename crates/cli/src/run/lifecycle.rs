@@ -108,6 +108,9 @@ impl Lifecycle {
         self.is_mcp = false;
         self.tail.clear();
         self.leaks.reset();
+        for limit in &mut self.limits {
+            limit.is_passed = false;
+        }
         let directory = std::env::current_dir().unwrap_or_default();
         let text = format!("{} started as process {process}", self.service);
         let fields = vec![
@@ -202,6 +205,8 @@ impl Lifecycle {
             false => Level::Info,
         };
         self.record(at, level, "exit", text, fields);
+        // Nothing gets ready any more until the next start.
+        self.is_ready = true;
     }
 
     /// It is started again after a wait.
@@ -391,6 +396,24 @@ mod tests {
     }
 
     #[test]
+    fn a_limit_is_said_of_each_program() {
+        let mut lifecycle = lifecycle(&["s"]);
+        for restart in 0..2 {
+            lifecycle.started(at(0), 1, restart);
+            for _ in 0..2 {
+                let usage = Usage {
+                    memory_bytes: 101 * MIB,
+                    cpu_percent: Some(91.0),
+                    ..Usage::default()
+                };
+                lifecycle.sampled(at(0), usage);
+            }
+            let expected = ["spawn", "memory_limit", "cpu_limit"];
+            assert_eq!(events(&mut lifecycle), expected, "{restart}");
+        }
+    }
+
+    #[test]
     fn steady_growth_is_hinted_once_in_a_window() {
         for (interval_ms, expected) in [
             (10_000, "6.0 MiB a minute for 5 minutes"),
@@ -448,6 +471,22 @@ mod tests {
         };
         assert_eq!(ready.message, "s is ready after 2980 ms: first output");
         assert_eq!(exit.text("process.stderr_tail"), Some("of the second"));
+    }
+
+    #[test]
+    fn nothing_is_ready_between_an_end_and_the_next_start() {
+        let mut lifecycle = lifecycle(&["s"]);
+        lifecycle.started(at(0), 1, 0);
+        lifecycle.ended(at(2), Ended::Code(1), Duration::ZERO, false);
+        lifecycle.output(at(10));
+        assert!(!lifecycle.is_waiting());
+        lifecycle.tick(at(3_000));
+        assert_eq!(events(&mut lifecycle), ["spawn", "exit"]);
+        lifecycle.started(at(4_000), 2, 1);
+        lifecycle.output(at(4_010));
+        assert!(lifecycle.is_waiting());
+        lifecycle.tick(at(6_010));
+        assert_eq!(events(&mut lifecycle), ["spawn", "ready"]);
     }
 
     #[test]

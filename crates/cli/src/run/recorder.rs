@@ -433,6 +433,7 @@ impl Worker {
     fn hear(&mut self, at: Timestamp, told: Told) -> Option<Instant> {
         match told {
             Told::Started { process, restart } => {
+                self.end_lines(at);
                 self.process = Some(process);
                 self.take_events();
                 self.writer.started(process, at);
@@ -447,14 +448,20 @@ impl Worker {
                 is_followed,
             } => {
                 self.process = None;
-                self.lifecycle.ended(at, ended, ran, is_asked);
                 self.say_unread(at);
+                // A line without an end is the last that a failure shows.
+                self.end_stderr(at);
+                self.lifecycle.ended(at, ended, ran, is_asked);
                 self.end_session(at, is_followed);
             }
             Told::Restarting { restart, wait } => self.lifecycle.restarting(at, restart, wait),
             Told::GivenUp => {
                 let text = "is not started again: it was too often";
                 self.lifecycle.note(at, Level::Error, "give_up", text);
+            }
+            Told::NotRestarted { reason } => {
+                let text = format!("is not started again: {reason}");
+                self.lifecycle.note(at, Level::Error, "give_up", &text);
             }
             Told::Relayed { outputs } => {
                 let text = format!(
@@ -481,9 +488,27 @@ impl Worker {
             false => ended.finish(at, &mut self.heard),
         }
         self.take_heard(at);
+        self.end_stdout(at);
+        self.end_stderr(at);
+    }
+
+    /// What is said from now on is another one's: lines that were begun are not gone on with.
+    fn end_lines(&mut self, at: Timestamp) {
+        let server = mcp::Direction::ServerToClient;
+        self.session.end_line(server, at, &mut self.heard);
+        self.take_heard(at);
+        self.end_stdout(at);
+        self.end_stderr(at);
+    }
+
+    fn end_stdout(&mut self, at: Timestamp) {
         let lines = self.stdout.finish(at, |_| {});
         self.writer.lines(Direction::Stdout, &lines);
-        let lines = self.stderr.finish(at, |_| {});
+    }
+
+    fn end_stderr(&mut self, at: Timestamp) {
+        let lifecycle = &mut self.lifecycle;
+        let lines = self.stderr.finish(at, |line| lifecycle.error_line(line));
         self.writer.lines(Direction::Stderr, &lines);
     }
 

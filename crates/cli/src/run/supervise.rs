@@ -3,7 +3,7 @@ use super::{
     RestartArgument,
     inbox::Told,
     recorder::{Finished, Recorder, RecorderOptions},
-    restart::{RestartPolicy, Verdict},
+    restart::{BACKOFF_FIRST, RestartPolicy, Verdict},
     say, trace,
 };
 use anyhow::Result;
@@ -24,9 +24,12 @@ use taffrail_ingest::listen::process::{
 /// request. A client that restarts a server does not notice it.
 const FLUSH_PATIENCE: Duration = Duration::from_millis(500);
 
-/// How long what a program has left may take to pass before its end is recorded, if it is started
-/// again: its pipes stay open, so nothing else tells.
+/// How long what a program has left is waited for before its end is recorded, if it is started
+/// again: its pipes stay open, so nothing else tells. Within it what was read has its copy.
 const LAST_WORDS: Duration = Duration::from_millis(100);
+/// The longest time for it while something is left that the client has not taken: no start comes
+/// sooner.
+const LAST_WORDS_MAX: Duration = BACKOFF_FIRST;
 
 /// What is run and how.
 pub struct Options {
@@ -55,6 +58,8 @@ struct End {
     is_given_up: bool,
     /// Whether the recorder knows.
     is_told: bool,
+    /// Why it could not be started again.
+    fault: Option<String>,
 }
 
 struct Supervisor {
@@ -68,8 +73,11 @@ struct Supervisor {
     is_told_to_end: bool,
 }
 
-/// Runs the program until it ends for good, and then ends this process. Comes back only if the
-/// program was never started.
+/// Runs the program until it ends for good, and then ends this process. A program that cannot be
+/// started again has ended for good.
+///
+/// # Errors
+/// The program was never started.
 pub fn run(options: Options) -> Result<Infallible> {
     let (sender, events) = mpsc::channel();
     let of_signals = sender.clone();
@@ -101,21 +109,25 @@ pub fn run(options: Options) -> Result<Infallible> {
     };
     let mut policy = RestartPolicy::new(options.restart, options.restarts_max);
     let end = supervisor.run(&mut policy)?;
-    let ended = end.ended;
+    let (ended, fault) = (end.ended, end.fault.clone());
     supervisor.finish(end);
     let finished = supervisor.recorder.finish(FLUSH_PATIENCE);
     if !options.is_quiet {
-        tell(&finished, options.has_summary);
+        tell(fault, &finished, options.has_summary);
     }
     ended.follow()
 }
 
 impl Supervisor {
     fn run(&mut self, policy: &mut RestartPolicy) -> Result<End> {
-        let mut restart = 0;
+        let (mut restart, mut last) = (0, None::<End>);
         loop {
             let begun = Instant::now();
-            self.start(restart)?;
+            match (self.start(restart), last) {
+                (Ok(()), _) => {}
+                (Err(error), None) => return Err(error),
+                (Err(error), Some(end)) => return Ok(self.not_restarted(end, &error)),
+            }
             let ended = self.watch();
             let mut end = End {
                 ended,
@@ -123,6 +135,7 @@ impl Supervisor {
                 is_asked: self.is_told_to_end,
                 is_given_up: false,
                 is_told: false,
+                fault: None,
             };
             let is_wanted = !self.is_told_to_end && !self.capture.has_input_ended();
             let verdict = match is_wanted {
@@ -134,21 +147,50 @@ impl Supervisor {
                 return Ok(end);
             };
             restart += 1;
-            // What it has left is recorded before its end.
-            let mut signal = self.wait(LAST_WORDS);
-            self.tell_end(&end, signal.is_none());
-            if signal.is_none() {
-                self.recorder.tell(Told::Restarting { restart, wait });
-                signal = self.wait(wait.saturating_sub(LAST_WORDS));
-            }
+            let signal = self.wait_for_restart(&end, restart, wait);
+            end.is_told = true;
             if let Some(signal) = signal {
-                let ended = Ended::Signal(signal.as_raw());
-                return Ok(End {
-                    ended,
-                    is_told: true,
-                    ..end
-                });
+                end.ended = Ended::Signal(signal.as_raw());
+                return Ok(end);
             }
+            last = Some(end);
+        }
+    }
+
+    /// Waits between two starts; the signal that ends it all meanwhile.
+    fn wait_for_restart(&mut self, end: &End, restart: u32, wait: Duration) -> Option<Signal> {
+        let until = Instant::now() + wait;
+        // What it has left is recorded before its end.
+        let mut signal = self.wait_for_last_words();
+        self.tell_end(end, signal.is_none());
+        if signal.is_none() {
+            self.recorder.tell(Told::Restarting { restart, wait });
+            signal = self.wait(until);
+        }
+        signal
+    }
+
+    fn wait_for_last_words(&mut self) -> Option<Signal> {
+        let until_at_most = Instant::now() + LAST_WORDS_MAX;
+        loop {
+            let until = Instant::now() + LAST_WORDS;
+            let signal = self.wait(until.min(until_at_most));
+            let is_over = Instant::now() >= until_at_most || !self.capture.has_left();
+            if signal.is_some() || is_over {
+                return signal;
+            }
+        }
+    }
+
+    /// The end of a program that cannot be started again.
+    fn not_restarted(&self, end: End, error: &anyhow::Error) -> End {
+        let reason = format!("{error:#}");
+        self.recorder.tell(Told::NotRestarted {
+            reason: reason.clone(),
+        });
+        End {
+            fault: Some(reason),
+            ..end
         }
     }
 
@@ -208,9 +250,8 @@ impl Supervisor {
         self.capture.pass_on(received);
     }
 
-    /// Waits between two starts; the signal that ends it all meanwhile.
-    fn wait(&mut self, wait: Duration) -> Option<Signal> {
-        let until = Instant::now() + wait;
+    /// Waits until then, or for the signal that ends it all.
+    fn wait(&mut self, until: Instant) -> Option<Signal> {
         loop {
             let left = until.saturating_duration_since(Instant::now());
             match self.events.recv_timeout(left) {
@@ -261,7 +302,10 @@ fn is_end(signal: Signal) -> bool {
 }
 
 /// What a person should know at the end.
-fn tell(finished: &Finished, has_summary: bool) {
+fn tell(fault: Option<String>, finished: &Finished, has_summary: bool) {
+    if let Some(fault) = fault {
+        say(&format!("the program could not be started again: {fault}"));
+    }
     for trouble in finished.troubles() {
         say(&trouble);
     }

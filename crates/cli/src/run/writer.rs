@@ -302,7 +302,10 @@ impl Writer {
         let killed = std::mem::take(&mut self.killed_lost);
         self.note_killed(killed, at);
         self.flush(at);
-        self.keep(now);
+        if !self.keep(now) {
+            // Those are not on record yet, and the record of them is lost as well.
+            self.lost += lost;
+        }
     }
 
     /// Records to bodies.

@@ -7,7 +7,11 @@ use std::{
     io::{BufRead, BufReader},
     path::{Path, PathBuf},
     process::{Child, Command, Stdio},
-    sync::{Arc, Mutex, mpsc},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicU8, Ordering},
+        mpsc,
+    },
     thread::JoinHandle,
     time::{Duration, Instant},
 };
@@ -25,6 +29,16 @@ pub fn http_client() -> Client {
     // An error only says that a provider is there already: the libraries are built without.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().timeout(PATIENCE).build().unwrap()
+}
+
+/// An address of the loopback network that no other server of the tests has, and any port: one that is
+/// killed finds its port free when it comes back, and nobody else has answered there meanwhile.
+pub fn own_address() -> String {
+    static NEXT: AtomicU8 = AtomicU8::new(1);
+    let [.., high, low] = std::process::id().to_be_bytes();
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    assert!(number < 255, "too many servers");
+    format!("127.{number}.{high}.{low}:0")
 }
 
 /// How a server is started.

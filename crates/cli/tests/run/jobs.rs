@@ -3,8 +3,10 @@ use super::{
     programs::{Running, Scene, ended, wait_until},
     records::{script, send_what_waits, server},
 };
+use crate::harness::server::Server;
+use rustix::process::{Resource, Rlimit, prlimit};
 use serde_json::Value;
-use std::io::Write;
+use std::io::{BufRead, BufReader, Write};
 
 #[test]
 fn a_program_that_fails_is_started_again_and_reads_on() {
@@ -80,13 +82,33 @@ fn a_restart_that_a_signal_prevents_is_not_recorded() {
     assert!(server.count("system.pm2", "process.exit.code:3") > 0);
 }
 
-/// Says which process it is, and fails.
-const HOPELESS: &str = "echo out $$; echo said $$ >&2; exit 7";
-
 #[test]
-fn a_program_that_never_comes_up_is_given_up_and_all_of_it_is_on_record() {
-    let (_folder, _, server) = server();
-    let scene = Scene::with_server(&server.url());
+fn a_program_that_cannot_be_started_again_has_ended_for_good() {
+    let scene = Scene::new();
+    let mut command = scene.run(&["--restart", "on-failure"]);
+    command.args(["sh", "-c", "echo begun; read -r go; exit 7"]);
+    let mut running = Running::start(command);
+    running.expect("begun");
+    // Standard streams are all that may be open: there is no descriptor to start anything with.
+    let limit = Rlimit {
+        current: Some(3),
+        maximum: Some(3),
+    };
+    prlimit(Some(running.pid()), Resource::Nofile, limit).unwrap();
+    writeln!(running.child.stdin.as_mut().unwrap(), "go").unwrap();
+    assert_eq!(ended(running.end()), (Some(7), None));
+    let said = running.said();
+    let expected = "taffrail: the program could not be started again: ";
+    assert!(said.starts_with(expected), "{said}");
+    assert!(!said.contains("recording is not possible"), "{said}");
+}
+
+/// Says which process it is, and fails once its client has seen that.
+const HOPELESS: &str = "echo out $$; echo said $$ >&2; read -r go; exit 7";
+
+/// Runs it under the name of `hopeless`, with one restart; what each start has said of its process.
+#[track_caller]
+fn run_hopeless(scene: &Scene) -> [String; 2] {
     let options = [
         "--service",
         "hopeless",
@@ -95,16 +117,49 @@ fn a_program_that_never_comes_up_is_given_up_and_all_of_it_is_on_record() {
         "--max-restarts",
         "1",
     ];
-    let mut running = Running::start(script(&scene, &options, HOPELESS));
-    // Its client waits.
-    let stdin = running.child.stdin.take();
+    let mut running = Running::start(script(scene, &options, HOPELESS));
+    let mut stdin = running.child.stdin.take().unwrap();
+    let mut stderr = BufReader::new(running.child.stderr.take().unwrap());
+    let processes = [(); 2].map(|()| {
+        let out = running.line();
+        let mut said = String::new();
+        stderr.read_line(&mut said).unwrap();
+        let process = out.strip_prefix("out ").unwrap().trim_end().to_owned();
+        assert_eq!(said, format!("said {process}\n"));
+        writeln!(stdin, "go").unwrap();
+        process
+    });
     assert_eq!(ended(running.end()), (Some(7), None));
-    drop(stdin);
+    assert_ne!(processes[0], processes[1]);
+    processes
+}
+
+#[test]
+fn a_program_that_never_comes_up_is_given_up_and_all_of_it_is_on_record() {
+    let (_folder, _, server) = server();
+    let scene = Scene::with_server(&server.url());
+    let processes = run_hopeless(&scene);
     send_what_waits(&scene);
+    check_events(&server, &processes);
+    // What each process says is said to be of that process, also right after its start.
+    for (stream, word) in [("instance.app", "out"), ("instance.error", "said")] {
+        let records = server.all(stream, &["message", "metadata.process_id"]);
+        let text = |record: &Value| record["message"].as_str().unwrap().trim().to_owned();
+        let said = records.iter().filter(|it| text(it).starts_with(word));
+        let found = said.map(|it| (text(it), it["metadata.process_id"].to_string()));
+        let expected = processes
+            .iter()
+            .map(|process| (format!("{word} {process}"), process.clone()));
+        assert!(found.eq(expected), "{records:?}");
+    }
+}
+
+/// What is recorded of the lives of two hopeless processes.
+#[track_caller]
+fn check_events(server: &Server, processes: &[String; 2]) {
     let fields = [
         "process.event",
         "process.exit.code",
-        "process.restarts",
         "process.stderr_tail",
         "metadata.process_id",
         "source",
@@ -126,31 +181,8 @@ fn a_program_that_never_comes_up_is_given_up_and_all_of_it_is_on_record() {
         given_up["message"],
         "hopeless is not started again: it was too often"
     );
-    // What each process says is said to be of that process, also right after its start.
-    let of = |stream: &str, word: &str| {
-        let records = server.all(stream, &["message", "metadata.process_id"]);
-        let said = |record: &Value| {
-            let text = record["message"].as_str().unwrap();
-            let process = text.strip_prefix(word)?.trim().to_string();
-            assert_eq!(
-                record["metadata.process_id"].to_string(),
-                process,
-                "{record}"
-            );
-            Some(process)
-        };
-        records.iter().filter_map(said).collect::<Vec<_>>()
-    };
-    let [first, second] = &of("instance.app", "out ")[..] else {
-        panic!("{events:?}");
-    };
-    assert_ne!(first, second);
-    assert_eq!(
-        of("instance.error", "said "),
-        [first.clone(), second.clone()]
-    );
     for (index, event) in events.iter().enumerate() {
-        let process = if index < 4 { first } else { second };
+        let process = &processes[usize::from(index >= 4)];
         assert_eq!(
             event["metadata.process_id"].to_string(),
             *process,

@@ -4,7 +4,7 @@ use super::{
     programs::{How, Running, Scene, ended, wait_until},
     records::{CALL, messages, script, send_what_waits, server, waiting_files},
 };
-use crate::harness::server::{Server, Start};
+use crate::harness::server::{Server, Start, own_address};
 use rustix::process::Signal;
 use serde_json::Value;
 use std::{
@@ -165,8 +165,11 @@ fn ask(running: &mut Running, count: usize) -> String {
 
 #[test]
 fn a_server_that_is_killed_and_comes_back_has_everything_once() {
-    let (_folder, start, first) = server();
-    let address = first.address().to_string();
+    let folder = tempfile::tempdir().unwrap();
+    let mut start = Start::in_folder(folder.path());
+    start.listen = own_address();
+    let first = Server::start(&start);
+    start.listen = first.address().to_string();
     let scene = Scene::with_server(&first.url());
     let text = "i=0; while read go; do echo serial-$i; i=$((i+1)); done; exit 7";
     let mut bare = scene.shell(How::Bare, text);
@@ -179,11 +182,7 @@ fn a_server_that_is_killed_and_comes_back_has_everything_once() {
     first.kill();
     // The program does not notice.
     answers += &ask(&mut running, 50);
-    let again = Start {
-        listen: address,
-        ..start
-    };
-    let second = Server::start(&again);
+    let second = Server::start(&start);
     answers += &ask(&mut running, 50);
     assert_eq!(answers, expected);
     wait_until("all are stored", || {

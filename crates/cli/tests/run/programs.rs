@@ -1,6 +1,16 @@
 //! Programs, bare and wrapped.
-use crate::harness::{program, server::PATIENCE};
+use crate::harness::{
+    program,
+    server::{KEY, PATIENCE},
+    small_disk::SmallDisk,
+};
+use rustix::{
+    fs::{CWD, FileType, Mode, OFlags, mknodat, open},
+    io::Errno,
+};
 use std::{
+    ffi::OsStr,
+    fs::File,
     io::{Read, Write},
     os::unix::process::CommandExt,
     os::unix::process::ExitStatusExt,
@@ -19,6 +29,8 @@ pub struct Scene {
     pub state: PathBuf,
     pub server: String,
     pub instance: String,
+    /// `None`: what it is without being asked.
+    pub keep_patience_s: Option<u64>,
 }
 
 /// How a program is run.
@@ -44,6 +56,8 @@ impl Scene {
             folder,
             server: server.to_string(),
             instance: "i1".to_string(),
+            // A disk that has much else to do loses no record of a test.
+            keep_patience_s: Some(PATIENCE.as_secs()),
         }
     }
 
@@ -65,12 +79,27 @@ impl Scene {
             .arg("--state")
             .arg(&self.state)
             .arg("--key-file")
-            .arg(self.path("run.key"))
-            // A disk that has much else to do loses no record of a test.
-            .args(["--keep-patience-s", &PATIENCE.as_secs().to_string()])
-            .args(options)
-            .arg("--");
+            .arg(self.path("run.key"));
+        if let Some(seconds) = self.keep_patience_s {
+            command.args(["--keep-patience-s", &seconds.to_string()]);
+        }
+        command.args(options).arg("--");
         command
+    }
+
+    /// Puts what waits to be sent on a disk of this size; `None`, which is said, where this user may
+    /// not mount one.
+    #[track_caller]
+    pub fn move_to_small_disk(&mut self, bytes: u64) -> Option<SmallDisk> {
+        let point = self.path("disk");
+        std::fs::create_dir(&point).unwrap();
+        let disk = SmallDisk::mount(&point, bytes);
+        if disk.is_none() {
+            assert!(!rustix::process::geteuid().is_root(), "root cannot mount");
+            eprintln!("NOT TESTED: a full disk, since this user may not mount a small one");
+        }
+        self.state = point.join("spools");
+        disk
     }
 
     /// The words as a program of their own or under the wrapper, with every signal as usual.
@@ -100,18 +129,65 @@ impl Scene {
 /// The command with every signal as usual: who started the tests may have ignored some, as
 /// `nohup` and jobs in the background do.
 pub fn with_usual_signals(command: &Command) -> Command {
-    let mut usual = Command::new("env");
-    usual
-        .arg("--default-signal")
+    started_by(&["env", "--default-signal"], command)
+}
+
+/// The command as these words start it.
+pub fn started_by(words: &[impl AsRef<OsStr>], command: &Command) -> Command {
+    let mut started = Command::new(&words[0]);
+    started
+        .args(&words[1..])
         .arg(command.get_program())
         .args(command.get_args());
     for (name, value) in command.get_envs() {
         match value {
-            Some(value) => usual.env(name, value),
-            None => usual.env_remove(name),
+            Some(value) => started.env(name, value),
+            None => started.env_remove(name),
         };
     }
-    usual
+    started
+}
+
+/// A file of the server's key at which a wrapper's recorder stands still when it opens its buffer, as
+/// long as a test wants: a named pipe.
+pub struct HeldKey {
+    path: PathBuf,
+}
+
+/// A recorder that stands still, until [`Held::go_on`] or the end of this.
+pub struct Held(File);
+
+impl HeldKey {
+    pub fn new(scene: &Scene) -> HeldKey {
+        let path = scene.path("held.key");
+        mknodat(CWD, &path, FileType::Fifo, Mode::RUSR | Mode::WUSR, 0).unwrap();
+        HeldKey { path }
+    }
+
+    /// For `--token-file`.
+    pub fn file(&self) -> &str {
+        self.path.to_str().unwrap()
+    }
+
+    /// Waits until the recorder stands there.
+    #[track_caller]
+    pub fn wait(&self) -> Held {
+        let flags = OFlags::WRONLY | OFlags::NONBLOCK | OFlags::CLOEXEC;
+        wait_until("the recorder reads its key", || {
+            match open(&self.path, flags, Mode::empty()) {
+                Ok(file) => Some(Held(file.into())),
+                // Nobody reads it yet.
+                Err(Errno::NXIO) => None,
+                Err(error) => panic!("{error}"),
+            }
+        })
+    }
+}
+
+impl Held {
+    pub fn go_on(mut self) {
+        self.0.write_all(KEY.as_bytes()).unwrap();
+    }
 }
 
 /// A running program.

@@ -1,5 +1,5 @@
 //! What is recorded, and what of it arrives: at a real server, each record once.
-use super::programs::{NO_SERVER, Running, Scene, ended, wait_until};
+use super::programs::{HeldKey, NO_SERVER, Running, Scene, ended, wait_until};
 use crate::harness::server::{KEY, Server, Start};
 use serde_json::Value;
 use std::{
@@ -306,33 +306,57 @@ fn a_buffer_that_is_full_or_missing_costs_records_and_not_the_program() {
     check_without_buffer(&[], is_a_file, "records were lost: ");
 }
 
-#[test]
-fn what_was_too_fast_is_counted_and_said() {
+/// What is said at the end of a flood that passes while what records stands still. It is more than
+/// waits to be recorded.
+#[track_caller]
+fn said_of_flood(line: &str) -> String {
     let scene = Scene::with_server(NO_SERVER);
-    let said = run(
-        script(
-            &scene,
-            &["--summary"],
-            // More lines than anybody could record meanwhile.
-            "yes x | head -c 100000000",
-        ),
-        0,
-    );
-    assert!(
-        said.contains("bytes of stdout were too fast to be recorded"),
-        "{said}"
-    );
+    let key = HeldKey::new(&scene);
+    let text = format!("read -r go; yes '{line}' | head -c 40000000");
+    let options = ["--summary", "--token-file", key.file()];
+    let mut running = Running::start(script(&scene, &options, &text));
+    let held = key.wait();
+    writeln!(running.child.stdin.as_mut().unwrap(), "go").unwrap();
+    let mut stdout = running.child.stdout.take().unwrap();
+    let passed = std::io::copy(&mut stdout, &mut std::io::sink()).unwrap();
+    assert_eq!(passed, 40_000_000);
+    held.go_on();
+    assert_eq!(ended(running.end()), (Some(0), None));
+    running.said()
 }
 
 #[test]
-fn a_flood_of_lines_before_the_end_is_counted_and_said() {
-    let scene = Scene::with_server(NO_SERVER);
-    let line = "as programs print them, again and again ".repeat(10);
-    let text = format!("yes '{line}' | head -c 40000000");
-    let said = run(script(&scene, &["--summary"], &text), 0);
-    assert!(said.contains("bytes of stdout were too fast"), "{said}");
-    // Nothing of it is unknown.
-    assert!(said.contains("records were made"), "{said}");
+fn what_was_too_fast_is_counted_and_said() {
+    let long = "as programs print them, again and again ".repeat(10);
+    for line in ["x", &long] {
+        let said = said_of_flood(line);
+        let is_said = said.contains("bytes of stdout were too fast to be recorded");
+        // Nothing of it is unknown.
+        assert!(is_said && said.contains("records were made"), "{said}");
+    }
+}
+
+#[test]
+fn the_end_does_not_wait_for_long_for_what_records() {
+    let (_folder, _, server) = server();
+    let mut scene = Scene::with_server(&server.url());
+    let key = HeldKey::new(&scene);
+    let usual = scene.keep_patience_s.take();
+    let options = ["--token-file", key.file()];
+    let mut running = Running::start(script(&scene, &options, "read -r go; exit 3"));
+    let held = key.wait();
+    writeln!(running.child.stdin.as_mut().unwrap(), "go").unwrap();
+    // What records stands still for ever.
+    assert_eq!(ended(running.end()), (Some(3), None));
+    let text = "the last records could not be written in time: some may be lost";
+    assert_eq!(running.said(), format!("taffrail: {text}\n"));
+    drop(held);
+    // And it is on record.
+    scene.keep_patience_s = usual;
+    wait_until("it is stored which run has not ended cleanly", || {
+        send_what_waits(&scene);
+        (server.count("instance.app", "_exists_:killed_run_id") == 1).then_some(())
+    });
 }
 
 #[test]

@@ -246,11 +246,22 @@ impl Session {
         self.give(out);
     }
 
+    /// Takes the line that a direction has begun for a whole one: who has begun it does not go on.
+    pub fn end_line(&mut self, direction: Direction, now: Timestamp, out: &mut Vec<Heard>) {
+        self.finish_line(direction, now);
+        self.settle(direction);
+        self.give(out);
+    }
+
+    fn finish_line(&mut self, direction: Direction, now: Timestamp) {
+        let mut lines = std::mem::take(&mut self.lines[direction as usize]);
+        lines.finish(|line| self.line(direction, now, line));
+    }
+
     /// Ends the session: last lines without an end, requests that nothing answered, a summary.
     pub fn finish(&mut self, now: Timestamp, out: &mut Vec<Heard>) {
         for direction in [Direction::ClientToServer, Direction::ServerToClient] {
-            let mut lines = std::mem::take(&mut self.lines[direction as usize]);
-            lines.finish(|line| self.line(direction, now, line));
+            self.finish_line(direction, now);
         }
         self.open_messages = [0; 2];
         for direction in [Direction::ClientToServer, Direction::ServerToClient] {

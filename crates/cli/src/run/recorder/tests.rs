@@ -1,6 +1,8 @@
 //! What is recorded of steps that are done between two looks of the recorder.
 use super::*;
-use std::path::Path;
+use serde_json::Value;
+use std::{convert::Infallible, path::Path};
+use taffrail_engine::spool::{Encoding, Next, Outcome, SPOOL_BYTES_MAX, SpoolFolder};
 use taffrail_ingest::listen::process::{
     ended::Ended,
     tap::{TAP_BYTES_MAX, tap},
@@ -40,12 +42,14 @@ type Step<'a> = &'a dyn Fn(&Tap, &Teller);
 
 /// A recorder that has taken everything, if each step is done between two looks of it.
 #[track_caller]
-fn recorded(bytes_max: usize, steps: &[Step<'_>]) -> Worker {
+fn recorded(folder: Option<&Path>, bytes_max: usize, steps: &[Step<'_>]) -> Worker {
     let (tap, tapped) = tap(bytes_max);
     let (clock, left) = (tap.clock(), tap.clone());
     let (teller, inbox) = inbox(tap, tapped);
     // Nothing is kept: it stays in memory, however long this takes.
-    let mut worker = Worker::new(options(None), inbox, clock).unwrap();
+    let mut options = options(folder);
+    options.buffer.bytes_max = SPOOL_BYTES_MAX;
+    let mut worker = Worker::new(options, inbox, clock).unwrap();
     worker.writer.batch_after = Duration::MAX;
     for step in steps {
         step(&left, &teller);
@@ -59,7 +63,7 @@ fn recorded(bytes_max: usize, steps: &[Step<'_>]) -> Worker {
 /// What is recorded of the protocol if each step is done between two looks of the recorder.
 #[track_caller]
 fn check(bytes_max: usize, steps: &[Step<'_>], expected: &[&str]) {
-    let worker = recorded(bytes_max, steps);
+    let worker = recorded(None, bytes_max, steps);
     let mut found = worker.writer.waiting_messages();
     for message in &mut found {
         let end = message.find(" in ").unwrap_or(message.len());
@@ -69,8 +73,8 @@ fn check(bytes_max: usize, steps: &[Step<'_>], expected: &[&str]) {
     assert_eq!(found, expected);
 }
 
-fn tell_end(teller: &Teller, is_followed: bool) {
-    let (ended, ran) = (Ended::Code(0), Duration::ZERO);
+fn tell_end(teller: &Teller, code: u8, is_followed: bool) {
+    let (ended, ran) = (Ended::Code(code), Duration::ZERO);
     teller.tell(Told::Ended {
         ended,
         ran,
@@ -80,12 +84,16 @@ fn tell_end(teller: &Teller, is_followed: bool) {
 }
 
 fn end(_: &Tap, teller: &Teller) {
-    tell_end(teller, false);
+    tell_end(teller, 0, false);
 }
 
 /// The end of a program that is started again.
 fn turn(_: &Tap, teller: &Teller) {
-    tell_end(teller, true);
+    tell_end(teller, 0, true);
+}
+
+fn fail(_: &Tap, teller: &Teller) {
+    tell_end(teller, 1, false);
 }
 
 #[test]
@@ -123,6 +131,131 @@ fn what_a_program_has_not_read_is_answered_by_the_next() {
     let unknown = "protocol violation: the server sent an answer to no request: id 112";
     check(&[ask, answer, &turn, answer], &["ping → ok", unknown]);
     check(&[ask, &turn, answer, answer], &["ping → ok", unknown]);
+}
+
+/// Records of a stream that wait in the first spool, in their order.
+fn kept(folder: &Path, stream: &str) -> Vec<Value> {
+    let (state, key) = (folder.join("state"), folder.join("key"));
+    let (spools, _) = SpoolFolder::open(&state, Some(&key), SPOOL_BYTES_MAX, true).unwrap();
+    let mut spool = spools.claim().unwrap().0.spool;
+    let mut records = Vec::new();
+    loop {
+        let (name, part) = match spool.proceed().unwrap() {
+            Next::Send(name, part) => (name, part),
+            Next::Delivered(_) => continue,
+            Next::Nothing => return records,
+            Next::Lost(lost) => panic!("{lost:?}"),
+        };
+        if *name == *stream {
+            let lines = match part.encoding {
+                Encoding::Identity => part.body.to_vec(),
+                Encoding::Zstd => zstd::decode_all(&*part.body).unwrap(),
+            };
+            let values = serde_json::Deserializer::from_slice(&lines).into_iter();
+            records.extend(values.map(Result::unwrap));
+        }
+        let (accepted, rejected) = (part.records, Vec::new());
+        spool.settle(&Outcome::Taken { accepted, rejected });
+    }
+}
+
+/// What is recorded of the lives of programs, if each step is done between two looks: of which
+/// process what happened, and the end of its stderr; and of which process what was said.
+#[track_caller]
+fn check_lives(steps: &[Step<'_>], events: &[&str], lines: &[&str]) {
+    // An error only says that a provider is there already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
+    let check = |stream: &str, names: [&str; 2], expected: &[&str]| {
+        let folder = tempfile::tempdir().unwrap();
+        let mut worker = recorded(Some(folder.path()), TAP_BYTES_MAX, steps);
+        worker.take_events();
+        worker.writer.close(Instant::now(), worker.clock.now());
+        worker.writer.buffer.finish(Instant::now());
+        let found = kept(folder.path(), stream).into_iter().map(|record| {
+            let texts = names.map(|name| record[name].as_str().map(str::to_owned));
+            let texts: Vec<String> = texts.into_iter().flatten().collect();
+            format!("{} {}", record["metadata.process_id"], texts.join(": "))
+        });
+        assert_eq!(found.collect::<Vec<_>>(), expected);
+    };
+    check(
+        lifecycle::STREAM,
+        ["process.event", "process.stderr_tail"],
+        events,
+    );
+    check("instance.error", ["message", "-"], lines);
+}
+
+/// A program is started.
+fn start(teller: &Teller, process: u32) {
+    let restart = process - 1;
+    let told = Ok::<_, Infallible>(Told::Started { process, restart });
+    let Ok(()) = teller.tell_before(|| told);
+}
+
+#[test]
+fn what_is_said_between_two_programs_is_not_the_second_ones() {
+    let [first, second]: [Step<'_>; 2] =
+        [&|_, teller| start(teller, 1), &|_, teller| start(teller, 2)];
+    let [own, others, half]: [Step<'_>; 3] = [
+        &|tap, _| tap.leave(Direction::Stderr, b"its own\n"),
+        &|tap, _| tap.leave(Direction::Stderr, b"of what the first has left\n"),
+        &|tap, _| tap.leave(Direction::Stderr, b"half a line"),
+    ];
+    let silent = ["1 spawn", "1 exit"];
+    let left = "1 of what the first has left";
+    check_lives(
+        &[first, &turn, others, second, &fail],
+        &[silent, ["2 spawn", "2 exit"]].concat(),
+        &[left],
+    );
+    let spoke = ["2 spawn", "2 ready", "2 exit: its own"];
+    check_lives(
+        &[first, &turn, others, second, own, &fail],
+        &[&silent[..], &spoke].concat(),
+        &[left, "2 its own"],
+    );
+    // What is begun is not gone on with by the second.
+    check_lives(
+        &[first, &turn, half, second, own, &fail],
+        &[&silent[..], &spoke].concat(),
+        &["1 half a line", "2 its own"],
+    );
+}
+
+#[test]
+fn half_a_message_is_not_gone_on_with_by_the_next_program() {
+    let [first, second]: [Step<'_>; 2] =
+        [&|_, teller| start(teller, 1), &|_, teller| start(teller, 2)];
+    let ask: Step<'_> = &|tap, _| tap.leave(Direction::Stdin, REQUEST);
+    let half: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, &ANSWER[..20]);
+    let answer: Step<'_> = &|tap, _| tap.leave(Direction::Stdout, ANSWER);
+    let steps = [first, ask, &turn, half, second, answer];
+    let worker = recorded(None, TAP_BYTES_MAX, &steps);
+    let counts = worker.session.counts();
+    assert_eq!((counts.answered, counts.violations), (1, 1));
+}
+
+#[test]
+fn a_failure_shows_a_last_line_without_an_end() {
+    let begin: Step<'_> = &|_, teller| start(teller, 1);
+    let say: Step<'_> = &|tap, _| tap.leave(Direction::Stderr, b"one\nthere is no config");
+    check_lives(
+        &[begin, say, &fail],
+        &["1 spawn", "1 ready", "1 exit: one\nthere is no config"],
+        &["1 one", "1 there is no config"],
+    );
+}
+
+#[test]
+fn that_a_program_cannot_be_started_again_is_recorded() {
+    let begin: Step<'_> = &|_, teller| start(teller, 1);
+    let fault: Step<'_> = &|_, teller| {
+        let reason = "why".to_string();
+        teller.tell(Told::NotRestarted { reason });
+    };
+    let events = ["1 spawn", "1 exit", "1 give_up"];
+    check_lives(&[begin, &turn, fault], &events, &[]);
 }
 
 #[test]

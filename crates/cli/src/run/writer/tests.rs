@@ -101,3 +101,34 @@ fn a_killed_run_of_which_the_record_found_no_room_is_said_by_the_next() {
     };
     check(2, 0, lost, &[("0", 0), ("1", 0)]);
 }
+
+/// Bytes of the files that wait in the first spool.
+fn waiting_bytes(folder: &Path) -> u64 {
+    let files = std::fs::read_dir(folder.join("state/0/pending")).unwrap();
+    files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum()
+}
+
+#[test]
+fn records_are_counted_until_the_count_is_on_record() {
+    let small = |writer: &mut Writer| {
+        writer.note(NOW, "small".into(), Vec::new());
+        writer.close(Instant::now(), NOW);
+    };
+    let folder = tempfile::tempdir().unwrap();
+    small(&mut writer(folder.path(), BYTES_MAX));
+    // Room for one such batch, and none for a record more.
+    let bytes_max = waiting_bytes(folder.path());
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path(), bytes_max);
+    let large = "x".repeat(usize::try_from(bytes_max).unwrap());
+    writer.note(NOW, large, Vec::new());
+    writer.close(Instant::now(), NOW);
+    assert_eq!(writer.lost, 1);
+    small(&mut writer);
+    // The large one, and the record that should have said it.
+    assert_eq!(writer.lost, 2);
+    let (fate, _) = writer.buffer.finish(Instant::now());
+    assert_eq!((fate.kept, fate.lost), (1, 2));
+}

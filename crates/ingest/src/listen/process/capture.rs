@@ -401,6 +401,12 @@ impl Capture {
         }
     }
 
+    /// Whether an output has something that the program has left and that is not read yet.
+    #[must_use]
+    pub fn has_left(&self) -> bool {
+        self.outputs.iter().any(Running::has_left)
+    }
+
     /// Whether the client has closed its side of our stdin: nobody asks the program any more.
     #[must_use]
     pub fn has_input_ended(&self) -> bool {

@@ -20,9 +20,12 @@ use super::{
 use rustix::{
     event::{PollFd, PollFlags, Timespec, poll},
     fd::{AsFd, BorrowedFd, OwnedFd},
-    io::{Errno, read, retry_on_intr, write},
+    io::{Errno, ioctl_fionread, read, retry_on_intr, write},
 };
-use std::{sync::Arc, thread::JoinHandle};
+use std::{
+    sync::{Arc, Weak},
+    thread::JoinHandle,
+};
 
 /// Bytes of one read: what a pipe holds.
 const READ_BYTES_MAX: usize = 64 << 10;
@@ -109,12 +112,21 @@ pub struct Running {
     thread: JoinHandle<Outcome>,
     /// When the other end of it is closed, the pump finishes.
     finish: Option<OwnedFd>,
+    /// Where it reads, if we made that. The pump alone holds it open.
+    source: Weak<OwnedFd>,
 }
 
 impl Running {
     /// Tells it to pass on what is there and then to end.
     pub fn finish(&mut self) {
         self.finish = None;
+    }
+
+    /// Whether there is something that it has not read yet, in a pipe, socket or terminal that we
+    /// made. What it has read and not passed on has its copy, or is about to have it.
+    pub fn has_left(&self) -> bool {
+        let source = self.source.upgrade();
+        source.is_some_and(|source| ioctl_fionread(&*source).is_ok_and(|bytes| bytes > 0))
     }
 
     /// How it ended, once it has.
@@ -144,6 +156,10 @@ impl Pump {
         ended: impl FnOnce() + Send + 'static,
     ) -> std::io::Result<Running> {
         let (told, finish) = rustix::pipe::pipe_with(rustix::pipe::PipeFlags::CLOEXEC)?;
+        let source = match &self.from {
+            End::Made(fd) => Arc::downgrade(fd),
+            End::Ours(_) | End::OursTwice(..) | End::OursKept(_) => Weak::new(),
+        };
         let name = self.direction.map_or("pump", Direction::name);
         let thread = std::thread::Builder::new()
             .name(format!("pump-{name}"))
@@ -155,6 +171,7 @@ impl Pump {
         Ok(Running {
             thread,
             finish: Some(finish),
+            source,
         })
     }
 
@@ -281,4 +298,46 @@ fn wait_writable(to: BorrowedFd<'_>) {
     };
     // An error is an interruption: the write is tried again.
     let _ = poll(&mut fds, Some(&timeout));
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::tap::{Content, TAP_BYTES_MAX, Tapped, tap};
+    use super::*;
+    use rustix::pipe::{PipeFlags, fcntl_getpipe_size, pipe_with};
+    use std::{fs::File, io::Read, time::Duration};
+
+    fn copied(tapped: &Tapped) -> usize {
+        let chunks = std::iter::from_fn(|| tapped.next(Duration::ZERO).ok());
+        let bytes = chunks.map(|chunk| match chunk.content {
+            Content::Bytes(bytes) => bytes.len(),
+            other => panic!("{other:?}"),
+        });
+        bytes.sum()
+    }
+
+    #[test]
+    fn what_a_slow_reader_has_not_taken_is_left_and_then_has_its_copy() {
+        let (from, source) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        let (target, to) = pipe_with(PipeFlags::CLOEXEC).unwrap();
+        // More than the target and the pump hold.
+        let bytes = fcntl_getpipe_size(&to).unwrap() + READ_BYTES_MAX + 1;
+        let pump = Pump {
+            from: End::made(from),
+            to: End::made(to),
+            direction: Some(Direction::Stdout),
+            lines: None,
+            outer: None,
+        };
+        let (tap, tapped) = tap(TAP_BYTES_MAX);
+        let mut running = pump.start(tap, || {}).unwrap();
+        assert!(write_all(source.as_fd(), &vec![7; bytes]));
+        assert!(running.has_left());
+        let mut target = File::from(target);
+        target.read_exact(&mut vec![0; bytes]).unwrap();
+        assert!(!running.has_left());
+        assert_eq!(copied(&tapped), bytes);
+        running.finish();
+        assert!(matches!(running.join(), Outcome::StillOpen(..)));
+    }
 }

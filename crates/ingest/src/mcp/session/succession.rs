@@ -20,8 +20,7 @@ impl Session {
         next.is_mcp = self.is_mcp;
         next.is_successor = true;
         // The server's last words are heard while the client's requests are still here.
-        let mut lines = std::mem::take(&mut self.lines[server]);
-        lines.finish(|line| self.line(Direction::ServerToClient, now, line));
+        self.finish_line(Direction::ServerToClient, now);
         self.settle(Direction::ServerToClient);
         next.lines[client] = std::mem::take(&mut self.lines[client]);
         next.early_answers[server] = std::mem::take(&mut self.early_answers[server]);
