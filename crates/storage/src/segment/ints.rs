@@ -141,11 +141,13 @@ pub(super) fn count_equal(
     let mut found = 0;
     match packed.number_of(wanted) {
         Some(_) if packed.width == 0 => found = count,
-        Some(number) => each_equal(packed.bytes, packed.width, count, number, |word| {
-            found += word.count_ones() as usize;
-        }),
-        None if packed.first.is_none() => {}
-        None => {
+        Some(number) if !packed.may_wrap() => {
+            each_equal(packed.bytes, packed.width, count, number, |word| {
+                found += word.count_ones() as usize;
+            });
+        }
+        None if packed.first.is_none() && !packed.may_wrap() => {}
+        _ => {
             let mut all = Vec::new();
             packed.extend(&mut all, |value| value == wanted);
             found = all.into_iter().filter(|is_wanted| *is_wanted).count();
@@ -237,7 +239,13 @@ impl<'a> Packed<'a> {
         self.base.wrapping_add(offset as i64)
     }
 
-    /// What stands for a value in a run without differences, if it has the value.
+    /// Whether several numbers could stand for one value, since their offsets pass 64 bits.
+    fn may_wrap(&self) -> bool {
+        mask(self.width).checked_mul(self.divisor).is_none()
+    }
+
+    /// What stands for a value in a run without differences, if it has the value; the least such
+    /// number.
     fn number_of(&self, value: i64) -> Option<u64> {
         let offset = value.wrapping_sub(self.base) as u64;
         let is_fit = self.first.is_none()
